@@ -1,0 +1,61 @@
+/*
+ * cmd/main.c - mtaq: one program, a subcommand each
+ *
+ * main() finds the subcommand in a table and hands over argc and argv; every
+ * subcommand is a file of this folder and returns a sysexits(3) code.
+ */
+#include <stdio.h>
+#include <string.h>
+#include <sysexits.h>
+
+struct command {
+	const char *name;
+	int (*run)(int argc, char **argv);
+	const char *what; /* for mtaq --help */
+};
+
+static int version_main(int argc, char **argv)
+{
+	(void)argc;
+	(void)argv;
+	puts("mtaq " MTAQ_VERSION);
+	return EX_OK;
+}
+
+static const struct command commands[] = {
+	{ "version", version_main, "print the version" },
+};
+
+#define COMMANDS (sizeof(commands) / sizeof(commands[0]))
+
+static void help(FILE *to)
+{
+	size_t i;
+
+	fputs("usage: mtaq COMMAND [OPTION...]\n\ncommands:\n", to);
+	for (i = 0; i < COMMANDS; i++)
+		fprintf(to, "  %-12s %s\n", commands[i].name, commands[i].what);
+	fputs("\n`mtaq COMMAND --help` tells more.\n", to);
+}
+
+int main(int argc, char **argv)
+{
+	size_t i;
+
+	if (argc < 2) {
+		help(stderr);
+		return EX_USAGE;
+	}
+	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "help") == 0) {
+		help(stdout);
+		return EX_OK;
+	}
+	if (strcmp(argv[1], "--version") == 0)
+		return version_main(argc, argv);
+	for (i = 0; i < COMMANDS; i++)
+		if (strcmp(argv[1], commands[i].name) == 0)
+			return commands[i].run(argc - 1, argv + 1);
+	fprintf(stderr, "mtaq: there is no command '%s'; see `mtaq --help`\n",
+		argv[1]);
+	return EX_USAGE;
+}

@@ -1,0 +1,1 @@
+mtaq_unit(test_base USES mtaq_base)

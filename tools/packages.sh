@@ -1,0 +1,33 @@
+#!/usr/bin/env bash
+# tools/packages.sh build|test|bench ... - install the Debian 12 packages that
+# the named jobs need.  Does nothing, quickly, when all are there.
+set -euo pipefail
+
+build=(gcc cmake ninja-build pkg-config liburing-dev libc-ares-dev libssl-dev
+	liblmdb-dev libfyaml-dev check)
+test=(python3 clang clang-format universal-ctags libclang-rt-14-dev git)
+bench=(python3)
+
+wanted=()
+for job in "$@"; do
+	case $job in
+	build) wanted+=("${build[@]}") ;;
+	test) wanted+=("${test[@]}") ;;
+	bench) wanted+=("${bench[@]}") ;;
+	*) echo "usage: $0 build|test|bench ..." >&2; exit 64 ;;
+	esac
+done
+
+missing=()
+for p in "${wanted[@]}"; do
+	state=$(dpkg-query -W -f '${db:Status-Status}' "$p" 2>/dev/null || true)
+	[ "$state" = installed ] || missing+=("$p")
+done
+[ ${#missing[@]} -eq 0 ] && exit 0
+
+sudo=()
+[ "$(id -u)" -eq 0 ] || sudo=(sudo)
+echo "installing: ${missing[*]}"
+"${sudo[@]}" apt-get update -qq
+DEBIAN_FRONTEND=noninteractive "${sudo[@]}" apt-get install -y -qq \
+	--no-install-recommends "${missing[@]}" >/dev/null
