@@ -5,7 +5,7 @@ set -euo pipefail
 
 build=(gcc cmake ninja-build pkg-config liburing-dev libc-ares-dev libssl-dev
 	liblmdb-dev libfyaml-dev check)
-test=(python3 clang clang-format universal-ctags libclang-rt-14-dev git)
+test=(python3 clang clang-format universal-ctags libclang-rt-14-dev git nsd)
 bench=(python3)
 
 wanted=()
