@@ -1,0 +1,92 @@
+#ifndef MTAQ_INGRESS_SERVER_H
+#define MTAQ_INGRESS_SERVER_H
+
+/*
+ * The daemon's side of a submission, without I/O: octets from the socket (or
+ * from a file of the drop folder) go in, messages ready for the queue come
+ * out; what became of them goes in, octets of answers come out.
+ *
+ *	  read()                                   log thread
+ *	    |                                      |        ^
+ *	ingress_room/fed -> ingress_next -> struct ingress_item
+ *	                                           |        v
+ *	  write() <- ingress_answer/sent <- ingress_accepted/refused
+ *
+ * The thread that owns the sockets calls everything here; only the item's
+ * .msg is read by the log thread while the item is out.
+ *
+ * Per connection:
+ *	readable:  while ((p = ingress_room(c, &n)) != NULL && n > 0)
+ *			got = read(fd, p, n), ingress_fed(c, got)
+ *	then:      while (ingress_next(c, now_s, &item) == 1)
+ *			give item to the log thread
+ *	back:      ingress_accepted() once its record is DURABLE, or
+ *			ingress_refused(); then ingress_next() again, since
+ *			room may have come free
+ *	writable:  while ((s = ingress_answer(c)).len > 0)
+ *			put = write(fd, s.p, s.len), ingress_sent(c, put)
+ *	over:      when ingress_over(c), nothing is left to answer and no item
+ *			is out: close and ingress_conn_free().  When the peer
+ *			is gone: the same without the answers.
+ *
+ * Each message is taken once: numbers below are kept per submission id in
+ * struct ingress_seen, shared by all connections and filled from the log's
+ * records at start.  A message already seen is answered with its ids without
+ * coming out of ingress_next() again.
+ */
+#include "ingress/seen.h"
+#include "mtaq/queue.h"
+#include "mtaq/settings.h"
+
+#include <stdbool.h>
+
+struct ingress_conn;
+
+struct ingress_item { /* owned by its connection, lent while it is out */
+	/*
+	 * Ready for queue_put_message().  .content is whole; more than
+	 * QUEUE_PART_MAX octets are to be put in parts.
+	 */
+	struct queue_message msg;
+	struct ingress_conn *conn;
+	void *user; /* the caller's, NULL at first */
+};
+
+/* set is borrowed for the connection's life, seen as well; uid is the peer's
+ * by SO_PEERCRED.  0 or -ENOMEM. */
+int ingress_conn_new(const struct settings *set, struct ingress_seen *seen,
+		     uint32_t uid, struct ingress_conn **conn_r);
+/* No item may be out. */
+void ingress_conn_free(struct ingress_conn **conn);
+
+/* Where to read to, and how much; *len_r is 0 while too much waits for the
+ * log (stop reading) or the conversation is over. */
+void *ingress_room(struct ingress_conn *c, size_t *len_r);
+void ingress_fed(struct ingress_conn *c, size_t len);
+
+/* 1: an item; 0: none now.  now_s is mail time, utc_s the wall clock for Date
+ * and Received lines. */
+int ingress_next(struct ingress_conn *c, uint32_t now_s, uint64_t utc_s,
+		 struct ingress_item **item_r);
+
+/* The item's message is durable as id.  Takes the item back. */
+void ingress_accepted(struct ingress_item *item, uint64_t id);
+/* It was not taken: -ENOSPC, or whatever the queue said. */
+void ingress_refused(struct ingress_item *item, int error);
+
+/* Octets to send; borrowed until ingress_sent(). */
+struct span ingress_answer(struct ingress_conn *c);
+void ingress_sent(struct ingress_conn *c, size_t len);
+
+uint32_t ingress_items_out(const struct ingress_conn *c);
+/* Nothing more will be read: end mark, or a breach of the protocol (then
+ * ingress_words() says which). */
+bool ingress_over(const struct ingress_conn *c);
+/* The whole submission came, its end mark too, and all is answered: a file of
+ * the drop folder may go. */
+bool ingress_complete(const struct ingress_conn *c);
+/* Messages refused so far, and why the last one was, for people. */
+uint64_t ingress_refusals(const struct ingress_conn *c);
+const char *ingress_words(const struct ingress_conn *c);
+
+#endif

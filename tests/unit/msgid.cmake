@@ -1,0 +1,1 @@
+mtaq_unit(test_msgid USES mtaq_base)
