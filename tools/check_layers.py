@@ -22,7 +22,7 @@ MAY_USE = {                       # folder: folders whose headers it may see
     "src/smtp": LOW,
     "src/mail": LOW + ["src/smtp"],      # one address check for all entrances
     "src/sched": LOW,
-    "src/site": LOW,
+    "src/site": LOW + ["src/sched"],     # a plan asks for the slot
     "queue": LOW,
     "src/io": LOW,
     "src/tls": LOW,

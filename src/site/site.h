@@ -1,0 +1,266 @@
+#ifndef MTAQ_SITE_SITE_H
+#define MTAQ_SITE_SITE_H
+
+/*
+ * Where mail goes and how much at once.
+ *
+ * A site is one set of MX hosts after rollup x TLS policy x source address:
+ * all domains behind it share sessions, health and limits.  This module knows
+ * the state of every address of the site and answers two questions:
+ *
+ *	site_want()       open another session now?  to which address?
+ *	site_conn_next()  this session is ready: take a task, keep, or close?
+ *
+ * and is told what happened.  The life of a connection:
+ *
+ *	site_want() == SITE_OPEN
+ *	     |  connecting                    site_conn_close(&c, verdict)
+ *	site_conn_connected()                            |
+ *	     |  greeting, EHLO, STARTTLS ----------------+
+ *	site_conn_ready()                                |
+ *	     |  idle  <------------------+---------------+
+ *	site_conn_next() == SITE_TAKE    |               |
+ *	site_conn_begin()                |               |
+ *	     |  busy;  site_conn_verdict() per verdict --+
+ *	site_conn_end() -----------------+
+ *
+ * The worker's loop, for a site that has tasks waiting or a session ready:
+ *
+ *	for each ready session, when it becomes ready and when its when passes:
+ *		TAKE:  sched_next() -> site_conn_begin() -> MAIL ...
+ *		       (nothing from sched_next(): as KEEP)
+ *		KEEP:  ask again at when, or when a task arrives
+ *		CLOSE: QUIT, then site_conn_close(&conn, NULL, now)
+ *	while site_want() == SITE_OPEN: connect
+ *	ask site_want() again at when, when a task arrives, and after each
+ *	site_conn_ready(), site_conn_end() and site_conn_close() of the site
+ *
+ * A dead site costs nothing: site_want() says SITE_DEAD until T, then opens
+ * one probe (half-open).  Its tasks stay where they are, uncharged.
+ *
+ * Pure: no system call, no clock.  One thread (a worker) owns a table and
+ * everything in it.  now_ms is monotonic and never goes back.
+ */
+#include "base/mxset.h"
+#include "mtaq/outcome.h"
+#include "site/classify.h"
+
+#define SITE_NEVER UINT64_MAX /* a "when" that only an event can bring */
+
+/* --- settings -------------------------------------------------------------- */
+
+struct site_settings {
+	/* site: */
+	uint32_t connections;         /* [10] a site */
+	uint32_t connects_per_second; /* [10] a site, after a first burst */
+	uint32_t connects_burst;      /* [10] at once to a fresh site */
+	uint32_t backlog;             /* [4] waiting tasks that justify one
+				       * session more (transactional: 1) */
+	/* session: */
+	uint32_t idle_ms;  /* [5s] */
+	uint32_t messages; /* [100] */
+	uint32_t age_ms;   /* [10m] */
+	/* host: */
+	uint32_t bad_first_ms; /* [1m] doubling ... */
+	uint32_t bad_max_ms;   /* [1h] ... up to */
+	uint32_t stagger_ms;   /* [2s] a connect unanswered for so long lets
+				* another one start (SMTP.md 8) */
+	uint32_t learned_ms;   /* [24h] how long messages per session, as a
+				* server taught them, are remembered */
+};
+/* Fill in the defaults in brackets. */
+void site_settings_default(struct site_settings *set);
+
+#define SITE_SUFFIXES_MAX 4
+
+/* Limits for a receiver known by the names of its MX hosts. */
+struct site_preset {
+	const char *name; /* "google" */
+	/* All MX hosts of a set must end in one of these, at a dot. */
+	const char *suffixes[SITE_SUFFIXES_MAX];
+	uint32_t connections;     /* at first */
+	uint32_t connections_max; /* the window may grow up to here */
+	uint32_t messages;        /* a session */
+	uint32_t per_second;      /* messages; 0: no limit */
+	/* Any of its hosts takes mail for any of its domains: all are one
+	 * site.  Otherwise each MX set is a site and they share the limits. */
+	bool one_set;
+};
+/* The built-in table (what operators start from). */
+const struct site_preset *site_presets_builtin(size_t *count_r);
+
+/* --- rollup ---------------------------------------------------------------- */
+
+struct site_key {
+	uint64_t hash;  /* the site; equal keys are one site */
+	uint64_t owner; /* which worker: sites that share limits share it */
+	const struct site_preset *preset; /* or NULL */
+};
+
+/*
+ * The site of a set of hosts (status MX_OK; also the one host of a `routes:`
+ * entry).  Equal for domains whose sets hold the same hosts in the same order
+ * of preference, whatever the numbers and the order of equals.  policy and
+ * source are any numbers that tell TLS policies and source addresses apart.
+ */
+void site_key(const struct mxset *set, const struct site_preset *presets,
+	      size_t preset_count, uint32_t policy, uint32_t source,
+	      struct site_key *key_r);
+
+/* --- the table ------------------------------------------------------------- */
+
+struct site;
+struct site_conn;
+struct site_table;
+
+/* NULL when out of memory.  set is copied; conns_max bounds the connections
+ * of all sites of this table (limits: connections, this worker's share). */
+struct site_table *site_table_new(const struct site_settings *set,
+				  uint32_t conns_max);
+/* Every connection must be closed, every site put.  NULL allowed. */
+void site_table_free(struct site_table **table);
+uint32_t site_table_conns(const struct site_table *table);
+
+/*
+ * Find or make the site of a key, with one reference more; hosts come from
+ * set (refreshed as by site_refresh() when the site is there already and its
+ * set has expired).  NULL when out of memory.
+ */
+struct site *site_get(struct site_table *table, const struct site_key *key,
+		      const struct mxset *set, uint64_t now_ms);
+/* Give back a reference and clear the pointer; NULL allowed.  A site without
+ * references keeps its health until site_table_reap(). */
+void site_put(struct site **site);
+/* Free sites that nobody has referenced for an hour; a bounded piece of work,
+ * call it every second or so. */
+void site_table_reap(struct site_table *table, uint64_t now_ms);
+
+/* New hosts for the same key.  Addresses keep their health and windows;
+ * sessions to addresses no longer listed close when idle.  0 or -ENOMEM. */
+int site_refresh(struct site *site, const struct mxset *set, uint64_t now_ms);
+/* When the hosts should be resolved again (mxset.expires_ms). */
+uint64_t site_refresh_ms(const struct site *site);
+
+const char *site_name(const struct site *site);     /* preset or first MX */
+const char *site_provider(const struct site *site); /* preset's, or NULL */
+uint64_t site_hash(const struct site *site);
+
+/* An operator's pause: nothing opens, sessions close when idle. */
+void site_pause(struct site *site, bool paused);
+
+/* --- opening --------------------------------------------------------------- */
+
+struct site_load {        /* of the site's run queue, without parked flows */
+	uint32_t waiting; /* tasks, all classes */
+	uint32_t urgent;  /* of them transactional */
+};
+
+enum site_answer {
+	SITE_OPEN,    /* connect to .target */
+	SITE_ENOUGH,  /* the sessions there are suffice for the load */
+	SITE_FULL,    /* the window or the table is full */
+	SITE_SLOWLY,  /* connects per second, or a pause after a reply */
+	SITE_DEAD,    /* every host is bad: parked until *when_r */
+	SITE_PROBING, /* dead, and the one probe is out */
+	SITE_PAUSED,  /* by an operator */
+	SITE_ANSWER_COUNT
+};
+const char *site_answer_words(enum site_answer answer); /* for people */
+
+struct site_target { /* valid until site_conn_close() */
+	struct site_conn *conn;
+	const char *host; /* for SNI and logs */
+	struct mx_addr addr;
+	uint16_t preference;
+	bool probe; /* half-open: one connection to a host known bad */
+};
+
+/*
+ * Another session?  SITE_OPEN: a connection is counted, *target_r is filled
+ * in, and the caller must connect and finally site_conn_close() it.  Any other
+ * answer: *when_r is when time alone may change it, or SITE_NEVER.
+ * O(1) for every answer but SITE_OPEN and a changed health (O(addresses)).
+ */
+enum site_answer site_want(struct site *site, const struct site_load *load,
+			   uint64_t now_ms, struct site_target *target_r,
+			   uint64_t *when_r);
+
+/* --- a connection ---------------------------------------------------------- */
+
+struct site *site_conn_site(const struct site_conn *conn);
+
+/* The transport is there (TCP). */
+void site_conn_connected(struct site_conn *conn, uint64_t now_ms);
+/* The session is ready for its first transaction: the host is well. */
+void site_conn_ready(struct site_conn *conn, uint64_t now_ms);
+
+enum site_next {
+	SITE_TAKE, /* begin a transaction, if sched_next() has one */
+	SITE_KEEP, /* stay; ask again at *when_r or when a task comes */
+	SITE_CLOSE /* say QUIT and close */
+};
+/*
+ * What may this session do next?  Ready sessions only.  load->waiting == 0
+ * never gives TAKE.  May be asked while a transaction is in flight, to group
+ * one more behind it; CLOSE then means: not after this one.
+ */
+enum site_next site_conn_next(struct site_conn *conn,
+			      const struct site_load *load, uint64_t now_ms,
+			      uint64_t *when_r);
+/* How many transactions may still begin on it (messages per session). */
+uint32_t site_conn_left(const struct site_conn *conn);
+/* Has it carried a message (for plan_ask.session_carried)? */
+bool site_conn_carried(const struct site_conn *conn);
+
+/* A transaction begins (MAIL goes out); several may be in flight. */
+void site_conn_begin(struct site_conn *conn, uint64_t now_ms);
+/* The oldest one has ended.  carried: its dot was answered 2yz. */
+void site_conn_end(struct site_conn *conn, bool carried, uint64_t now_ms);
+
+/*
+ * A verdict within a transaction: classify it and let it act on what its
+ * scope names (window, rate, pause; nothing for recipient and message).
+ * SCOPE_TENANT is the caller's: sched_flow_park() for class_r->pause_s.
+ * Cheap for SMTP_ACCEPTED.  Verdicts of one connection may be told before or
+ * after site_conn_end(), but before site_conn_close().
+ */
+void site_conn_verdict(struct site_conn *conn,
+		       const struct smtp_verdict *verdict, uint64_t now_ms,
+		       struct reply_class *class_r);
+
+/*
+ * The connection is gone; clears the pointer.  verdict says why, NULL that we
+ * ended it (QUIT, stop).  Its stage decides:
+ *	CONNECT..STARTTLS  the host's failure (rule 9), unless the reply is
+ *	                   about connections or rate: then the window's
+ *	MAIL, code 0 or 421, transactions carried: the server's limit of
+ *	                   messages per session (rule 5): learned, no penalty
+ *	MAIL, nothing carried: the host's failure
+ *	NONE, QUIT, RSET, or idle: nobody's failure
+ *	RCPT and later     its class's scope
+ * class_r (NULL allowed) gets the class, for the events.
+ */
+void site_conn_close(struct site_conn **conn,
+		     const struct smtp_verdict *verdict, uint64_t now_ms,
+		     struct reply_class *class_r);
+
+/* --- for people ------------------------------------------------------------ */
+
+struct site_info {
+	const char *name;
+	uint32_t addresses, addresses_bad;
+	uint32_t connecting, sessions; /* not yet ready; ready */
+	uint32_t busy;                 /* of the sessions, in a transaction */
+	uint32_t window;               /* connections allowed now */
+	uint32_t per_second;           /* messages; 0: no limit */
+	uint32_t messages;             /* a session, learned or set (least) */
+	bool dead, paused;
+	uint64_t until_ms; /* dead or slowed until; 0 */
+	char why[120];     /* the last reply that slowed or parked it; "" */
+};
+void site_describe(const struct site *site, uint64_t now_ms,
+		   struct site_info *info_r);
+/* Walk the table: *at starts at 0; NULL at the end; no changes meanwhile. */
+struct site *site_table_walk(const struct site_table *table, size_t *at);
+
+#endif
