@@ -13,6 +13,10 @@
  *	store	follows the durable log: loads tasks, checkpoints, refills
  *	reader	any number: opens messages, follows records for events
  *
+ * The roles share atomics and immutable octets, no lock: readers see the
+ * durable log through its pages, a segment is recycled only when nothing
+ * pins it.
+ *
  * What is on disk and what a crash does to it: queue/README.md.
  *
  * Functions return 0 or a negative errno value unless said otherwise.  Times
@@ -23,15 +27,18 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/uio.h>
 
-struct iovec;
 struct queue;
 struct queue_file_ops; /* queue/file.h; tests bring their own */
 
-#define QUEUE_RCPTS_MAX   1000u /* recipients of one message */
-#define QUEUE_CONTENT_MAX (50u << 20)
-#define QUEUE_PART_MAX    (1u << 20) /* content octets in one record */
-#define QUEUE_WORD_MAX    255u       /* tenant, campaign, domain */
+#define QUEUE_RCPTS_MAX    1000u /* recipients of one message */
+#define QUEUE_CONTENT_MAX  (50u << 20)
+#define QUEUE_PART_MAX     (1u << 20) /* content octets in one record */
+#define QUEUE_WORD_MAX     255u       /* tenant, campaign, domain */
+#define QUEUE_ENVELOPE_MAX (1u << 20) /* all of a record but its content */
+#define QUEUE_CURSORS_MAX  16u        /* open at once */
+#define QUEUE_SEGMENT_MIN  (128u << 10)
 
 /* --- opening ----------------------------------------------------------- */
 
@@ -40,21 +47,23 @@ struct queue_settings { /* 0 takes the default in brackets */
 	const struct queue_file_ops *file; /* NULL: the system's */
 	uint64_t index_bytes_max;          /* LMDB's map size [64 GiB] */
 	uint64_t free_bytes_min;           /* min_free [512 MiB] */
-	uint32_t segment_bytes;            /* [64 MiB]; tests take less */
-	uint32_t segments_ahead;           /* prewritten [8] */
-	uint32_t tasks_max;                /* loaded at once [1,000,000] */
-	uint32_t queue_tasks_max;          /* of one queue [10,000] */
-	uint32_t checkpoint_s;             /* [30] */
-	uint32_t checkpoint_age_s;         /* younger records wait [5] */
-	uint64_t checkpoint_log_bytes;     /* [1 GiB] */
-	uint32_t checkpoint_deltas;        /* [200,000] */
+	/* [64 MiB]; tests take less: a multiple of 4096, at least
+	 * QUEUE_SEGMENT_MIN.  Fixed when the spool is made. */
+	uint32_t segment_bytes;
+	uint32_t segments_ahead;       /* prewritten [8] */
+	uint32_t tasks_max;            /* loaded at once [1,000,000] */
+	uint32_t queue_tasks_max;      /* of one queue [10,000] */
+	uint32_t checkpoint_s;         /* [30] */
+	uint32_t checkpoint_age_s;     /* younger records wait [5] */
+	uint64_t checkpoint_log_bytes; /* [1 GiB] */
+	uint32_t checkpoint_deltas;    /* [200,000] */
 };
 
 /* What opening found, for the operator's eyes. */
 struct queue_report {
 	uint64_t records, messages; /* replayed */
 	uint64_t torn_bytes;        /* cut off at the tail of the log */
-	uint64_t damaged;           /* records lost to damage elsewhere */
+	uint64_t damaged;           /* places damaged elsewhere in the log */
 	char words[512];            /* what happened, to what, why; "" */
 };
 
@@ -63,7 +72,8 @@ struct queue_report {
  * -EBUSY: another process owns the spool (words name it)
  * -EUCLEAN: the index cannot be read (words name `mtaq verify --rebuild`)
  * -EPROTO: a format version that this program does not know
- * or what a system call said.
+ * -EINVAL: segment_bytes is not the spool's, or not allowed
+ * or what a system call said.  The report is filled on failure too.
  */
 int queue_open(const struct queue_settings *set, uint32_t now_s,
 	       struct queue **queue_r, struct queue_report *report_r);
@@ -83,7 +93,11 @@ struct queue_rcpt {
 #define QUEUE_MSG_UTF8          0x04u /* an address needs SMTPUTF8 */
 #define QUEUE_MSG_TRANSACTIONAL 0x08u
 
-/* All borrowed for the call. */
+/*
+ * All borrowed for the call, except the octets that content points to: they
+ * are lent until queue_commit() (written from where they are, and again from
+ * there when a disk fails).  The iovec array itself is borrowed.
+ */
 struct queue_message {
 	uint8_t submission[16]; /* chosen by the submitter */
 	uint64_t number;        /* its frame and place, rising */
@@ -101,18 +115,25 @@ struct queue_message {
 };
 
 /*
- * Stage a message.  Its id is the LSN of its first record.  When size is
- * more than the content given, the rest follows with queue_put_part(), and
- * the message exists once its last part is durable; parts of several
- * messages may be interleaved.
+ * Stage a message.  Its id is the LSN of its first record; it is final after
+ * queue_commit() (see struct queue_committed).  When size is more than the
+ * content given, the rest follows with queue_put_part() in order, and the
+ * message exists once its last part is durable; parts of several messages
+ * may be interleaved.  Only parts of messages begun in this life of the
+ * process count: what a crash left incomplete does not exist.
  * -EAGAIN: the group is full: queue_commit(), then again
  * -ENOSPC: below free_bytes_min (nothing was staged)
- * -EMSGSIZE, -EINVAL: more than the limits above allow
+ * -EMSGSIZE, -EINVAL: more than the limits above allow, or more than fits
+ * into one segment
  */
 int queue_put_message(struct queue *q, const struct queue_message *msg,
 		      uint64_t *id_r);
-int queue_put_part(struct queue *q, uint64_t id, const struct iovec *content,
-		   int content_count);
+/* offset: where in the whole content this piece begins.  Errors as above;
+ * after -ENOSPC abandon the message. */
+int queue_put_part(struct queue *q, uint64_t id, uint64_t offset,
+		   const struct iovec *content, int content_count);
+/* The rest will not come: the message never exists.  Never -ENOSPC. */
+int queue_put_abandon(struct queue *q, uint64_t id);
 
 enum queue_state {         /* of one recipient, after an OUT record; on disk */
 	QUEUE_WAITING = 1, /* again at its new slot */
@@ -141,24 +162,78 @@ struct queue_out { /* what came of one attempt at (a part of) one task */
 	uint32_t rcpt_count;
 };
 
-/* Stage an outcome.  -EAGAIN as above; never -ENOSPC: room is reserved. */
+/*
+ * Stage an outcome.  -EAGAIN as above; -ENOSPC only when the disk is full and
+ * the reserve is spent: queue_out_room() said so before, and no transaction
+ * was begun then.
+ */
 int queue_put_out(struct queue *q, const struct queue_out *out);
+/* Is there room for the outcomes of transactions that begin now?  From any
+ * thread, a moment old. */
+bool queue_out_room(const struct queue *q);
+
+enum queue_verb { /* of a decision; on disk */
+	QUEUE_VERB_HOLD = 1,
+	QUEUE_VERB_RELEASE,
+	QUEUE_VERB_CANCEL,
+	QUEUE_VERB_RETRY,
+	QUEUE_VERB_PAUSE, /* a rule: holds for later mail too */
+	QUEUE_VERB_RESUME
+};
+
+#define QUEUE_DECISION_IDS_MAX 1000u
+struct queue_decision { /* an operator's word */
+	enum queue_verb verb;
+	uint32_t made_s;
+	/* Which queues: "" is any.  With ids: only these messages. */
+	struct span tenant, campaign, domain;
+	const uint64_t *ids;
+	uint32_t id_count;
+	struct span note; /* opaque: who, why */
+};
+/* Stage a decision; it covers ids below its own LSN, which is given.  Final
+ * after queue_commit() like an id.  Errors as queue_put_out(). */
+int queue_put_decision(struct queue *q, const struct queue_decision *dec,
+		       uint64_t *lsn_r);
+/* Note in the log that a checkpoint covers all below lsn. */
+int queue_put_checkpoint(struct queue *q, uint64_t lsn, uint32_t now_s);
 
 /* Octets staged and not yet committed. */
 size_t queue_staged(const struct queue *q);
 
 /*
- * Write the staged group and make it durable: one pwritev, one fdatasync.
- * On success all records below *durable_r are durable.  On failure nothing
- * that was staged may be acknowledged; a failed write or sync seals the
- * segment, and the group is written again to a new one; the second failure
- * is returned, and from then on the queue only returns that error.
+ * What a commit did.  When the disk failed and the group was written again to
+ * a new segment, the LSNs that the puts had given (those >= moved_from) are
+ * all larger by moved_by; otherwise moved_by is 0.  Pass what a put gave
+ * through queue_lsn_final() before it leaves the log role; ids of earlier
+ * groups pass unchanged.
  */
-int queue_commit(struct queue *q, uint64_t *durable_r);
+struct queue_committed {
+	uint64_t durable; /* all records below are durable */
+	uint64_t moved_from, moved_by;
+	int moved_why; /* 0, or the negative errno that moved the group */
+};
+
+static inline uint64_t queue_lsn_final(const struct queue_committed *done,
+				       uint64_t lsn)
+{
+	return lsn >= done->moved_from ? lsn + done->moved_by : lsn;
+}
+
+/*
+ * Write the staged group and make it durable: one pwritev, one fdatasync.
+ * On failure nothing that was staged may be acknowledged; a failed write or
+ * sync seals the segment, and the group is written again to a new one; the
+ * second failure is returned, and from then on the queue only returns that
+ * error.  With nothing staged it does nothing and succeeds.
+ */
+int queue_commit(struct queue *q, struct queue_committed *done_r);
 
 /* --- reader role: messages and records out ------------------------------ */
 
-struct queue_view { /* borrowed until queue_message_close() */
+/* Borrowed until queue_message_close().  Not to be copied: content may point
+ * into the view itself. */
+struct queue_view {
 	uint64_t id;
 	struct span tenant, campaign, sender, params;
 	uint32_t rcpt_count, arrived_s, expires_s, flags;
@@ -166,13 +241,17 @@ struct queue_view { /* borrowed until queue_message_close() */
 	const struct iovec *content; /* straight from the segments' pages */
 	int content_count;
 	const void *rcpt_table; /* for queue_view_rcpt() */
+	struct iovec one;       /* the usual content: one piece */
 	void *pin;
 };
 
 /*
  * Open a message by its id and pin its segments.  Identity and CRC are
- * checked first.  -ENOENT: no such message.  -EUCLEAN: its octets are
- * damaged; it must not be sent.  -EIO: they cannot be read.
+ * checked first, and its pages are brought in, so that a bad disk is an
+ * errno here and not a signal later.  -ENOENT: no such message (its segment
+ * is gone, the id is not durable, or another record is there, or its last
+ * part is not durable).  -EUCLEAN: its octets are damaged; it must not be
+ * sent.  -EIO: they cannot be read.
  */
 int queue_message_open(struct queue *q, uint64_t id, struct queue_view *view_r);
 void queue_message_close(struct queue *q, struct queue_view *view);
@@ -190,14 +269,36 @@ enum queue_record_type { /* on disk */
 	QUEUE_REC_CKPT
 };
 
+/* PART: content octets offset..offset+length-1 of message id.  The message is
+ * whole when every octet of its size has come; abandoned: it never will be. */
+struct queue_part {
+	uint64_t id, offset;
+	uint32_t length;
+	bool abandoned;
+};
+
+struct queue_ckpt { /* CKPT */
+	uint64_t lsn;
+	uint32_t made_s;
+};
+
+/*
+ * A record without its content: content is never touched while following
+ * (msg.content is NULL); queue_message_open() hands it out.
+ */
 struct queue_record {      /* borrowed until the next call with the cursor */
 	uint64_t lsn, end; /* the next record is at end or behind it */
 	enum queue_record_type type;
-	struct queue_view msg; /* MSG: as above, unpinned, first part only */
+	uint32_t content_bytes; /* of the content in this record */
+	struct queue_view msg;  /* MSG: id is lsn, nothing pinned */
+	uint32_t due_s;         /* MSG */
 	uint64_t submission_number;
 	uint8_t submission[16];
+	struct queue_part part;
 	struct queue_out out; /* OUT; also the OUTs of decisions */
-	struct span raw;      /* DEC and what is not decoded here */
+	struct queue_decision dec;
+	struct queue_ckpt ckpt;
+	struct span raw; /* the envelope of what is not decoded here */
 };
 
 /*
@@ -205,6 +306,8 @@ struct queue_record {      /* borrowed until the next call with the cursor */
  * cursor on are not recycled.
  */
 struct queue_cursor;
+/* Begin with the first record at or behind from_lsn.  -EMFILE: there are
+ * QUEUE_CURSORS_MAX; -ENOMEM. */
 int queue_cursor_open(struct queue *q, uint64_t from_lsn,
 		      struct queue_cursor **cursor_r);
 void queue_cursor_close(struct queue_cursor **cursor);
@@ -268,5 +371,25 @@ struct queue_counts {
 };
 /* From the store's thread. */
 void queue_store_counts(const struct queue *q, struct queue_counts *counts_r);
+
+/* --- looking at a spool from outside -------------------------------------- */
+
+struct queue_verify_report {
+	uint64_t segments, segments_free;
+	uint64_t records, messages, parts, outs, decisions;
+	uint64_t log_bytes;       /* of whole records */
+	uint64_t torn_bytes;      /* behind the last whole record of the log */
+	uint64_t damaged;         /* places, each a range of lost octets */
+	uint64_t content_damaged; /* messages and parts of wrong content */
+	char words[2048];         /* a line for each place, as far as fits */
+};
+
+/*
+ * Read every segment of a spool and check every record; changes nothing and
+ * takes no lock (beside a living daemon the tail may seem torn).
+ * 0: the log is whole; -EUCLEAN: it is not, see the report; or what a system
+ * call said (-ENOENT: there is no spool).
+ */
+int queue_verify(const char *dir, struct queue_verify_report *report_r);
 
 #endif
