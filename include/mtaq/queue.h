@@ -198,6 +198,45 @@ int queue_put_decision(struct queue *q, const struct queue_decision *dec,
 /* Note in the log that a checkpoint covers all below lsn. */
 int queue_put_checkpoint(struct queue *q, uint64_t lsn, uint32_t now_s);
 
+/*
+ * An operator's decision.  hold, release, cancel and retry cover the messages
+ * whose ids are below the decision's own LSN, those whose parts are still
+ * coming included; pause and resume are rules that hold for later mail too.
+ * With picks, only these recipients, and the filter is not looked at.
+ */
+enum queue_verb { /* on disk */
+	QUEUE_VERB_HOLD = 1,
+	QUEUE_VERB_RELEASE,
+	QUEUE_VERB_CANCEL,
+	QUEUE_VERB_RETRY, /* waiting mail is due at at_s */
+	QUEUE_VERB_PAUSE,
+	QUEUE_VERB_RESUME /* ends the pauses that its filter covers */
+};
+
+struct queue_filter { /* empty: any */
+	struct span tenant, campaign, domain;
+};
+
+#define QUEUE_PICKS_MAX 1000u
+#define QUEUE_RCPT_ALL  UINT16_MAX
+struct queue_pick {
+	uint64_t id;
+	uint16_t rcpt; /* or QUEUE_RCPT_ALL */
+};
+
+struct queue_decision {
+	enum queue_verb verb;
+	uint32_t at_s;
+	struct queue_filter filter;
+	const struct queue_pick *picks; /* not with pause and resume */
+	uint32_t pick_count;
+};
+
+/* Stage a decision; once durable it survives.  Errors as queue_put_out(),
+ * and -EINVAL. */
+int queue_put_decision(struct queue *q, const struct queue_decision *dec,
+		       uint64_t *lsn_r);
+
 /* Octets staged and not yet committed. */
 size_t queue_staged(const struct queue *q);
 
@@ -324,7 +363,9 @@ void queue_cursor_done(struct queue_cursor *cursor, uint64_t lsn);
  * are a subset of rcpts first..first+span-1 of the message; bit i of open[]
  * stands for recipient first + i, and bit 0 is set.
  */
-#define QUEUE_OPEN_WORDS ((QUEUE_RCPTS_MAX + 63) / 64)
+#define QUEUE_SLOT_DAMAGED 0xfffffffeu /* the slots of tasks that do not */
+#define QUEUE_SLOT_HELD    0xffffffffu /* wait for a time */
+#define QUEUE_OPEN_WORDS   ((QUEUE_RCPTS_MAX + 63) / 64)
 struct queue_task {
 	uint64_t id;
 	uint32_t queue; /* handle, for queue_handle_name() */
@@ -340,12 +381,16 @@ int queue_store_apply(struct queue *q, uint32_t now_s);
 
 /*
  * The next task that is due and not loaded, or new: it is loaded from then
- * on, that is, it is not given again until an OUT for it is applied or it is
- * handed back.  1: a task; 0: none now; or a negative errno value.
+ * on, that is, a recipient of it is not given again until an OUT for it is
+ * applied or the task is handed back.  No second task with the same (id,
+ * first) is given meanwhile.  Tasks of paused queues and held tasks are given
+ * only when they have expired.  1: a task; 0: none now; or a negative errno
+ * value.
  */
 int queue_store_next(struct queue *q, uint32_t now_s,
 		     struct queue_task *task_r);
-/* Hand back a task unattempted; it may be given again from due_s on. */
+/* Hand back a task unattempted, by the first it was given with; what is left
+ * of it may be given again from due_s on. */
 void queue_store_return(struct queue *q, uint64_t id, uint16_t first,
 			uint32_t due_s);
 
@@ -356,7 +401,47 @@ uint32_t queue_store_wake_s(const struct queue *q);
 /* A whole checkpoint now, whatever the age of the records (clean stop). */
 int queue_store_checkpoint(struct queue *q, uint32_t now_s);
 
-/* The words of a handle; borrowed for the queue's life. */
+/*
+ * What decisions make of tasks that are not loaded: an OUT to put, one task
+ * each; borrowed until the next call.  A task that is loaded is decided when
+ * it comes back.  1: an OUT; 0: none now (not before those given before have
+ * been applied); or a negative errno value.
+ */
+int queue_store_decided(struct queue *q, uint32_t now_s,
+			enum queue_verb *verb_r, struct queue_out *out_r);
+/* Does a pause hold this queue?  For tasks that are loaded already. */
+bool queue_paused(const struct queue *q, uint32_t handle);
+
+/*
+ * Was message `number` of a submission accepted before?  1: yes, *id_r is its
+ * id, or 0 when more than 16 of the submission came after it; 0: no.  Numbers
+ * of one submission must become durable in rising order (a large message's
+ * last part before its successor).  Kept for 3 days after the last.
+ */
+int queue_store_submitted(struct queue *q, const uint8_t submission[16],
+			  uint64_t number, uint64_t *id_r);
+
+/*
+ * The open tasks, a page a call, for `queue list`: those of the index in the
+ * order of queues, then those that only memory knows.  A task that moves
+ * meanwhile may be seen twice or not at all.
+ */
+struct queue_list_cursor { /* all 0 at the start */
+	uint32_t stage, queue, slot;
+	uint64_t id;
+	uint32_t next;
+};
+/* Up to room tasks; *count_r 0 with result 0: the end. */
+int queue_list(struct queue *q, const struct queue_filter *filter,
+	       struct queue_list_cursor *at, struct queue_task *tasks_r,
+	       uint32_t room, uint32_t *count_r);
+/* The open tasks of one message.  -ENOENT: no such message; a message without
+ * open tasks gives *count_r 0. */
+int queue_show(struct queue *q, uint64_t id, struct queue_task *tasks_r,
+	       uint32_t room, uint32_t *count_r);
+
+/* The words of a handle; borrowed until the store is called again, or for as
+ * long as a task of the queue is loaded. */
 void queue_handle_name(const struct queue *q, uint32_t handle,
 		       struct span *tenant_r, struct span *campaign_r,
 		       struct span *domain_r);
