@@ -1,0 +1,179 @@
+/*
+ * smtp/reply.c - one reply, octet by octet
+ *
+ * A line is read in three parts: the three digits, the octet behind them,
+ * the text up to LF.  Text beyond SMTP_REPLY_LINE_KEPT is dropped, counted
+ * towards the cap of the reply.  A line's text is cleaned in place when its
+ * LF comes: CR off, enhanced code off.
+ */
+#include "smtp/reply.h"
+
+#include "base/bug.h"
+
+#include <string.h>
+
+#define HEAD 4u /* "250-" or "250 " */
+
+void smtp_reply_init(struct smtp_reply *r, char *buf)
+{
+	*r = (struct smtp_reply){ .buf = buf };
+}
+
+static bool is_digit(char c)
+{
+	return c >= '0' && c <= '9';
+}
+
+/* One to three digits, at least one; returns how many, 0 when none. */
+static size_t number(struct span t, uint16_t *value_r)
+{
+	size_t n = 0;
+	unsigned v = 0;
+
+	while (n < t.len && n < 4 && is_digit(t.p[n]))
+		v = v * 10 + (unsigned)(t.p[n++] - '0');
+	if (n == 0 || n > 3)
+		return 0;
+	*value_r = (uint16_t)v;
+	return n;
+}
+
+size_t smtp_enhanced_parse(struct span t, uint16_t code,
+			   struct smtp_enhanced *code_r)
+{
+	struct smtp_enhanced e;
+	size_t at = 2, n;
+
+	if (t.len < 5 || t.p[1] != '.' || !is_digit(t.p[0]))
+		return 0;
+	e.cls = (uint8_t)(t.p[0] - '0');
+	/* RFC 2034 section 4: the classes agree, and 3yz has none. */
+	if (e.cls != code / 100 || e.cls == 3)
+		return 0;
+	n = number(span_of(t.p + at, t.len - at), &e.subject);
+	at += n;
+	if (n == 0 || at >= t.len || t.p[at++] != '.')
+		return 0;
+	n = number(span_of(t.p + at, t.len - at), &e.detail);
+	at += n;
+	if (n == 0 || (at < t.len && t.p[at] != ' '))
+		return 0;
+	*code_r = e;
+	return at < t.len ? at + 1 : at;
+}
+
+/* The first HEAD octets of a line, one at a time. */
+static int take_head(struct smtp_reply *r, char c)
+{
+	uint32_t at = r->line_len;
+
+	if (at == 3) {
+		r->more = c == '-';
+		r->bare = c == '\r';
+		return c == '-' || c == ' ' || c == '\r' ? 0 : -1;
+	}
+	if (!is_digit(c) || (at == 0 && (c < '2' || c > '5')))
+		return -1;
+	if (at == 0) {
+		r->code_before = r->code;
+		r->code = 0;
+	}
+	r->code = (uint16_t)(r->code * 10 + (c - '0'));
+	return 0;
+}
+
+static void keep(struct smtp_reply *r, const char *p, size_t len)
+{
+	size_t kept = r->text_len - r->line_text;
+	size_t room = SMTP_REPLY_LINE_KEPT - HEAD - kept;
+
+	if (len > room)
+		len = room;
+	/* Cannot overflow: the text is shorter than the octets read. */
+	BUG_ON(r->text_len + len > SMTP_REPLY_BUF);
+	memcpy(r->buf + r->text_len, p, len);
+	r->text_len += (uint32_t)len;
+}
+
+/* LF came: clean the line's text.  Returns 1 when it was the last line. */
+static int end_line(struct smtp_reply *r)
+{
+	char *text = r->buf + r->line_text;
+	size_t len = r->text_len - r->line_text, cut;
+
+	if (len > 0 && text[len - 1] == '\r')
+		len--;
+	cut = smtp_enhanced_parse(span_of(text, len), r->code, &r->enhanced);
+	memmove(text, text + cut, len - cut);
+	r->text_len = r->line_text + (uint32_t)(len - cut);
+	if (r->lines > 0 && r->code != r->code_before)
+		r->codes_differ = true;
+	r->lines++;
+	if (!r->more) {
+		if (r->enhanced.cls != r->code / 100)
+			r->enhanced = (struct smtp_enhanced){ 0 };
+		return 1;
+	}
+	if (r->lines == SMTP_REPLY_LINES_MAX)
+		return -1;
+	r->buf[r->text_len++] = '\n';
+	r->line_text = r->text_len;
+	r->line_len = 0;
+	return 0;
+}
+
+/* The text of a line in data: all of it, or up to and with its LF. */
+static int take_text(struct smtp_reply *r, const char *p, size_t len,
+		     size_t *used_r)
+{
+	const char *lf = memchr(p, '\n', len);
+	size_t n = lf == NULL ? len : (size_t)(lf - p);
+
+	*used_r = n + (lf != NULL);
+	if (r->bare && n > 0)
+		return -1;
+	keep(r, p, n);
+	r->line_len += (uint32_t)n;
+	return lf == NULL ? 0 : end_line(r);
+}
+
+static int take_octets(struct smtp_reply *r, const char *p, size_t len,
+		       size_t *used_r)
+{
+	*used_r = 1;
+	if (r->line_len == 3 && *p == '\n') {
+		r->more = false; /* "ddd" LF */
+		return end_line(r);
+	}
+	if (r->line_len >= HEAD)
+		return take_text(r, p, len, used_r);
+	if (take_head(r, *p) < 0)
+		return -1;
+	r->line_len++;
+	return 0;
+}
+
+int smtp_reply_input(struct smtp_reply *r, const void *data, size_t len,
+		     size_t *used_r)
+{
+	const char *p = data;
+	size_t at = 0, used;
+	int done = 0;
+
+	while (at < len && done == 0) {
+		size_t n = len - at, room = SMTP_REPLY_BYTES_MAX - r->bytes;
+
+		if (room == 0)
+			return -1;
+		done = take_octets(r, p + at, n < room ? n : room, &used);
+		at += used;
+		r->bytes += (uint32_t)used;
+	}
+	*used_r = at;
+	return done;
+}
+
+struct span smtp_reply_text(const struct smtp_reply *r)
+{
+	return span_of(r->buf, r->text_len);
+}
