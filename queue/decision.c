@@ -6,23 +6,7 @@
 #include <endian.h>
 #include <errno.h>
 
-#define VERSION    1u
-#define PICK_BYTES 10u
-
-int queue_decision_check(const struct queue_decision *dec)
-{
-	const struct queue_filter *f = &dec->filter;
-
-	if (dec->verb < QUEUE_VERB_HOLD || dec->verb > QUEUE_VERB_RESUME)
-		return -EINVAL;
-	if (dec->verb >= QUEUE_VERB_PAUSE && dec->pick_count > 0)
-		return -EINVAL;
-	if (dec->pick_count > QUEUE_PICKS_MAX ||
-	    f->tenant.len > QUEUE_WORD_MAX ||
-	    f->campaign.len > QUEUE_WORD_MAX || f->domain.len > QUEUE_WORD_MAX)
-		return -EINVAL;
-	return 0;
-}
+#define VERSION 1u
 
 static void pack_word(struct buf *to, struct span word)
 {
@@ -32,22 +16,20 @@ static void pack_word(struct buf *to, struct span word)
 
 int queue_decision_pack(const struct queue_decision *dec, struct buf *to)
 {
-	uint16_t count = htole16((uint16_t)dec->pick_count), rcpt;
-	uint32_t i, at_s = htole32(dec->at_s);
+	uint16_t count = htole16((uint16_t)dec->id_count);
+	uint32_t i, made_s = htole32(dec->made_s);
 	uint64_t id;
 
 	buf_add_char(to, VERSION);
 	buf_add_char(to, (char)dec->verb);
 	buf_add(to, &count, sizeof(count));
-	buf_add(to, &at_s, sizeof(at_s));
-	pack_word(to, dec->filter.tenant);
-	pack_word(to, dec->filter.campaign);
-	pack_word(to, dec->filter.domain);
-	for (i = 0; i < dec->pick_count; i++) {
-		id = htole64(dec->picks[i].id);
-		rcpt = htole16(dec->picks[i].rcpt);
+	buf_add(to, &made_s, sizeof(made_s));
+	pack_word(to, dec->tenant);
+	pack_word(to, dec->campaign);
+	pack_word(to, dec->domain);
+	for (i = 0; i < dec->id_count; i++) {
+		id = htole64(dec->ids[i]);
 		buf_add(to, &id, sizeof(id));
-		buf_add(to, &rcpt, sizeof(rcpt));
 	}
 	return to->failed;
 }
@@ -75,40 +57,31 @@ static bool take_word(struct span *from, struct span *word_r)
 	return true;
 }
 
-static bool take_pick(struct span *from, struct queue_pick *pick)
-{
-	if (!take(from, &pick->id, sizeof(pick->id)) ||
-	    !take(from, &pick->rcpt, sizeof(pick->rcpt)))
-		return false;
-	pick->id = le64toh(pick->id);
-	pick->rcpt = le16toh(pick->rcpt);
-	return true;
-}
-
-int queue_decision_parse(struct span raw, struct queue_pick *picks,
+int queue_decision_parse(struct span raw, uint64_t *ids,
 			 struct queue_decision *dec_r)
 {
-	struct queue_decision dec = { .picks = picks };
+	struct queue_decision dec = { .ids = ids };
 	uint8_t version, verb;
 	uint16_t count;
 	uint32_t i;
 
 	if (!take(&raw, &version, 1) || version != VERSION ||
 	    !take(&raw, &verb, 1) || !take(&raw, &count, sizeof(count)) ||
-	    !take(&raw, &dec.at_s, sizeof(dec.at_s)) ||
-	    !take_word(&raw, &dec.filter.tenant) ||
-	    !take_word(&raw, &dec.filter.campaign) ||
-	    !take_word(&raw, &dec.filter.domain))
-		return -EPROTO;
+	    !take(&raw, &dec.made_s, sizeof(dec.made_s)) ||
+	    !take_word(&raw, &dec.tenant) || !take_word(&raw, &dec.campaign) ||
+	    !take_word(&raw, &dec.domain))
+		return -EUCLEAN;
 	dec.verb = (enum queue_verb)verb;
-	dec.at_s = le32toh(dec.at_s);
-	dec.pick_count = le16toh(count);
-	if (raw.len != (size_t)dec.pick_count * PICK_BYTES ||
-	    queue_decision_check(&dec) < 0)
-		return -EPROTO;
-	for (i = 0; i < dec.pick_count; i++)
-		if (!take_pick(&raw, &picks[i]))
-			return -EPROTO;
+	dec.made_s = le32toh(dec.made_s);
+	dec.id_count = le16toh(count);
+	if (verb < QUEUE_VERB_HOLD || verb > QUEUE_VERB_RESUME ||
+	    dec.id_count > QUEUE_DECISION_IDS_MAX ||
+	    raw.len != dec.id_count * sizeof(uint64_t))
+		return -EUCLEAN;
+	for (i = 0; i < dec.id_count; i++) {
+		take(&raw, &ids[i], sizeof(ids[i]));
+		ids[i] = le64toh(ids[i]);
+	}
 	*dec_r = dec;
 	return 0;
 }

@@ -176,9 +176,9 @@ enum queue_verb { /* of a decision; on disk */
 	QUEUE_VERB_HOLD = 1,
 	QUEUE_VERB_RELEASE,
 	QUEUE_VERB_CANCEL,
-	QUEUE_VERB_RETRY,
-	QUEUE_VERB_PAUSE, /* a rule: holds for later mail too */
-	QUEUE_VERB_RESUME
+	QUEUE_VERB_RETRY, /* waiting mail is due at made_s */
+	QUEUE_VERB_PAUSE, /* a rule: holds for later mail too; no ids */
+	QUEUE_VERB_RESUME /* ends the pauses that its words cover */
 };
 
 #define QUEUE_DECISION_IDS_MAX 1000u
@@ -197,45 +197,6 @@ int queue_put_decision(struct queue *q, const struct queue_decision *dec,
 		       uint64_t *lsn_r);
 /* Note in the log that a checkpoint covers all below lsn. */
 int queue_put_checkpoint(struct queue *q, uint64_t lsn, uint32_t now_s);
-
-/*
- * An operator's decision.  hold, release, cancel and retry cover the messages
- * whose ids are below the decision's own LSN, those whose parts are still
- * coming included; pause and resume are rules that hold for later mail too.
- * With picks, only these recipients, and the filter is not looked at.
- */
-enum queue_verb { /* on disk */
-	QUEUE_VERB_HOLD = 1,
-	QUEUE_VERB_RELEASE,
-	QUEUE_VERB_CANCEL,
-	QUEUE_VERB_RETRY, /* waiting mail is due at at_s */
-	QUEUE_VERB_PAUSE,
-	QUEUE_VERB_RESUME /* ends the pauses that its filter covers */
-};
-
-struct queue_filter { /* empty: any */
-	struct span tenant, campaign, domain;
-};
-
-#define QUEUE_PICKS_MAX 1000u
-#define QUEUE_RCPT_ALL  UINT16_MAX
-struct queue_pick {
-	uint64_t id;
-	uint16_t rcpt; /* or QUEUE_RCPT_ALL */
-};
-
-struct queue_decision {
-	enum queue_verb verb;
-	uint32_t at_s;
-	struct queue_filter filter;
-	const struct queue_pick *picks; /* not with pause and resume */
-	uint32_t pick_count;
-};
-
-/* Stage a decision; once durable it survives.  Errors as queue_put_out(),
- * and -EINVAL. */
-int queue_put_decision(struct queue *q, const struct queue_decision *dec,
-		       uint64_t *lsn_r);
 
 /* Octets staged and not yet committed. */
 size_t queue_staged(const struct queue *q);
@@ -400,6 +361,10 @@ int queue_store_work(struct queue *q, uint32_t now_s);
 uint32_t queue_store_wake_s(const struct queue *q);
 /* A whole checkpoint now, whatever the age of the records (clean stop). */
 int queue_store_checkpoint(struct queue *q, uint32_t now_s);
+
+struct queue_filter { /* "": any */
+	struct span tenant, campaign, domain;
+};
 
 /*
  * What decisions make of tasks that are not loaded: an OUT to put, one task
