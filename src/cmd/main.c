@@ -4,6 +4,8 @@
  * main() finds the subcommand in a table and hands over argc and argv; every
  * subcommand is a file of this folder and returns a sysexits(3) code.
  */
+#include "cmd/commands.h"
+
 #include <stdio.h>
 #include <string.h>
 #include <sysexits.h>
@@ -23,6 +25,7 @@ static int version_main(int argc, char **argv)
 }
 
 static const struct command commands[] = {
+	{ "check", check_main, "is the configuration right?" },
 	{ "version", version_main, "print the version" },
 };
 

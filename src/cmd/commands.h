@@ -1,0 +1,23 @@
+#ifndef MTAQ_CMD_COMMANDS_H
+#define MTAQ_CMD_COMMANDS_H
+
+/*
+ * The commands that main.c has in its table, one file each.  They get argc
+ * and argv from their own name on and return a sysexits(3) code.
+ */
+#include "mtaq/settings.h"
+
+int check_main(int argc, char **argv);
+int submit_main(int argc, char **argv);
+
+/* The settings of the file that `-c option` means (NULL: the usual one).
+ * EX_OK, or EX_CONFIG (the file is wrong), EX_NOINPUT, EX_OSERR, told on
+ * standard error. */
+int command_settings(const char *option, struct settings *set_r);
+
+/* A JSON string with its quotes, from any octets: what is no UTF-8 becomes
+ * U+FFFD. */
+struct buf;
+void command_json(struct buf *out, const char *p, size_t len);
+
+#endif

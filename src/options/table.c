@@ -1,0 +1,193 @@
+/*
+ * options/table.c - every option of mtaq, once
+ *
+ * The parser, conf/mtaq.yaml (`mtaq check --defaults`) and docs/mtaq.yaml.md
+ * (`mtaq check --manual`) come from these rows, in this order; rows of one
+ * section are adjacent and follow their OPTION_SECTION row.
+ */
+#include "base/bug.h"
+#include "options/option.h"
+
+#define AT(field) offsetof(struct settings, field)
+#define KIB       1024ull
+#define MIB       (1024ull * KIB)
+#define GIB       (1024ull * MIB)
+#define TIB       (1024ull * GIB)
+#define SECOND    1000ull
+#define MINUTE    (60 * SECOND)
+#define HOUR      (60 * MINUTE)
+#define DAY       (24 * HOUR)
+#define DAYS_S    86400u
+
+/* In the order of the enums of settings.h. */
+static const char *const io_names[] = { "auto", "io_uring", "epoll", NULL };
+static const char *const level_names[] = { "error", "warning", "info", "debug",
+					   NULL };
+static const char *const newline_names[] = { "fix", "refuse", NULL };
+static const char *const eightbit_names[] = { "send", "bounce", NULL };
+
+/* clang-format off */
+const struct option_row option_table[] = {
+{ "hostname", OPTION_HOSTNAME, AT(hostname), 0, 253, "", NULL,
+  "The name by which this machine greets others (EHLO), as "
+  "mail.example.net. Must be set. Its address should lead back to it." },
+{ "spool", OPTION_PATH, AT(spool), 1, 4000, "/var/spool/mtaq", NULL,
+  "The folder of the queue: log segments, index, drop folder." },
+{ "runtime", OPTION_PATH, AT(runtime), 1, 80, "/run/mtaq", NULL,
+  "The folder of the sockets." },
+{ "user", OPTION_WORD, AT(user), 0, 32, "", NULL,
+  "Started as root, the daemon changes to this user; empty: it stays." },
+{ "workers", OPTION_AUTO, AT(workers), 1, 64, "auto", NULL,
+  "Threads that deliver. auto: 2 on up to 4 cores, else all but 2." },
+{ "io_backend", OPTION_CHOICE, AT(io_backend), 0, 0, "auto", io_names,
+  "How sockets are driven. auto: io_uring where the kernel allows it." },
+
+{ "dns", OPTION_SECTION, 0, 0, 0, NULL, NULL, "Finding mail exchangers." },
+{ "dns.servers", OPTION_SERVERS, AT(dns.servers), 1, 53, "[127.0.0.1:53]", NULL,
+  "Resolvers to ask, in this order. A validating one on this machine is best." },
+{ "dns.timeout", OPTION_MS, AT(dns.timeout_ms), 100, MINUTE, "5s", NULL,
+  "How long one server may take for one answer." },
+{ "dns.outstanding_max", OPTION_NUMBER, AT(dns.outstanding_max), 1, 20000, "2000",
+  NULL, "Questions on their way at once; more wait." },
+
+{ "smtp", OPTION_SECTION, 0, 0, 0, NULL, NULL, "Talking to other servers." },
+{ "smtp.port", OPTION_PORT, AT(smtp.port), 1, 65535, "25", NULL,
+  "The port of mail exchangers." },
+{ "smtp.sources", OPTION_ADDRESSES, AT(smtp.sources), 0, 0, "[]", NULL,
+  "Own addresses to send from; empty: the kernel chooses." },
+{ "smtp.timeout", OPTION_SECTION, 0, 0, 0, NULL, NULL,
+  "How long to wait for a server. RFC 5321 section 4.5.3.2 asks for no less "
+  "than the defaults; a short dot makes duplicates." },
+{ "smtp.timeout.connect", OPTION_MS, AT(smtp.timeout.connect_ms), 10, HOUR, "30s",
+  NULL, "For a connection." },
+{ "smtp.timeout.greeting", OPTION_MS, AT(smtp.timeout.greeting_ms), 10, HOUR, "5m",
+  NULL, "For the greeting." },
+{ "smtp.timeout.ehlo", OPTION_MS, AT(smtp.timeout.ehlo_ms), 10, HOUR, "5m", NULL,
+  "For the answer to EHLO." },
+{ "smtp.timeout.mail", OPTION_MS, AT(smtp.timeout.mail_ms), 10, HOUR, "5m", NULL,
+  "For the answer to MAIL." },
+{ "smtp.timeout.rcpt", OPTION_MS, AT(smtp.timeout.rcpt_ms), 10, HOUR, "5m", NULL,
+  "For the answer to each RCPT." },
+{ "smtp.timeout.data", OPTION_MS, AT(smtp.timeout.data_ms), 10, HOUR, "2m", NULL,
+  "For the answer to DATA." },
+{ "smtp.timeout.block", OPTION_MS, AT(smtp.timeout.block_ms), 10, HOUR, "3m", NULL,
+  "For the server to take each block of the content." },
+{ "smtp.timeout.dot", OPTION_MS, AT(smtp.timeout.dot_ms), 10, HOUR, "10m", NULL,
+  "For the answer to the final dot." },
+{ "smtp.timeout.rset", OPTION_MS, AT(smtp.timeout.rset_ms), 10, HOUR, "20s", NULL,
+  "For the answer to RSET." },
+{ "smtp.timeout.quit", OPTION_MS, AT(smtp.timeout.quit_ms), 10, HOUR, "5s", NULL,
+  "For the answer to QUIT; nothing depends on it." },
+{ "smtp.timeout.session", OPTION_MS, AT(smtp.timeout.session_ms), 10, DAY, "1h",
+  NULL, "For one transaction as a whole, whatever the server does." },
+
+{ "log", OPTION_SECTION, 0, 0, 0, NULL, NULL, "What is written down." },
+{ "log.events", OPTION_PATH, AT(log.events), 0, 4000,
+  "/var/log/mtaq/events.jsonl", NULL,
+  "The event log, one JSON object a line; empty: none." },
+{ "log.level", OPTION_CHOICE, AT(log.level), 0, 0, "info", level_names,
+  "What is told to people on standard error." },
+
+{ "limits", OPTION_SECTION, 0, 0, 0, NULL, NULL, "Everything has a limit." },
+{ "limits.connections", OPTION_NUMBER, AT(limits.connections), 1, 1000000,
+  "20000", NULL, "Sessions with other servers at once, over all workers." },
+{ "limits.submitters", OPTION_NUMBER, AT(limits.submitters), 1, 10000, "200",
+  NULL, "Connections to the submission socket at once." },
+{ "limits.tasks", OPTION_NUMBER, AT(limits.tasks), 1000, 10000000, "1000000",
+  NULL, "Tasks in memory at once, about 160 octets each; the rest waits on "
+  "disk." },
+{ "limits.queue_tasks", OPTION_NUMBER, AT(limits.queue_tasks), 10, 1000000,
+  "10000", NULL, "Tasks of one queue in memory at once." },
+{ "limits.queues", OPTION_NUMBER, AT(limits.queues), 100, 10000000, "200000",
+  NULL, "Queues in memory at once, about 256 octets each." },
+{ "limits.unsynced_bytes", OPTION_BYTES, AT(limits.unsynced_bytes), MIB, GIB,
+  "32MiB", NULL, "Accepted octets that are not yet on disk; beyond that "
+  "submitters are not read." },
+
+{ "routes", OPTION_ROUTES, AT(routes), 0, 0, "{}", NULL,
+  "Where the mail of a domain goes instead of to its mail exchangers: "
+  "example.net: \"192.0.2.1:25\". \"*\" (in quotes) is every domain without "
+  "an entry of its own." },
+{ "providers", OPTION_PATH, AT(providers), 0, 4000, "", NULL,
+  "A file of presets for large receivers; empty: none." },
+
+{ "retry", OPTION_TIMES, AT(retry), 1, 30 * DAYS_S, "[6m, 15m, 30m, 1h, 2h, 4h]",
+  NULL, "Delays between the attempts for a recipient; the last repeats." },
+{ "age_limit", OPTION_SECONDS, AT(age_limit_s), 1, 90 * DAYS_S, "5d", NULL,
+  "A recipient older than this expires." },
+{ "greylist", OPTION_SECONDS, AT(greylist_s), 1, DAYS_S, "5m", NULL,
+  "The least delay after an answer that looks like greylisting (450 or 451 "
+  "4.7.1)." },
+{ "mailbox_full", OPTION_SECONDS, AT(mailbox_full_s), 1, 5 * DAYS_S, "1h", NULL,
+  "The least delay after a full mailbox (452 4.2.2)." },
+
+{ "session", OPTION_SECTION, 0, 0, 0, NULL, NULL,
+  "When a session with a server ends." },
+{ "session.idle", OPTION_MS, AT(session.idle_ms), 0, 5 * MINUTE, "5s", NULL,
+  "Kept open this long without mail, for mail that may come." },
+{ "session.messages", OPTION_NUMBER, AT(session.messages), 1, 1000000, "100",
+  NULL, "Messages over one session." },
+{ "session.age", OPTION_MS, AT(session.age_ms), SECOND, DAY, "10m", NULL,
+  "No new message over a session older than this." },
+
+{ "host", OPTION_SECTION, 0, 0, 0, NULL, NULL,
+  "A mail exchanger that fails is left alone for a while." },
+{ "host.bad_first", OPTION_MS, AT(host.bad_first_ms), 10, DAY, "1m", NULL,
+  "After its first failure; then it doubles." },
+{ "host.bad_max", OPTION_MS, AT(host.bad_max_ms), 10, 7 * DAY, "1h", NULL,
+  "At most." },
+
+{ "site", OPTION_SECTION, 0, 0, 0, NULL, NULL,
+  "Limits towards one site, unless a preset says otherwise." },
+{ "site.connections", OPTION_NUMBER, AT(site.connections), 1, 100000, "10", NULL,
+  "Sessions with one host at once, from each source address." },
+{ "site.connects_per_second", OPTION_NUMBER, AT(site.connects_per_second), 1,
+  100000, "10", NULL, "New connections to one host." },
+
+{ "unsure", OPTION_SECTION, 0, 0, 0, NULL, NULL,
+  "The connection broke before the final dot was answered: the server may "
+  "have the mail." },
+{ "unsure.first", OPTION_SECONDS, AT(unsure.first_s), 1, 5 * DAYS_S, "15m", NULL,
+  "Tried again not before; then it doubles." },
+{ "unsure.max", OPTION_NUMBER, AT(unsure.max), 1, 100, "5", NULL,
+  "After so many unsure results it is held and reported." },
+
+{ "max_unsynced_outcomes", OPTION_NUMBER, AT(max_unsynced_outcomes), 1, 65536,
+  "256", NULL, "Answered dots of one worker that are not yet on disk; at that "
+  "many it sends no further dot. A power cut may double at most these." },
+{ "stop_grace", OPTION_MS, AT(stop_grace_ms), 0, HOUR, "30s", NULL,
+  "After SIGTERM open transactions may take this long to end." },
+{ "message_bytes_max", OPTION_BYTES, AT(message_bytes_max), KIB, 50 * MIB,
+  "50MiB", NULL, "The largest message taken." },
+{ "min_free", OPTION_BYTES, AT(min_free_bytes), MIB, TIB, "512MiB", NULL,
+  "With less free space in the spool new mail is put off (452 4.3.1)." },
+
+{ "checkpoint", OPTION_SECTION, 0, 0, 0, NULL, NULL,
+  "When the log is folded into the index." },
+{ "checkpoint.interval", OPTION_SECONDS, AT(checkpoint.interval_s), 1, 3600,
+  "30s", NULL, "At the latest after this time." },
+{ "checkpoint.age", OPTION_SECONDS, AT(checkpoint.age_s), 0, 600, "5s", NULL,
+  "Younger records wait for the next one: most mail is gone by then." },
+{ "checkpoint.log_bytes", OPTION_BYTES, AT(checkpoint.log_bytes), MIB, 4 * GIB,
+  "1GiB", NULL, "Earlier when the log has grown by this much." },
+{ "checkpoint.deltas", OPTION_NUMBER, AT(checkpoint.deltas), 100, 10000000,
+  "200000", NULL, "Earlier with this many changes in memory." },
+
+{ "queue", OPTION_SECTION, 0, 0, 0, NULL, NULL, "Files of the spool." },
+{ "queue.segment_bytes", OPTION_BYTES32, AT(queue.segment_bytes), MIB, GIB,
+  "64MiB", NULL, "One segment file of the log; fixed when the spool is made." },
+{ "queue.segments_ahead", OPTION_NUMBER, AT(queue.segments_ahead), 1, 64, "8",
+  NULL, "Segment files written in advance." },
+{ "queue.index_bytes_max", OPTION_BYTES, AT(queue.index_bytes_max), 16 * MIB,
+  16 * TIB, "64GiB", NULL, "The most the index may grow to." },
+
+{ "received", OPTION_BOOL, AT(received), 0, 0, "yes", NULL,
+  "Add a Received line to submitted mail." },
+{ "bare_newlines", OPTION_CHOICE, AT(bare_newlines), 0, 0, "fix", newline_names,
+  "A CR or LF alone in submitted mail becomes CRLF, or the mail is refused." },
+{ "eightbit", OPTION_CHOICE, AT(eightbit), 0, 0, "send", eightbit_names,
+  "8-bit content for a server without 8BITMIME is sent as it is, or bounced." },
+};
+/* clang-format on */
+
+const size_t option_count = ARRAY_LEN(option_table);

@@ -1,0 +1,1 @@
+mtaq_fuzz(fuzz_options USES mtaq_options)
