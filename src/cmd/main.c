@@ -6,6 +6,8 @@
  */
 #include "cmd/commands.h"
 
+#include "bench/sink.h"
+
 #include <stdio.h>
 #include <string.h>
 #include <sysexits.h>
@@ -26,6 +28,7 @@ static int version_main(int argc, char **argv)
 
 static const struct command commands[] = {
 	{ "check", check_main, "is the configuration right?" },
+	{ "sink", sink_main, "the test internet: SMTP and DNS servers" },
 	{ "version", version_main, "print the version" },
 };
 
