@@ -135,8 +135,8 @@ struct io {
 
 /*
  * Make an io for the calling thread.  io_uring is tried by itself first: a
- * ring is made, every opcode in use is probed, and octets go through a
- * socketpair.  AUTO falls back to epoll when the kernel says ENOSYS, EPERM,
+ * ring is made, every opcode in use is probed, and octets go through a Unix
+ * socket from connect to close.  AUTO falls back to epoll when the kernel says ENOSYS, EPERM,
  * EINVAL or ENOMEM; why then names the cause in one line.  why is "" when
  * nothing was wrong and names what failed when the result is negative.
  */
@@ -178,8 +178,8 @@ static inline int io_listen(struct io *io, const struct io_addr *at)
 	return io->ops->listen(io, at);
 }
 
-/* Own a descriptor from elsewhere; it is made nonblocking.  A handle, or
- * -errno: then fd is still the caller's.  Pipes, eventfds and epoll fds may
+/* Own a descriptor from elsewhere; O_NONBLOCK becomes what the back end
+ * needs.  A handle, or -errno: then fd is still the caller's.  Pipes, eventfds and epoll fds may
  * be adopted for io_poll() and io_close(); sockets for everything. */
 static inline int io_adopt(struct io *io, int fd)
 {
