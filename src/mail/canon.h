@@ -7,10 +7,10 @@
  *
  * In this order; the first rule that refuses names the line:
  *
- *  1. An empty message and NUL are refused.
- *  2. CRLF, bare LF and bare CR end a line and become CRLF; a missing final
+ *  1. A leading mbox line ("From " and no field) is dropped.
+ *  2. An empty message and NUL are refused.
+ *  3. CRLF, bare LF and bare CR end a line and become CRLF; a missing final
  *     CRLF is added.  With CANON_NEWLINES_REFUSE a bare one is refused.
- *  3. A leading mbox line ("From " and no field) is dropped.
  *  4. The header section is what header.h says.  When the first line is no
  *     field there is none: it is made, and all the input is body.
  *  5. More than 50 Received fields are a mail loop (5.4.6).
@@ -26,8 +26,8 @@
  *     where there is none, and in garbage lines.
  *     In a leaf part: the whole leaf becomes quoted-printable when it was
  *     7bit, 8bit, binary or said nothing; the long lines of a base64 part are
- *     cut every 76 octets, those of a quoted-printable part get soft line
- *     breaks; any other encoding, and a long line outside all parts, is
+ *     cut every 76 octets (refused with "-" in them), those of a
+ *     quoted-printable part get soft line breaks; any other encoding, and a long line outside all parts, is
  *     refused.  The part's Content-Transfer-Encoding is replaced where it
  *     first stands, later ones go; where there is none it is put last in its
  *     header section, for the message itself behind a MIME-Version if that
@@ -57,9 +57,10 @@ struct canon_settings {
 	/* Message-ID: <unique@id_domain>.  unique must differ for every
 	 * message this machine ever makes, and both are atext and dots. */
 	struct span unique, id_domain;
-	struct span sender; /* validated; empty is the null sender */
-	bool from_add;      /* complete a missing From from the sender */
-	int64_t now_s;      /* unix time; printed as UTC (+0000) */
+	struct span
+		sender; /* validated; empty is the null sender.  Never CR or LF */
+	bool from_add; /* complete a missing From from the sender */
+	int64_t now_s; /* unix time; printed as UTC (+0000) */
 	enum canon_newlines newlines;
 };
 

@@ -1,0 +1,164 @@
+/*
+ * mail/header.c - the header section of a message, field by field
+ *
+ * See header.h for the grammar.  A line end is looked for in short windows,
+ * so that a file with one kind of line end only is not searched for the other
+ * kind to its very end at each line.
+ */
+#include "mail/header.h"
+
+#include "base/bug.h"
+
+#define WINDOW 512u
+
+/* Where the line that begins at p ends: its CR or LF, or end. */
+static const char *line_stop(const char *p, const char *end)
+{
+	while (p < end) {
+		size_t len = (size_t)(end - p);
+		const char *lf, *cr;
+
+		if (len > WINDOW)
+			len = WINDOW;
+		lf = memchr(p, '\n', len);
+		cr = memchr(p, '\r', lf == NULL ? len : (size_t)(lf - p));
+		if (cr != NULL)
+			return cr;
+		if (lf != NULL)
+			return lf;
+		p += len;
+	}
+	return end;
+}
+
+bool header_line_next(struct span *rest, struct span *line_r,
+		      struct span *text_r)
+{
+	const char *p = rest->p, *end = p + rest->len, *stop, *next;
+
+	if (rest->len == 0)
+		return false;
+	stop = line_stop(p, end);
+	next = stop;
+	if (next < end && *next == '\r')
+		next++;
+	if (next < end && *next == '\n')
+		next++;
+	*text_r = span_of(p, (size_t)(stop - p));
+	*line_r = span_of(p, (size_t)(next - p));
+	*rest = span_of(next, (size_t)(end - next));
+	return true;
+}
+
+static bool is_blank(char c)
+{
+	return c == ' ' || c == '\t';
+}
+
+struct span header_line_name(struct span line)
+{
+	size_t n = 0, i;
+
+	while (n < line.len && line.p[n] != ':' &&
+	       (unsigned char)line.p[n] > ' ' && line.p[n] != 0x7f)
+		n++;
+	for (i = n; i < line.len && is_blank(line.p[i]); i++)
+		;
+	if (n == 0 || i == line.len || line.p[i] != ':')
+		return span_of(line.p, 0);
+	return span_of(line.p, n);
+}
+
+void header_scan_init(struct header_scan *s, struct span message)
+{
+	struct span rest = message, line, text;
+
+	*s = (struct header_scan){ .start = message.p,
+				   .at = message.p,
+				   .end = message.p + message.len,
+				   .body = message };
+	if (!header_line_next(&rest, &line, &text) ||
+	    header_line_name(text).len > 0)
+		return;
+	s->section_end = s->start;
+	s->end = s->start;
+	if (text.len == 0)
+		s->body = rest;
+}
+
+/* The lines that belong to the field whose first line went before; *rest is
+ * left at the line that does not. */
+static const char *field_end(struct span *rest)
+{
+	struct span next = *rest, line, text;
+
+	while (header_line_next(&next, &line, &text)) {
+		if (text.len == 0 || header_line_name(text).len > 0)
+			break;
+		*rest = next;
+	}
+	return rest->p;
+}
+
+static struct span without_line_end(struct span s)
+{
+	if (s.len > 0 && s.p[s.len - 1] == '\n')
+		s.len--;
+	if (s.len > 0 && s.p[s.len - 1] == '\r')
+		s.len--;
+	return s;
+}
+
+bool header_scan_next(struct header_scan *s, struct header_field *field_r)
+{
+	struct span rest, line, text, name;
+	const char *end;
+	ptrdiff_t colon;
+
+	if (s->section_end != NULL)
+		return false;
+	rest = span_of(s->at, (size_t)(s->end - s->at));
+	if (!header_line_next(&rest, &line, &text) || text.len == 0) {
+		s->section_end = s->at;
+		s->body = rest;
+		return false;
+	}
+	name = header_line_name(text);
+	BUG_ON(name.len == 0);
+	end = field_end(&rest);
+	field_r->name = name;
+	field_r->whole = span_of(s->at, (size_t)(end - s->at));
+	colon = span_find(field_r->whole, ':');
+	BUG_ON(colon < 0);
+	field_r->value = without_line_end(
+		span_of(s->at + colon + 1, (size_t)(end - s->at - colon - 1)));
+	s->at = end;
+	return true;
+}
+
+struct span header_scan_section(const struct header_scan *s)
+{
+	BUG_ON(s->section_end == NULL && s->start != NULL);
+	return span_of(s->start, (size_t)(s->section_end - s->start));
+}
+
+struct span header_scan_body(const struct header_scan *s)
+{
+	return s->body;
+}
+
+bool header_find(struct span message, struct span name,
+		 struct header_field *field_r)
+{
+	struct header_scan s;
+	struct header_field f;
+
+	header_scan_init(&s, message);
+	while (header_scan_next(&s, &f)) {
+		if (!span_eq_nocase(f.name, name))
+			continue;
+		*field_r = f;
+		return true;
+	}
+	return false;
+}

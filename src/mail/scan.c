@@ -1,0 +1,87 @@
+/*
+ * mail/scan.c - one look at all octets of a message
+ *
+ * What is canonical already is told by two memchr() a line and two straight
+ * passes; all else may be slower, but every octet is looked at a bounded
+ * number of times.
+ */
+#include "mail/scan.h"
+
+#include "mail/canon.h"
+#include "mail/header.h"
+
+bool scan_high(struct span s)
+{
+	const uint64_t mask = 0x8080808080808080u;
+	uint64_t any = 0, word;
+	size_t i = 0;
+
+	for (; s.len - i >= sizeof(word); i += sizeof(word)) {
+		memcpy(&word, s.p + i, sizeof(word));
+		any |= word;
+	}
+	for (; i < s.len; i++)
+		any |= (uint64_t)(unsigned char)s.p[i];
+	return (any & mask) != 0;
+}
+
+static void see_line(const char *p, size_t len, struct scan_seen *seen)
+{
+	seen->wide = seen->wide || len > CANON_LINE_MAX;
+	seen->dots = seen->dots || (len > 0 && *p == '.');
+}
+
+/* The octets before a LF (or the end), with a CR where none should be. */
+static void see_broken(const char *p, const char *stop, const char *lf,
+		       struct scan_seen *seen)
+{
+	while (p < stop) {
+		const char *cr = memchr(p, '\r', (size_t)(stop - p));
+
+		if (cr == NULL) {
+			see_line(p, (size_t)(stop - p), seen);
+			break;
+		}
+		see_line(p, (size_t)(cr - p), seen);
+		if (seen->bare == NULL && cr + 1 != lf)
+			seen->bare = cr;
+		p = cr + 1;
+		if (p == lf)
+			return;
+	}
+	if (lf != NULL && seen->bare == NULL)
+		seen->bare = lf;
+}
+
+void scan_message(struct span message, struct scan_seen *seen_r)
+{
+	const char *p = message.p, *end = p + message.len;
+	struct scan_seen seen = { .nul = memchr(p, '\0', message.len),
+				  .high = scan_high(message) };
+
+	while (p < end) {
+		const char *lf = memchr(p, '\n', (size_t)(end - p));
+		const char *stop = lf != NULL ? lf : end;
+		const char *cr = memchr(p, '\r', (size_t)(stop - p));
+
+		if (lf != NULL && cr != NULL && cr + 1 == lf)
+			see_line(p, (size_t)(cr - p), &seen);
+		else
+			see_broken(p, stop, lf, &seen);
+		p = stop + (lf != NULL);
+	}
+	*seen_r = seen;
+}
+
+uint64_t scan_line_number(struct span message, const char *p)
+{
+	struct span rest = message, line, text;
+	uint64_t number = 0;
+
+	while (header_line_next(&rest, &line, &text)) {
+		number++;
+		if (p < line.p + line.len)
+			break;
+	}
+	return number;
+}
