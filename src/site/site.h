@@ -236,7 +236,8 @@ void site_conn_verdict(struct site_conn *conn,
  *	MAIL, code 0 or 421, transactions carried: the server's limit of
  *	                   messages per session (rule 5): learned, no penalty
  *	MAIL, nothing carried: the host's failure
- *	NONE, QUIT, RSET, or idle: nobody's failure
+ *	NONE, QUIT, RSET   nobody's failure (give NULL for a session that the
+ *	                   server ended while it was idle)
  *	RCPT and later     its class's scope
  * class_r (NULL allowed) gets the class, for the events.
  */

@@ -1,0 +1,125 @@
+/*
+ * site/host.c - one address of a site: its health and what it has taught us
+ *
+ *	UNKNOWN --ready--> WELL --fail--> BAD until T --T--> one probe
+ *	   |                 ^             ^ |                 |    |
+ *	   +-----fail--------|-------------+ +<----- fail -----+    |
+ *	                     +------------- a whole step well ------+
+ *
+ * T doubles with each failure in a row.  The row ends when a message has gone
+ * through, not when a session gets ready: a host that greets and then closes
+ * stays suspect.
+ */
+#include "site/site_private.h"
+
+#include <stdlib.h>
+
+#define HOLD_FIRST_MS 1000u
+#define HOLD_MAX_MS   60000u
+#define LEARNED_GROW  16u /* sessions in peace before a message more */
+
+struct site_addr *site_addr_new(const struct site *site,
+				const struct mx_host *host,
+				const struct mx_addr *addr)
+{
+	const struct window *w = &site->limits->window;
+	struct site_addr *a = calloc(1, sizeof(*a));
+
+	if (a == NULL)
+		return NULL;
+	a->host = strdup(host->name == NULL ? "" : host->name);
+	if (a->host == NULL) {
+		free(a);
+		return NULL;
+	}
+	a->addr = *addr;
+	a->preference = host->preference;
+	list_init(&a->connecting);
+	window_init(&a->window, w->size, w->max);
+	return a;
+}
+
+void site_addr_free(struct site_addr **addr)
+{
+	struct site_addr *a = *addr;
+
+	*addr = NULL;
+	if (a == NULL)
+		return;
+	BUG_ON(a->conns != 0);
+	free(a->host);
+	free(a);
+}
+
+void site_addr_fail(struct site_addr *addr, const struct site_settings *set,
+		    uint64_t opened_ms, uint64_t now_ms)
+{
+	uint64_t pause =
+		addr->bad_ms == 0 ? set->bad_first_ms : 2ull * addr->bad_ms;
+
+	/* Connections that were already out count as one failure. */
+	if (addr->health == HEALTH_BAD && opened_ms <= addr->bad_since_ms)
+		return;
+	if (pause > set->bad_max_ms)
+		pause = set->bad_max_ms;
+	addr->health = HEALTH_BAD;
+	addr->bad_ms = (uint32_t)pause;
+	addr->bad_since_ms = now_ms;
+	addr->until_ms = now_ms + pause;
+}
+
+void site_addr_crowded(struct site_addr *addr, uint32_t pause_ms,
+		       uint64_t now_ms)
+{
+	uint32_t hold = addr->hold_for_ms * 2;
+
+	window_less(&addr->window);
+	if (now_ms < addr->hold_ms)
+		return;
+	/* Refusals in a row wait longer; a quiet time forgets. */
+	if (now_ms > addr->hold_ms + HOLD_MAX_MS || hold < HOLD_FIRST_MS)
+		hold = HOLD_FIRST_MS;
+	if (hold > HOLD_MAX_MS)
+		hold = HOLD_MAX_MS;
+	addr->hold_for_ms = hold;
+	addr->hold_ms = now_ms + (hold > pause_ms ? hold : pause_ms);
+}
+
+void site_addr_learn(struct site_addr *addr, const struct site_settings *set,
+		     uint32_t carried, uint64_t now_ms)
+{
+	BUG_ON(carried == 0);
+	addr->learned = carried;
+	addr->learned_full = 0;
+	addr->learned_until_ms = now_ms + set->learned_ms;
+}
+
+void site_addr_full(struct site_addr *addr, uint32_t messages_max)
+{
+	if (addr->learned == 0 || ++addr->learned_full < LEARNED_GROW)
+		return;
+	addr->learned_full = 0;
+	addr->learned += addr->learned / 4 + 1;
+	if (addr->learned >= messages_max)
+		addr->learned = 0;
+}
+
+uint32_t site_addr_messages(const struct site_addr *addr, uint32_t messages_max,
+			    uint64_t now_ms)
+{
+	if (addr->learned == 0 || now_ms >= addr->learned_until_ms ||
+	    addr->learned > messages_max)
+		return messages_max;
+	return addr->learned;
+}
+
+bool site_addr_slow(const struct site_addr *addr, uint32_t stagger_ms,
+		    uint64_t now_ms)
+{
+	const struct site_conn *oldest;
+
+	if (list_empty(&addr->connecting))
+		return false;
+	oldest = CONTAINER_OF(addr->connecting.next, struct site_conn, link);
+	return now_ms >= oldest->opened_ms + stagger_ms;
+}

@@ -1,0 +1,234 @@
+/*
+ * site/open.c - another session, and to which address?
+ *
+ * Addresses stand in ranks of equal preference.  In the first rank that has
+ * any that is neither bad nor without an answer, the one with the fewest
+ * connections is taken; a bad one whose time has come gets its probe first.
+ * That a rank is full is no reason to bother the next one.
+ */
+#include "site/site_private.h"
+
+#define SLOW_FACTOR 4u /* staggered connects: at most so many windows */
+
+/* What a look at all addresses says. */
+struct scan {
+	struct site_addr *best;
+	bool probe;        /* best is bad and due */
+	bool dead;         /* all are bad */
+	uint32_t slow;     /* connections to addresses that do not answer */
+	uint64_t until_ms; /* dead: when the first is due */
+	uint64_t again_ms; /* when time may change the choice */
+};
+
+static void sooner(uint64_t *when, uint64_t other)
+{
+	if (other < *when)
+		*when = other;
+}
+
+static void scan_state(const struct site *site, uint64_t now_ms,
+		       struct scan *scan)
+{
+	uint32_t stagger = site->table->set.stagger_ms, i;
+
+	scan->dead = true;
+	scan->until_ms = scan->again_ms = SITE_NEVER;
+	for (i = 0; i < site->addr_count; i++) {
+		const struct site_addr *a = site->addrs[i];
+		const struct site_conn *oldest;
+
+		if (site_addr_slow(a, stagger, now_ms)) {
+			scan->slow += a->conns - a->sessions;
+		} else if (!list_empty(&a->connecting)) {
+			oldest = CONTAINER_OF(a->connecting.next,
+					      struct site_conn, link);
+			sooner(&scan->again_ms, oldest->opened_ms + stagger);
+		}
+		if (!a->listed)
+			continue;
+		if (a->health != HEALTH_BAD)
+			scan->dead = false;
+		else if (!a->probing)
+			sooner(&scan->until_ms, a->until_ms);
+		if (a->hold_ms > now_ms)
+			sooner(&scan->again_ms, a->hold_ms);
+	}
+	if (scan->until_ms > now_ms)
+		sooner(&scan->again_ms, scan->until_ms);
+}
+
+static bool addr_due(const struct site_addr *a, uint64_t now_ms)
+{
+	return a->health == HEALTH_BAD && !a->probing && now_ms >= a->until_ms;
+}
+
+static bool addr_usable(const struct site_addr *a, uint64_t now_ms)
+{
+	return now_ms >= a->hold_ms && a->conns < a->window.size;
+}
+
+/* Look through the rank [from, to).  True: it decides, with or without a
+ * choice; false: the next rank may. */
+static bool rank_choose(const struct site *site, uint32_t from, uint32_t to,
+			uint64_t now_ms, struct scan *scan)
+{
+	uint32_t n = to - from, k;
+	bool alive = false;
+
+	for (k = 0; k < n; k++) {
+		struct site_addr *a = site->addrs[from + (site->turn + k) % n];
+
+		if (addr_due(a, now_ms)) {
+			scan->best = a;
+			scan->probe = true;
+			return true;
+		}
+		if (a->health == HEALTH_BAD ||
+		    site_addr_slow(a, site->table->set.stagger_ms, now_ms))
+			continue;
+		alive = true;
+		if (addr_usable(a, now_ms) &&
+		    (scan->best == NULL || a->conns < scan->best->conns))
+			scan->best = a;
+	}
+	return alive;
+}
+
+static void scan_site(const struct site *site, uint64_t now_ms,
+		      struct scan *scan)
+{
+	uint32_t from = 0, to, listed = 0;
+
+	*scan = (struct scan){ 0 };
+	scan_state(site, now_ms, scan);
+	while (listed < site->addr_count && site->addrs[listed]->listed)
+		listed++;
+	while (from < listed) {
+		to = from + 1;
+		while (to < listed && site->addrs[to]->preference ==
+					      site->addrs[from]->preference)
+			to++;
+		if (rank_choose(site, from, to, now_ms, scan))
+			return;
+		from = to;
+	}
+}
+
+/* Does the load justify one session more than there are? */
+static bool load_wants(const struct site *site, const struct site_load *load,
+		       uint32_t slow)
+{
+	uint32_t coming = site->connecting - slow;
+	uint32_t idle = site->sessions - site->busy + coming;
+	uint32_t patient = load->waiting - load->urgent;
+
+	BUG_ON(load->urgent > load->waiting || slow > site->connecting);
+	if (load->urgent > idle)
+		return true;
+	return 1 + patient / site->table->set.backlog > site->sessions + coming;
+}
+
+static bool window_full(const struct limits *l, uint32_t slow)
+{
+	return l->conns - slow >= l->window.size ||
+	       l->conns >= SLOW_FACTOR * l->window.size;
+}
+
+/* The reasons that need no look at the addresses. */
+static enum site_answer want_quick(struct site *site,
+				   const struct site_load *load,
+				   uint64_t now_ms, uint64_t *when_r)
+{
+	struct limits *l = site->limits;
+	uint64_t hold = l->hold_ms > l->pause_ms ? l->hold_ms : l->pause_ms;
+
+	if (site->paused)
+		return SITE_PAUSED;
+	if (load->waiting == 0)
+		return SITE_ENOUGH;
+	if (site->table->conns >= site->table->conns_max)
+		return SITE_FULL;
+	if (site->connecting == 0 && !load_wants(site, load, 0))
+		return SITE_ENOUGH;
+	if (now_ms < hold) {
+		*when_r = hold;
+		return SITE_SLOWLY;
+	}
+	hold = pace_when(&l->pace, now_ms);
+	if (hold > now_ms) {
+		*when_r = hold;
+		return SITE_SLOWLY;
+	}
+	return SITE_OPEN;
+}
+
+static enum site_answer want_scan(struct site *site,
+				  const struct site_load *load, uint64_t now_ms,
+				  struct scan *scan, uint64_t *when_r)
+{
+	struct limits *l = site->limits;
+	uint64_t when;
+
+	scan_site(site, now_ms, scan);
+	if (scan->dead && site->probes > 0)
+		return SITE_PROBING;
+	if (scan->dead && scan->best == NULL) {
+		*when_r = scan->until_ms;
+		return SITE_DEAD;
+	}
+	*when_r = scan->again_ms;
+	if (!load_wants(site, load, scan->slow))
+		return SITE_ENOUGH;
+	if (window_full(l, scan->slow) || scan->best == NULL)
+		return SITE_FULL;
+	when = bucket_when(&l->connects, now_ms);
+	if (when <= now_ms)
+		return SITE_OPEN;
+	*when_r = when;
+	return SITE_SLOWLY;
+}
+
+enum site_answer site_want(struct site *site, const struct site_load *load,
+			   uint64_t now_ms, struct site_target *target_r,
+			   uint64_t *when_r)
+{
+	enum site_answer answer;
+	struct site_conn *conn;
+	struct scan scan;
+
+	site->table->now_ms = now_ms;
+	*when_r = SITE_NEVER;
+	answer = want_quick(site, load, now_ms, when_r);
+	if (answer == SITE_OPEN)
+		answer = want_scan(site, load, now_ms, &scan, when_r);
+	if (answer != SITE_OPEN)
+		return answer;
+	conn = site_conn_new(site, scan.best, scan.probe, now_ms);
+	if (conn == NULL)
+		return SITE_FULL;
+	bucket_take(&site->limits->connects, now_ms);
+	site->turn++;
+	*target_r = (struct site_target){ .conn = conn,
+					  .host = scan.best->host,
+					  .addr = scan.best->addr,
+					  .preference = scan.best->preference,
+					  .probe = scan.probe };
+	*when_r = now_ms;
+	return SITE_OPEN;
+}
+
+const char *site_answer_words(enum site_answer answer)
+{
+	static const char *const words[SITE_ANSWER_COUNT] = {
+		[SITE_OPEN] = "open another session",
+		[SITE_ENOUGH] = "the open sessions suffice",
+		[SITE_FULL] = "all allowed connections are in use",
+		[SITE_SLOWLY] = "the site asked us to slow down",
+		[SITE_DEAD] = "no host answers",
+		[SITE_PROBING] = "no host answers; one is being tried",
+		[SITE_PAUSED] = "paused by the operator",
+	};
+
+	BUG_ON((unsigned)answer >= SITE_ANSWER_COUNT);
+	return words[answer];
+}

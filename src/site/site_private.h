@@ -1,0 +1,135 @@
+#ifndef MTAQ_SITE_SITE_PRIVATE_H
+#define MTAQ_SITE_SITE_PRIVATE_H
+
+/* The fields behind site.h. */
+#include "base/list.h"
+#include "base/map.h"
+#include "site/site.h"
+#include "site/window.h"
+
+/* Health of one address. */
+enum health {
+	HEALTH_UNKNOWN, /* nothing tried yet */
+	HEALTH_WELL,    /* it took a session to ready */
+	HEALTH_BAD,     /* until .until_ms; then one probe */
+	HEALTH_COUNT
+};
+
+struct site_addr {
+	struct mx_addr addr;
+	uint16_t preference;
+	bool listed; /* in the newest set */
+	char *host;  /* owned */
+	enum health health;
+	uint64_t bad_since_ms, until_ms;
+	uint32_t bad_ms;  /* the last pause; kept until mail goes through */
+	uint64_t hold_ms; /* opens nothing before: too many connections */
+	uint32_t hold_for_ms;
+	uint32_t conns;         /* all of ours */
+	uint32_t sessions;      /* of them ready */
+	bool probing;           /* one of them is the half-open probe */
+	struct list connecting; /* conns without an answer, oldest first */
+	struct window window;
+	uint32_t learned;      /* messages a session; 0: nothing learned */
+	uint32_t learned_full; /* sessions that reached it in peace */
+	uint64_t learned_until_ms;
+};
+
+/* What a provider's sites share; other sites have one each. */
+struct limits {
+	uint64_t owner;
+	uint32_t refs;
+	const struct site_preset *preset;
+	uint32_t conns;
+	struct window window;
+	struct bucket connects;
+	struct pace pace;  /* messages per second */
+	uint64_t hold_ms;  /* opens nothing before */
+	uint64_t pause_ms; /* sends nothing before */
+	uint32_t pause_for_ms;
+	char why[120];
+};
+
+struct site {
+	struct site_table *table;
+	struct limits *limits;
+	uint64_t hash;
+	uint32_t refs;
+	struct list unused; /* in the table's list while refs == 0 */
+	uint64_t unused_ms;
+	uint64_t refresh_ms;
+	char *name;
+	bool paused;
+	uint32_t connecting, sessions, busy;
+	uint32_t probes; /* addresses with a probe out */
+	uint32_t turn;   /* where equals begin */
+	uint32_t addr_count;
+	struct site_addr **addrs; /* by preference; unlisted ones behind */
+};
+
+enum conn_state {
+	CONN_CONNECTING, /* no answer from the network yet */
+	CONN_SETUP,      /* greeting, EHLO, STARTTLS */
+	CONN_READY,      /* transactions may begin */
+	CONN_STATE_COUNT
+};
+
+struct site_conn {
+	struct site *site;
+	struct site_addr *addr;
+	enum conn_state state;
+	struct list link; /* addr->connecting, or the table's free list */
+	bool probe;
+	bool told; /* the server's last word has been acted on */
+	uint32_t begun, ended, carried;
+	uint64_t opened_ms, ready_ms, idle_ms;
+};
+
+struct site_table {
+	struct site_settings set;
+	struct map sites, limits;
+	struct list unused; /* oldest first */
+	uint32_t conns, conns_max;
+	struct list conns_free; /* memory of closed ones */
+	uint64_t now_ms;        /* the latest time heard of */
+};
+
+/* conn.c: a new connection, counted; NULL when out of memory. */
+struct site_conn *site_conn_new(struct site *site, struct site_addr *addr,
+				bool probe, uint64_t now_ms);
+
+/* host.c: an address */
+struct site_addr *site_addr_new(const struct site *site,
+				const struct mx_host *host,
+				const struct mx_addr *addr);
+void site_addr_free(struct site_addr **addr);
+/* It has failed on a connection that was opened at opened_ms. */
+void site_addr_fail(struct site_addr *addr, const struct site_settings *set,
+		    uint64_t opened_ms, uint64_t now_ms);
+/* It refused a connection because there are too many. */
+void site_addr_crowded(struct site_addr *addr, uint32_t pause_ms,
+		       uint64_t now_ms);
+/* The server ended a session after so many messages (rule 5). */
+void site_addr_learn(struct site_addr *addr, const struct site_settings *set,
+		     uint32_t carried, uint64_t now_ms);
+/* A session reached its limit in peace. */
+void site_addr_full(struct site_addr *addr, uint32_t messages_max);
+/* Messages a session may carry. */
+uint32_t site_addr_messages(const struct site_addr *addr, uint32_t messages_max,
+			    uint64_t now_ms);
+/* The oldest connect has no answer for stagger_ms. */
+bool site_addr_slow(const struct site_addr *addr, uint32_t stagger_ms,
+		    uint64_t now_ms);
+
+/* limits.c: what a provider's sites share */
+struct limits *site_limits_get(struct site_table *table,
+			       const struct site_key *key, uint64_t now_ms);
+void site_limits_put(struct site_table *table, struct limits **limits);
+uint32_t site_limits_messages(const struct limits *limits,
+			      const struct site_settings *set);
+/* Do what a reply of site scope asks for. */
+void site_limits_react(struct limits *limits, const struct reply_class *class,
+		       uint64_t now_ms);
+void site_limits_why(struct limits *limits, const struct smtp_verdict *verdict);
+
+#endif
