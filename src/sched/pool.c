@@ -101,7 +101,7 @@ void sched_task_free(struct sched_pool *pool, struct sched_task **task)
 	struct sched_task *t = *task;
 
 	*task = NULL;
-	BUG_ON(t->state != SCHED_IDLE || !list_empty(&t->link));
+	BUG_ON(t->state != SCHED_TASK_IDLE || !list_empty(&t->link));
 	BUG_ON(pool->used == 0);
 	if (t->span > 64)
 		free(t->open.words);

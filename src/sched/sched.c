@@ -218,7 +218,7 @@ uint32_t sched_drain(struct sched_queue *queue, struct list *out)
 		while ((link = list_pop(&queue->tasks[c])) != NULL) {
 			struct sched_task *task = task_of(link);
 
-			task->state = SCHED_IDLE;
+			task->state = SCHED_TASK_IDLE;
 			task->queue = NULL;
 			list_add_tail(out, link);
 			tasks++;
@@ -252,10 +252,10 @@ void sched_add(struct sched_queue *queue, struct sched_task *task)
 	enum sched_class class = task->class;
 	struct sched_rq *rq = queue->rq;
 
-	BUG_ON(rq == NULL || task->state != SCHED_IDLE);
+	BUG_ON(rq == NULL || task->state != SCHED_TASK_IDLE);
 	BUG_ON((unsigned)class >= SCHED_CLASS_COUNT);
 	task->cost = task_cost(task, rq->pool->set.quantum);
-	task->state = SCHED_WAITING;
+	task->state = SCHED_TASK_WAITING;
 	task->queue = queue;
 	list_add_tail(&queue->tasks[class], &task->link);
 	if (list_empty(&queue->link[class]))
@@ -338,8 +338,8 @@ struct sched_task *sched_next(struct sched_rq *rq, uint64_t now_ms,
 		return NULL;
 	}
 	task = flow_take(rq, ring_turn(rq, class), class);
-	BUG_ON(task->state != SCHED_WAITING);
-	task->state = SCHED_RUNNING;
+	BUG_ON(task->state != SCHED_TASK_WAITING);
+	task->state = SCHED_TASK_RUNNING;
 	return task;
 }
 
@@ -347,7 +347,7 @@ static void task_stop(struct sched_task *task, enum sched_state state)
 {
 	struct sched_queue *queue = task->queue;
 
-	BUG_ON(task->state != SCHED_RUNNING || queue->running == 0);
+	BUG_ON(task->state != SCHED_TASK_RUNNING || queue->running == 0);
 	task->state = state;
 	queue->running--;
 	queue->rq->counts.running--;
@@ -359,7 +359,7 @@ void sched_put_back(struct sched_task *task)
 	enum sched_class class = task->class;
 	struct flow_class *fc = &queue->flow->class[class];
 
-	task_stop(task, SCHED_WAITING);
+	task_stop(task, SCHED_TASK_WAITING);
 	list_add_head(&queue->tasks[class], &task->link);
 	list_del(&queue->link[class]);
 	list_add_head(&fc->queues, &queue->link[class]);
@@ -371,7 +371,7 @@ void sched_put_back(struct sched_task *task)
 
 void sched_done(struct sched_task *task)
 {
-	task_stop(task, SCHED_IDLE);
+	task_stop(task, SCHED_TASK_IDLE);
 	task->queue = NULL;
 }
 

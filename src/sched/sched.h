@@ -33,9 +33,9 @@ enum sched_class {
 };
 
 enum sched_state {
-	SCHED_IDLE,    /* in no run queue; the caller's alone */
-	SCHED_WAITING, /* in its queue */
-	SCHED_RUNNING  /* given out by sched_next() */
+	SCHED_TASK_IDLE,    /* in no run queue; the caller's alone */
+	SCHED_TASK_WAITING, /* in its queue */
+	SCHED_TASK_RUNNING  /* given out by sched_next() */
 };
 
 struct sched_settings {
