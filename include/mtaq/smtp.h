@@ -168,12 +168,13 @@ struct smtp_event {
 #define SMTP_CAP_ENHANCED   0x100u
 
 struct smtp_info {
-	uint32_t caps;      /* of the last EHLO; 0 after HELO */
-	uint64_t size_max;  /* SIZE; 0 is no limit told */
-	uint32_t rcpts_max; /* LIMITS RCPTMAX; 0 is none told */
-	uint32_t mails_max; /* LIMITS MAILMAX; 0 is none told */
-	uint32_t carried;   /* mails whose dot was answered 2yz */
-	uint32_t groups;    /* groups (rule 19) that came out whole */
+	uint32_t caps;        /* of the last EHLO; 0 after HELO */
+	uint64_t size_max;    /* SIZE; 0 is no limit told */
+	uint32_t rcpts_max;   /* LIMITS RCPTMAX; 0 is none told */
+	uint32_t mails_max;   /* LIMITS MAILMAX; 0 is none told */
+	uint32_t carried;     /* mails whose dot was answered 2yz */
+	uint32_t groups;      /* groups (rule 19) that came out whole */
+	uint32_t odd_replies; /* replies with several codes (rule 1) */
 	bool tls;
 };
 

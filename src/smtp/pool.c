@@ -1,0 +1,161 @@
+/*
+ * smtp/pool.c - memory that the sessions of one thread share
+ *
+ * One free list for each kind of object, last in first out, so that the
+ * hottest memory is used again first.  A list keeps SPARES_MAX objects; what
+ * comes back beyond that is freed.
+ */
+#include "smtp/session_private.h"
+
+#include <stdlib.h>
+
+#define SPARES_MAX 4096u
+
+enum kind {
+	KIND_SESSION,
+	KIND_TX,
+	KIND_CMD,
+	KIND_REPLY,
+	KIND_GROUP,
+	KIND_COUNT
+};
+
+struct spare {
+	struct spare *next;
+};
+
+struct smtp_pool {
+	uint32_t rcpts_max;
+	struct {
+		size_t bytes; /* of one object */
+		uint32_t spares, out;
+		struct spare *first;
+	} kind[KIND_COUNT];
+};
+
+struct smtp_pool *smtp_pool_new(uint32_t rcpts_max)
+{
+	struct smtp_pool *p = calloc(1, sizeof(*p));
+
+	BUG_ON(rcpts_max == 0);
+	if (p == NULL)
+		return NULL;
+	p->rcpts_max = rcpts_max;
+	p->kind[KIND_SESSION].bytes = sizeof(struct smtp_session);
+	p->kind[KIND_TX].bytes = sizeof(struct smtp_tx) + rcpts_max;
+	p->kind[KIND_CMD].bytes = CMD_BUF;
+	p->kind[KIND_REPLY].bytes = SMTP_REPLY_BUF;
+	p->kind[KIND_GROUP].bytes = sizeof(struct smtp_group);
+	return p;
+}
+
+void smtp_pool_free(struct smtp_pool **pool)
+{
+	struct smtp_pool *p = *pool;
+	int k;
+
+	*pool = NULL;
+	if (p == NULL)
+		return;
+	for (k = 0; k < KIND_COUNT; k++) {
+		BUG_ON(p->kind[k].out != 0);
+		while (p->kind[k].first != NULL) {
+			struct spare *s = p->kind[k].first;
+
+			p->kind[k].first = s->next;
+			free(s);
+		}
+	}
+	free(p);
+}
+
+uint32_t pool_rcpts_max(const struct smtp_pool *p)
+{
+	return p->rcpts_max;
+}
+
+static void *take(struct smtp_pool *p, enum kind k)
+{
+	struct spare *s = p->kind[k].first;
+
+	if (s != NULL) {
+		p->kind[k].first = s->next;
+		p->kind[k].spares--;
+	} else {
+		s = malloc(p->kind[k].bytes);
+	}
+	p->kind[k].out += s != NULL;
+	return s;
+}
+
+static void give(struct smtp_pool *p, enum kind k, void *object)
+{
+	struct spare *s = object;
+
+	if (s == NULL)
+		return;
+	BUG_ON(p->kind[k].out == 0);
+	p->kind[k].out--;
+	if (p->kind[k].spares == SPARES_MAX) {
+		free(s);
+		return;
+	}
+	s->next = p->kind[k].first;
+	p->kind[k].first = s;
+	p->kind[k].spares++;
+}
+
+struct smtp_tx *pool_tx(struct smtp_pool *p)
+{
+	return take(p, KIND_TX);
+}
+
+char *pool_cmd(struct smtp_pool *p)
+{
+	return take(p, KIND_CMD);
+}
+
+char *pool_reply(struct smtp_pool *p)
+{
+	return take(p, KIND_REPLY);
+}
+
+struct smtp_group *pool_group(struct smtp_pool *p)
+{
+	return take(p, KIND_GROUP);
+}
+
+struct smtp_session *pool_session(struct smtp_pool *p)
+{
+	return take(p, KIND_SESSION);
+}
+
+void pool_tx_free(struct smtp_pool *p, struct smtp_tx **tx)
+{
+	give(p, KIND_TX, *tx);
+	*tx = NULL;
+}
+
+void pool_cmd_free(struct smtp_pool *p, char **cmd)
+{
+	give(p, KIND_CMD, *cmd);
+	*cmd = NULL;
+}
+
+void pool_reply_free(struct smtp_pool *p, char **reply)
+{
+	give(p, KIND_REPLY, *reply);
+	*reply = NULL;
+}
+
+void pool_group_free(struct smtp_pool *p, struct smtp_group **group)
+{
+	give(p, KIND_GROUP, *group);
+	*group = NULL;
+}
+
+void pool_session_free(struct smtp_pool *p, struct smtp_session **session)
+{
+	give(p, KIND_SESSION, *session);
+	*session = NULL;
+}

@@ -1,0 +1,299 @@
+/*
+ * smtp/send.c - the sender: what goes out next, and when
+ *
+ * A batch is made when the caller asks for it.  It is one of
+ *
+ *	a command outside of mails
+ *	MAIL RCPT... DATA, as far as they fit (one of them without PIPELINING)
+ *	content, and the dot, and behind it the next mail's MAIL RCPT... DATA
+ *
+ * The content is lent as it is, in pieces.  A dot at the head of a line is
+ * doubled by a piece of its own (RFC 5321 section 4.5.2, rule 23), found by
+ * looking for LF dot: canonical content has no LF without CR.
+ */
+#include "smtp/session_private.h"
+
+#include <string.h>
+
+#define DOT_CRLF ".\r\n"
+#define DOT_LEN  3u
+
+struct batch {
+	struct smtp_session *s;
+	struct iovec *iov;
+	int n;
+	size_t room;      /* octets of content left */
+	uint32_t cmd_len; /* octets in s->cmd */
+};
+
+static void add_piece(struct batch *b, const void *p, size_t len)
+{
+	BUG_ON(b->n >= SMTP_IOV_MAX);
+	b->iov[b->n++] = (struct iovec){ (void *)(uintptr_t)p, len };
+}
+
+/* --- commands --------------------------------------------------------- */
+
+static void put(struct batch *b, struct span text)
+{
+	BUG_ON(b->cmd_len + text.len > CMD_BUF);
+	if (text.len > 0)
+		memcpy(b->s->cmd + b->cmd_len, text.p, text.len);
+	b->cmd_len += (uint32_t)text.len;
+}
+
+static void put_number(struct batch *b, uint64_t value)
+{
+	char digits[20];
+	size_t at = sizeof(digits);
+
+	do {
+		digits[--at] = (char)('0' + value % 10);
+		value /= 10;
+	} while (value > 0);
+	put(b, span_of(digits + at, sizeof(digits) - at));
+}
+
+static void put_mail(struct batch *b, const struct smtp_mail *m)
+{
+	uint32_t caps = b->s->ehlo.caps;
+
+	put(b, SPAN("MAIL FROM:<"));
+	put(b, m->sender);
+	put(b, SPAN(">"));
+	if (caps & SMTP_CAP_SIZE) {
+		put(b, SPAN(" SIZE="));
+		put_number(b, m->content_bytes);
+	}
+	if ((m->flags & SMTP_MAIL_8BIT) && (caps & SMTP_CAP_8BITMIME))
+		put(b, SPAN(" BODY=8BITMIME"));
+	if (m->flags & SMTP_MAIL_UTF8)
+		put(b, SPAN(" SMTPUTF8"));
+	if (caps & SMTP_CAP_DSN)
+		put(b, m->params);
+	put(b, SPAN("\r\n"));
+}
+
+static void put_rcpt(struct batch *b, const struct smtp_rcpt *r)
+{
+	put(b, SPAN("RCPT TO:<"));
+	put(b, r->address);
+	put(b, SPAN(">"));
+	if (b->s->ehlo.caps & SMTP_CAP_DSN)
+		put(b, r->params);
+	put(b, SPAN("\r\n"));
+}
+
+static void put_item(struct batch *b, struct smtp_tx *tx)
+{
+	uint32_t item = tx->sent++;
+
+	if (item == 0)
+		put_mail(b, &tx->mail);
+	else if (item <= tx->mail.rcpt_count)
+		put_rcpt(b, &tx->mail.rcpts[item - 1]);
+	else
+		put(b, SPAN("DATA\r\n"));
+}
+
+/* Octets that an item takes at most; _mail() keeps it under COMMAND_MAX. */
+static size_t item_bytes(const struct smtp_tx *tx, uint32_t item)
+{
+	const struct smtp_mail *m = &tx->mail;
+
+	if (item == 0)
+		return SEND_COMMAND_REST + m->sender.len + m->params.len;
+	if (item <= m->rcpt_count)
+		return SEND_COMMAND_REST + m->rcpts[item - 1].address.len +
+		       m->rcpts[item - 1].params.len;
+	return SEND_COMMAND_REST;
+}
+
+static bool fits(const struct batch *b, const struct smtp_tx *tx)
+{
+	return b->cmd_len + item_bytes(tx, tx->sent) <= CMD_BUF;
+}
+
+/* Is there an item before the content that may go now? */
+static bool envelope_waits(const struct smtp_session *s,
+			   const struct smtp_tx *tx)
+{
+	uint32_t data = tx->mail.rcpt_count + 1;
+
+	if (tx->sent > data || tx->refused)
+		return false;
+	if (tx->sent > tx->got)
+		return is_pipelining(s);
+	/* Everything was answered: nobody left to say DATA for? */
+	return tx->sent != data || tx->taken > 0;
+}
+
+static void put_envelope(struct batch *b, struct smtp_tx *tx)
+{
+	while (envelope_waits(b->s, tx) && fits(b, tx))
+		put_item(b, tx);
+}
+
+static void put_solo(struct batch *b)
+{
+	struct smtp_session *s = b->s;
+
+	switch (s->solo) {
+	case SMTP_STAGE_EHLO:
+		put(b, s->helo ? SPAN("HELO ") : SPAN("EHLO "));
+		put(b, s->set->hostname);
+		put(b, SPAN("\r\n"));
+		break;
+	case SMTP_STAGE_STARTTLS:
+		put(b, SPAN("STARTTLS\r\n"));
+		break;
+	case SMTP_STAGE_RSET:
+		put(b, SPAN("RSET\r\n"));
+		break;
+	default:
+		BUG_ON(s->solo != SMTP_STAGE_QUIT);
+		put(b, SPAN("QUIT\r\n"));
+	}
+	s->solo_sent = true;
+}
+
+/* --- content ---------------------------------------------------------- */
+
+/* How much of p can go before a dot must be doubled. */
+static size_t until_dot_line(const char *p, size_t len)
+{
+	const char *at = memmem(p, len, "\n.", 2);
+
+	return at == NULL ? len : (size_t)(at - p) + 1;
+}
+
+static void put_piece(struct batch *b, struct smtp_tx *tx)
+{
+	const struct iovec *v = &tx->mail.content[tx->piece];
+	const char *p = (const char *)v->iov_base + tx->piece_at;
+	size_t len = v->iov_len - tx->piece_at;
+
+	if (len == 0) {
+		tx->piece++;
+		tx->piece_at = 0;
+		return;
+	}
+	if (tx->mail.flags & SMTP_MAIL_DOTS) {
+		if (tx->bol && !tx->doubled && p[0] == '.') {
+			add_piece(b, DOT_CRLF, 1);
+			tx->doubled = true;
+			b->room--;
+			return;
+		}
+		len = until_dot_line(p, len);
+	}
+	if (len > b->room)
+		len = b->room;
+	add_piece(b, p, len);
+	b->room -= len;
+	tx->bol = p[len - 1] == '\n';
+	tx->doubled = false;
+	tx->piece_at += len;
+}
+
+static void put_content(struct batch *b, struct smtp_tx *tx, bool hold_dot)
+{
+	if (tx->taken == 0) /* rule 12: the lone dot */
+		tx->piece = tx->mail.content_count;
+	/* Two places stay free, for the dot and for commands. */
+	while (tx->piece < tx->mail.content_count && b->room > 0 &&
+	       b->n < SMTP_IOV_MAX - 2)
+		put_piece(b, tx);
+	if (tx->piece < tx->mail.content_count || hold_dot)
+		return;
+	add_piece(b, DOT_CRLF, DOT_LEN);
+	tx->sent++;
+	BUG_ON(!tx_dot_sent(tx));
+}
+
+/*
+ * Rule 19: the whole envelope of the next mail behind a dot that has not
+ * been answered.  What does not fit into one flight waits for the answer.
+ */
+static void put_group(struct batch *b)
+{
+	struct smtp_session *s = b->s;
+	struct smtp_tx *tx = s->next;
+	size_t bytes = 0;
+	uint32_t i;
+
+	if (tx == NULL || tx->sent > 0 || !s->grouping || s->cur->taken == 0)
+		return;
+	for (i = 0; i < tx->mail.rcpt_count + 2; i++)
+		bytes += item_bytes(tx, i);
+	if (bytes > CMD_BUF)
+		return;
+	s->group = pool_group(s->pool);
+	if (s->group == NULL)
+		return;
+	group_init(s->group);
+	put_envelope(b, tx);
+	BUG_ON(tx->sent != tx->mail.rcpt_count + 2);
+}
+
+static void put_tx(struct batch *b, bool hold_dot)
+{
+	struct smtp_tx *tx = b->s->cur;
+
+	if (!tx->go)
+		put_envelope(b, tx);
+	else if (!tx_dot_sent(tx))
+		put_content(b, tx, hold_dot);
+	if (tx_dot_sent(tx))
+		put_group(b);
+}
+
+static bool has_output(const struct smtp_session *s)
+{
+	const struct smtp_tx *tx = s->cur;
+
+	if (s->solo != SMTP_STAGE_NONE)
+		return !s->solo_sent;
+	if (s->state != ST_MAIL)
+		return false;
+	if (tx_dot_sent(tx))
+		return s->next != NULL && s->next->sent == 0;
+	return tx->go || envelope_waits(s, tx);
+}
+
+int smtp_session_output(struct smtp_session *s, struct iovec *iov, size_t limit,
+			bool pending_input, uint64_t now_ms)
+{
+	struct batch b = { .s = s, .iov = iov };
+
+	BUG_ON(limit < SMTP_OUT_MIN);
+	if (s->lent || session_event_due(s) || !has_output(s))
+		return 0;
+	s->cmd = pool_cmd(s->pool);
+	if (s->cmd == NULL) {
+		session_break(s, "out of memory");
+		return 0;
+	}
+	b.room = limit - CMD_BUF - DOT_LEN;
+	if (s->solo != SMTP_STAGE_NONE)
+		put_solo(&b);
+	else
+		put_tx(&b, pending_input || s->reply.bytes > 0);
+	if (b.cmd_len > 0)
+		add_piece(&b, s->cmd, b.cmd_len);
+	else
+		pool_cmd_free(s->pool, &s->cmd);
+	if (b.n == 0)
+		return 0;
+	s->lent = true;
+	s->progress_ms = now_ms;
+	return b.n;
+}
+
+void smtp_session_sent(struct smtp_session *s, uint64_t now_ms)
+{
+	BUG_ON(!s->lent);
+	s->lent = false;
+	s->progress_ms = now_ms;
+	pool_cmd_free(s->pool, &s->cmd);
+}

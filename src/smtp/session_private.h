@@ -1,0 +1,182 @@
+#ifndef MTAQ_SMTP_SESSION_PRIVATE_H
+#define MTAQ_SMTP_SESSION_PRIVATE_H
+
+/*
+ * The inside of a session, shared by session.c (receiver), send.c (sender),
+ * group.c (rule 19), report.c (events) and pool.c (memory).
+ *
+ * The sender counts what it lent (tx.sent), the receiver what was answered
+ * (tx.got); both count the same items of a mail of n recipients:
+ *
+ *	item	0	1 .. n	n+1	n+2
+ *	is	MAIL	RCPT	DATA	content and dot
+ *
+ * BDAT (rule 20) would be another form of item n+2.
+ */
+#include "base/bug.h"
+#include "mtaq/smtp.h"
+#include "smtp/ehlo.h"
+#include "smtp/reply.h"
+
+#define CMD_BUF           8192u /* commands of one batch */
+#define SEND_COMMAND_REST 96u   /* a command without what the mail brings */
+#define GROUP_TEXT        4096u /* words kept of the answers of one group */
+#define GROUP_MAX         (SMTP_GROUP_RCPTS_MAX + 3) /* dot, MAIL, RCPTs, DATA */
+
+enum rcpt_state {
+	RCPT_OPEN,  /* no answer yet */
+	RCPT_TAKEN, /* 2yz to RCPT; waits for the dot */
+	RCPT_TELL,  /* settled; an event is due */
+	RCPT_TOLD
+};
+
+/* One mail in progress. */
+struct smtp_tx {
+	struct smtp_tx *next; /* in the list of finished mails */
+	struct smtp_mail mail;
+	uint32_t sent, got; /* items, see above */
+	uint32_t taken;     /* RCPTs answered 2yz */
+	uint32_t settled;   /* recipients in RCPT_TELL or RCPT_TOLD */
+	uint32_t tell_from; /* no RCPT_TELL before this one */
+	uint32_t tell_count;
+	bool refused; /* MAIL was */
+	bool go;      /* 354 */
+	bool over;    /* no more commands: DATA refused */
+	bool bol;     /* the next content octet begins a line */
+	bool doubled; /* and its dot's double is out */
+	/* The connection broke under it: what its recipients are told
+	 * instead of the session's verdict. */
+	bool broke;
+	enum smtp_result broke_result;
+	enum smtp_stage broke_stage;
+	uint32_t piece; /* content: piece and octet to send next */
+	size_t piece_at;
+	uint8_t rcpt[]; /* enum rcpt_state */
+};
+
+/* The answers of one group, kept until they can be judged as a whole. */
+struct smtp_group {
+	uint32_t count;   /* answers taken */
+	uint32_t limit;   /* judged: how many of them count */
+	uint32_t applied; /* of those */
+	uint32_t text_len;
+	bool was_reset;  /* case (b): the lone RSET was answered well */
+	const char *why; /* then break the connection, if not NULL */
+	struct smtp_group_answer {
+		struct smtp_enhanced enhanced;
+		uint16_t code;
+		uint16_t text_len;
+		uint32_t text_at;
+	} answer[GROUP_MAX];
+	char text[GROUP_TEXT];
+};
+
+enum session_state {
+	ST_GREETING, /* the server speaks first */
+	ST_HELLO,    /* EHLO, HELO or STARTTLS is due or unanswered */
+	ST_TLS,      /* the handshake is the caller's */
+	ST_READY,    /* between mails */
+	ST_MAIL,     /* s->cur is under way */
+	ST_RESET,    /* RSET is due or unanswered */
+	ST_QUIT,
+	ST_CLOSED
+};
+
+#define TELL_TLS   0x01u
+#define TELL_READY 0x02u
+#define TELL_CLOSE 0x04u
+
+struct smtp_session {
+	const struct smtp_settings *set;
+	struct smtp_pool *pool;
+	uint64_t born_ms, progress_ms;
+	struct smtp_ehlo ehlo;
+
+	enum session_state state;
+	/* A command outside of mails; SMTP_STAGE_NONE is none. */
+	enum smtp_stage solo;
+	bool solo_sent;
+	unsigned tell;
+	bool helo; /* EHLO was not understood */
+	bool tls_on, grouping, lent;
+	bool was_ready, distrust, idle;
+	bool early; /* the reply began when no answer was owed */
+
+	char *cmd;                    /* commands on loan */
+	struct smtp_reply reply;      /* its buffer is held while in use */
+	struct smtp_tx *cur, *next;   /* under way, and grouped behind it */
+	struct smtp_tx *done, **tail; /* waiting for SMTP_EV_MAIL_DONE */
+	struct smtp_group *group;
+
+	uint32_t carried, groups, mails, odd_replies;
+	struct smtp_verdict verdict; /* of the last answer, or of the end */
+	uint16_t cls;                /* first digit of the last answer */
+	const char *why;             /* our words for the end */
+};
+
+static inline uint32_t tx_items(const struct smtp_tx *tx)
+{
+	return tx->mail.rcpt_count + 3;
+}
+
+/* The dot has been lent: from here on the server may have the mail. */
+static inline bool tx_dot_sent(const struct smtp_tx *tx)
+{
+	return tx->sent == tx_items(tx);
+}
+
+static inline bool is_pipelining(const struct smtp_session *s)
+{
+	return s->set->pipelining && (s->ehlo.caps & SMTP_CAP_PIPELINING) != 0;
+}
+
+/* Which answer comes next. */
+enum smtp_stage session_stage(const struct smtp_session *s);
+/* Something waits for smtp_session_event(), now. */
+bool session_event_due(const struct smtp_session *s);
+
+/* Take the answer in s->verdict and s->cls. */
+void session_answer(struct smtp_session *s);
+/* The conversation broke: settle everybody, close.  why is ours, static. */
+void session_break(struct smtp_session *s, const char *why);
+/* As session_break(), and the server is not to be trusted (rule 3). */
+void session_nonsense(struct smtp_session *s, const char *why);
+/* Make s->verdict of what the server said. */
+void session_verdict(struct smtp_session *s, uint16_t code,
+		     struct smtp_enhanced enhanced, struct span text);
+/* Begin the command stage outside of mails, in this state. */
+void session_solo(struct smtp_session *s, enum session_state state,
+		  enum smtp_stage stage);
+void session_set_state(struct smtp_session *s, enum session_state next);
+
+void group_init(struct smtp_group *g);
+/* Are the answers that come now those of a group? */
+bool group_is_open(const struct smtp_session *s);
+/* Keep the present answer; judge when the last one came. */
+void group_answer(struct smtp_session *s, bool left_over);
+/* RSET was answered: case (b). */
+void group_reset(struct smtp_session *s, bool left_over);
+/* The connection ended: case (c).  False when it is none of a group's. */
+bool group_ended(struct smtp_session *s, const char *why);
+/* Hand one judged answer to session_answer(). */
+void group_apply(struct smtp_session *s);
+static inline bool group_due(const struct smtp_session *s)
+{
+	return s->group != NULL && s->group->limit > 0;
+}
+
+/* NULL when out of memory. */
+struct smtp_tx *pool_tx(struct smtp_pool *pool);
+char *pool_cmd(struct smtp_pool *pool);
+char *pool_reply(struct smtp_pool *pool);
+struct smtp_group *pool_group(struct smtp_pool *pool);
+struct smtp_session *pool_session(struct smtp_pool *pool);
+/* Each clears the caller's pointer; NULL is allowed. */
+void pool_tx_free(struct smtp_pool *pool, struct smtp_tx **tx);
+void pool_cmd_free(struct smtp_pool *pool, char **cmd);
+void pool_reply_free(struct smtp_pool *pool, char **reply);
+void pool_group_free(struct smtp_pool *pool, struct smtp_group **group);
+void pool_session_free(struct smtp_pool *pool, struct smtp_session **session);
+uint32_t pool_rcpts_max(const struct smtp_pool *pool);
+
+#endif
