@@ -1,0 +1,364 @@
+/*
+ * queue/queue.c - opening and closing: lock, segments, index, tail, replay
+ */
+#include "base/bug.h"
+#include "queue/log.h"
+#include "queue/recover.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define SEGMENTS_AHEAD_MAX 64u
+#define LOCK_BYTES         16u /* the holder's pid, in words */
+
+void queue_report_say(struct queue_report *report, const char *fmt, ...)
+{
+	size_t len = strlen(report->words);
+	va_list ap;
+
+	va_start(ap, fmt);
+	(void)vsnprintf(report->words + len, sizeof(report->words) - len, fmt,
+			ap);
+	va_end(ap);
+}
+
+#define DEFAULT(field, value)                                                  \
+	do {                                                                   \
+		if ((field) == 0)                                              \
+			(field) = (value);                                     \
+	} while (0)
+
+static int take_settings(struct queue *q, const struct queue_settings *set)
+{
+	struct queue_settings *s = &q->set;
+
+	*s = *set;
+	DEFAULT(s->index_bytes_max, 64ull << 30);
+	DEFAULT(s->free_bytes_min, 512ull << 20);
+	DEFAULT(s->segment_bytes, 64u << 20);
+	DEFAULT(s->segments_ahead, 8);
+	DEFAULT(s->tasks_max, 1000000);
+	DEFAULT(s->queue_tasks_max, 10000);
+	DEFAULT(s->checkpoint_s, 30);
+	DEFAULT(s->checkpoint_age_s, 5);
+	DEFAULT(s->checkpoint_log_bytes, 1ull << 30);
+	DEFAULT(s->checkpoint_deltas, 200000);
+	q->file = s->file == NULL ? &queue_file_system : s->file;
+	s->dir = strdup(set->dir);
+	if (s->dir == NULL)
+		return -ENOMEM;
+	if (s->segment_bytes % SEGMENT_HEAD != 0 ||
+	    s->segment_bytes < QUEUE_SEGMENT_MIN ||
+	    s->segments_ahead > SEGMENTS_AHEAD_MAX)
+		return -EINVAL;
+	return 0;
+}
+
+/* The spool and its folder for segments, their names durable. */
+static int make_folders(struct queue *q)
+{
+	const struct queue_file_ops *file = q->file;
+	char path[4096];
+	int n, err = file->mkdir(file->arg, q->set.dir);
+
+	if (err == 0) {
+		n = snprintf(path, sizeof(path), "%s/..", q->set.dir);
+		if (n < 0 || (size_t)n >= sizeof(path))
+			return -ENAMETOOLONG;
+		err = file->sync_dir(file->arg, path);
+	}
+	if (err < 0 && err != -EEXIST)
+		return err;
+	n = snprintf(path, sizeof(path), "%s/log", q->set.dir);
+	if (n < 0 || (size_t)n >= sizeof(path))
+		return -ENAMETOOLONG;
+	err = file->mkdir(file->arg, path);
+	if (err < 0 && err != -EEXIST)
+		return err;
+	return file->sync_dir(file->arg, q->set.dir);
+}
+
+static void name_holder(struct queue *q, int fd, struct queue_report *report)
+{
+	char pid[LOCK_BYTES + 1] = { 0 };
+
+	if (q->file->pread(q->file->arg, fd, pid, LOCK_BYTES, 0) <= 0)
+		pid[0] = '\0';
+	pid[strspn(pid, "0123456789")] = '\0';
+	queue_report_say(report, "the spool %s is in use by process %s; ",
+			 q->set.dir, pid[0] == '\0' ? "(unknown)" : pid);
+}
+
+static int take_lock(struct queue *q, struct queue_report *report, int *fd_r)
+{
+	const struct queue_file_ops *file = q->file;
+	char path[4096], pid[LOCK_BYTES + 1];
+	struct iovec iov = { pid, LOCK_BYTES };
+	int n = snprintf(path, sizeof(path), "%s/lock", q->set.dir), fd, err;
+
+	if (n < 0 || (size_t)n >= sizeof(path))
+		return -ENAMETOOLONG;
+	fd = file->open(file->arg, path, O_RDWR | O_CREAT);
+	if (fd < 0)
+		return fd;
+	err = file->lock(file->arg, fd);
+	if (err == -EBUSY)
+		name_holder(q, fd, report);
+	(void)snprintf(pid, sizeof(pid), "%-15ld\n", (long)getpid());
+	if (err == 0)
+		err = queue_file_write(file, fd, &iov, 1, 0);
+	if (err < 0) {
+		file->close(file->arg, fd);
+		return err;
+	}
+	*fd_r = fd;
+	return 0;
+}
+
+/* What is free becomes ready; what was never finished is finished. */
+static int sort_segments(struct queue *q)
+{
+	struct segments *set = q->log->set;
+	struct segment *seg = atomic_load(&set->all);
+
+	for (; seg != NULL; seg = seg->all) {
+		if (seg->kind == SEGMENT_UNFINISHED &&
+		    atomic_load(&set->unfinished) == NULL) {
+			struct segment *made;
+
+			atomic_store(&set->unfinished, seg);
+			if (segment_create(set, &made) == 0)
+				segments_give(set, made);
+		} else if (seg->kind == SEGMENT_FREE) {
+			segments_give(set, seg);
+		}
+	}
+	return 0;
+}
+
+/* The reserve, and one to begin with, whatever free_bytes_min says. */
+static void make_reserve(struct queue *q, struct queue_report *report)
+{
+	struct segments *set = q->log->set;
+	struct segment *seg;
+
+	while (segments_ready(set) < SEGMENT_RESERVE + 1) {
+		int err = segment_create(set, &seg);
+
+		if (err < 0) {
+			queue_report_say(report,
+					 "cannot write a segment ahead (%s): "
+					 "no new mail is taken; ",
+					 strerrordesc_np(-err));
+			return;
+		}
+		segments_give(set, seg);
+	}
+}
+
+/* Make durable what recovery is about to believe: after a kill it may lie in
+ * the page cache alone. */
+static int sync_last(struct segments *set)
+{
+	struct segment *seg = segments_find(set, atomic_load(&set->last));
+	char path[4096];
+	int fd, err;
+
+	if (seg == NULL)
+		return 0;
+	if (!segment_path(set, seg, path, sizeof(path)))
+		return -ENAMETOOLONG;
+	fd = set->file->open(set->file->arg, path, O_RDWR);
+	if (fd < 0)
+		return fd;
+	err = set->file->sync_data(set->file->arg, fd);
+	set->file->close(set->file->arg, fd);
+	return err;
+}
+
+static int recover(struct queue *q, uint64_t checkpoint_lsn,
+		   struct queue_report *report)
+{
+	struct segments *set = q->log->set;
+	uint64_t last = atomic_load(&set->last), end;
+	struct log_check check;
+	int err = sync_last(set);
+
+	if (err < 0)
+		return err;
+	log_check_init(&check, sizeof(report->words));
+	end = log_check_run(set, checkpoint_lsn, true, &check);
+	report->torn_bytes = check.torn_bytes;
+	report->damaged = check.damaged + check.content_damaged;
+	if (check.words.len > 0)
+		queue_report_say(report, "%.*s", (int)check.words.len,
+				 check.words.p);
+	log_check_free(&check);
+	if (end < checkpoint_lsn) {
+		report->damaged++;
+		queue_report_say(report,
+				 "the log ends at LSN %llu, before the "
+				 "checkpoint at %llu: records are lost; ",
+				 (unsigned long long)end,
+				 (unsigned long long)checkpoint_lsn);
+	}
+	log_set_end(q->log,
+		    last > checkpoint_lsn / set->bytes
+			    ? last
+			    : checkpoint_lsn / set->bytes,
+		    last, end);
+	return 0;
+}
+
+static int open_log(struct queue *q, struct queue_report *report)
+{
+	struct segments *set;
+	int fd, err = make_folders(q);
+
+	if (err == 0)
+		err = take_lock(q, report, &fd);
+	if (err < 0)
+		return err;
+	err = segments_open(q->file, q->set.dir, q->set.segment_bytes, &set);
+	if (err == 0) {
+		err = log_new(set, &q->log);
+		if (err < 0)
+			segments_close(&set);
+	}
+	if (err < 0) {
+		q->file->close(q->file->arg, fd);
+		return err;
+	}
+	q->log->lock_fd = fd;
+	return sort_segments(q);
+}
+
+int queue_open(const struct queue_settings *set, uint32_t now_s,
+	       struct queue **queue_r, struct queue_report *report_r)
+{
+	struct queue *q = calloc(1, sizeof(*q));
+	uint64_t checkpoint_lsn = 0, cursor_lsn = UINT64_MAX;
+	int err;
+
+	*report_r = (struct queue_report){ .records = 0 };
+	if (q == NULL)
+		return -ENOMEM;
+	err = take_settings(q, set);
+	if (err == 0)
+		err = open_log(q, report_r);
+	if (err == 0)
+		err = queue_store_open(q, now_s, report_r, &checkpoint_lsn,
+				       &cursor_lsn);
+	if (err == 0) {
+		atomic_store(&q->log->cursor_floor, cursor_lsn);
+		err = recover(q, checkpoint_lsn, report_r);
+	}
+	if (err == 0) {
+		make_reserve(q, report_r);
+		err = queue_store_replay(q, now_s, report_r);
+	}
+	if (err < 0) {
+		queue_close(&q);
+		return err;
+	}
+	*queue_r = q;
+	return 0;
+}
+
+void queue_close(struct queue **queue)
+{
+	struct queue *q = *queue;
+
+	queue_store_close(q);
+	if (q->log != NULL) {
+		struct segments *set = q->log->set;
+		int fd = q->log->lock_fd;
+
+		log_free(&q->log);
+		segments_close(&set);
+		q->file->close(q->file->arg, fd);
+	}
+	free((void *)(uintptr_t)q->set.dir);
+	free(q);
+	*queue = NULL;
+}
+
+/* --- what the store half asks about segments ----------------------------- */
+
+int queue_segment_next(const struct queue *q, uint64_t sequence,
+		       struct queue_segment *seg_r)
+{
+	const struct segments *set = q->log->set;
+	uint64_t last = atomic_load(&set->last), s = atomic_load(&set->first);
+	struct segment *seg;
+
+	if (s < sequence)
+		s = sequence;
+	for (; s != 0 && s <= last; s++) {
+		seg = segments_find(set, s);
+		if (seg == NULL)
+			continue;
+		seg_r->sequence = s;
+		seg_r->first = segment_first(set, s);
+		seg_r->end = atomic_load(&seg->end);
+		seg_r->active = s == last;
+		seg_r->damaged = atomic_load(&seg->damaged);
+		return 1;
+	}
+	return 0;
+}
+
+/* Would a cursor still read below end? */
+static bool cursor_needs(const void *arg, uint64_t end)
+{
+	return queue_cursor_lowest(arg) < end;
+}
+
+int queue_segment_free(struct queue *q, uint64_t sequence)
+{
+	struct segments *set = q->log->set;
+	struct segment *seg = segments_find(set, sequence);
+
+	if (seg == NULL)
+		return -ENOENT;
+	if (atomic_load(&seg->damaged))
+		return -EUCLEAN;
+	if (sequence == atomic_load(&set->last) ||
+	    cursor_needs(q, atomic_load(&seg->end)))
+		return -EBUSY;
+	return segments_free(set, seg, cursor_needs, q);
+}
+
+void queue_segment_counts(const struct queue *q, uint64_t *segments_r,
+			  uint64_t *free_r)
+{
+	const struct segments *set = q->log->set;
+
+	*segments_r = atomic_load(&set->count);
+	*free_r = segments_ready(set) + atomic_load(&set->idle_count);
+}
+
+int queue_log_prepare(struct queue *q)
+{
+	struct segments *set = q->log->set;
+	uint32_t wanted = q->set.segments_ahead + SEGMENT_RESERVE;
+	struct segment *seg;
+	int err;
+
+	segments_look(set);
+	segments_fill(set);
+	if (segments_ready(set) >= wanted)
+		return 0;
+	if (atomic_load(&set->space) < q->set.free_bytes_min + set->bytes)
+		return -ENOSPC;
+	err = segment_create(set, &seg);
+	if (err < 0)
+		return err;
+	segments_give(set, seg);
+	return segments_ready(set) < wanted;
+}

@@ -1,0 +1,461 @@
+/*
+ * queue/reader.c - messages and records out, from the segments' own pages
+ *
+ * A walk stands at an LSN and pins the segment it reads.  It trusts a record
+ * after the CRC of its envelope; content is checked only where it is handed
+ * out.  What fails below durable is damage: the walk goes on at the next
+ * record that is right.
+ */
+#include "base/bug.h"
+#include "queue/log.h"
+#include "queue/record.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define SHOW_AHEAD (256u << 10) /* brought in at once while walking */
+#define PIECES_MAX 4096         /* parts of one message */
+
+struct queue_walk {
+	struct queue *q;
+	uint64_t lsn, skipped;
+	struct segment *seg;      /* pinned, or NULL */
+	uint64_t sequence, shown; /* LSN below which its pages are in */
+	struct queue_out_rcpt rcpts[QUEUE_RCPTS_MAX];
+};
+
+uint64_t queue_durable_lsn(const struct queue *q)
+{
+	return atomic_load(&q->log->durable);
+}
+
+int queue_walk_open(struct queue *q, uint64_t from_lsn,
+		    struct queue_walk **walk_r)
+{
+	struct queue_walk *w = calloc(1, sizeof(*w));
+
+	if (w == NULL)
+		return -ENOMEM;
+	w->q = q;
+	w->lsn = from_lsn;
+	*walk_r = w;
+	return 0;
+}
+
+void queue_walk_seek(struct queue_walk *w, uint64_t lsn)
+{
+	if (w->seg != NULL)
+		segment_unpin(w->seg);
+	w->seg = NULL;
+	w->lsn = lsn;
+}
+
+void queue_walk_close(struct queue_walk **walk)
+{
+	queue_walk_seek(*walk, 0);
+	free(*walk);
+	*walk = NULL;
+}
+
+uint64_t queue_walk_lsn(const struct queue_walk *w)
+{
+	return w->lsn;
+}
+
+uint64_t queue_walk_skipped(const struct queue_walk *w)
+{
+	return w->skipped;
+}
+
+/* Into the segment that lsn lies in, or the next one there is. */
+static int enter(struct queue_walk *w, uint64_t durable)
+{
+	struct segments *set = w->q->log->set;
+	uint64_t s = w->lsn / set->bytes, first = atomic_load(&set->first);
+	int err = -ENOENT;
+
+	if (s < first)
+		s = first;
+	for (; s <= durable / set->bytes; s++) {
+		err = segment_pin(set, s, &w->seg);
+		if (err != -ENOENT)
+			break;
+	}
+	if (err < 0) /* none yet, or one that may yet be kept: later */
+		return 0;
+	w->sequence = s;
+	w->shown = 0;
+	if (w->lsn < segment_first(set, s))
+		w->lsn = segment_first(set, s);
+	return 1;
+}
+
+/* The next len octets at the walk, and some more while at it. */
+static int show(struct queue_walk *w, uint64_t len, uint64_t end,
+		const char **p_r)
+{
+	struct segments *set = w->q->log->set;
+	uint64_t offset = w->lsn % set->bytes;
+	uint64_t ahead = end - w->lsn < SHOW_AHEAD ? end - w->lsn : SHOW_AHEAD;
+	int err;
+
+	if (w->lsn + len <= w->shown) {
+		*p_r = atomic_load(&w->seg->map) + offset;
+		return 0;
+	}
+	if (ahead > len && segment_show(set, w->seg, offset, ahead, p_r) == 0) {
+		w->shown = w->lsn + ahead;
+		return 0;
+	}
+	err = segment_show(set, w->seg, offset, len, p_r);
+	if (err == 0)
+		w->shown = w->lsn + len;
+	return err;
+}
+
+/* 1: a record; 0: none is right here; or a negative errno value. */
+static int read_record(struct queue_walk *w, uint64_t end,
+		       struct queue_record *rec_r)
+{
+	struct record_head h;
+	const char *p;
+	int err;
+
+	if (end - w->lsn < RECORD_HEAD)
+		return 0;
+	err = show(w, RECORD_HEAD, end, &p);
+	if (err < 0)
+		return err;
+	if (!record_head_read(p, end - w->lsn, w->lsn, &h))
+		return 0;
+	err = show(w, RECORD_HEAD + h.envelope, end, &p);
+	if (err < 0)
+		return err;
+	return record_envelope_ok(p, &h) &&
+	       record_decode(p, &h, w->rcpts, rec_r);
+}
+
+static void step_over(struct queue_walk *w, uint64_t end)
+{
+	uint64_t next = segment_resync(w->q->log->set, w->seg, w->lsn + 8, end);
+
+	/* Behind an end that no header tells there is nothing to miss. */
+	if (next < end || w->seg->end_known) {
+		atomic_store(&w->seg->damaged, true);
+		w->skipped += next - w->lsn;
+	}
+	w->lsn = next;
+}
+
+int queue_log_next(struct queue_walk *w, struct queue_record *rec_r)
+{
+	for (;;) {
+		uint64_t durable = queue_durable_lsn(w->q), end;
+		int done;
+
+		if (w->lsn >= durable) {
+			queue_walk_seek(w, w->lsn);
+			return 0;
+		}
+		if (w->seg == NULL && enter(w, durable) == 0)
+			return 0;
+		end = atomic_load(&w->seg->end);
+		if (w->lsn >= end) {
+			/* durable lies behind it: it is full */
+			queue_walk_seek(w, (w->sequence + 1) *
+						   w->q->log->set->bytes);
+			continue;
+		}
+		done = read_record(w, end, rec_r);
+		if (done < 0 && !atomic_load(&w->seg->damaged))
+			return done;
+		if (done > 0) {
+			w->lsn = rec_r->end;
+			return 1;
+		}
+		step_over(w, end);
+	}
+}
+
+/* --- cursors ------------------------------------------------------------- */
+
+struct queue_cursor {
+	struct queue_walk *walk;
+	_Atomic uint64_t *done;
+};
+
+int queue_cursor_open(struct queue *q, uint64_t from_lsn,
+		      struct queue_cursor **cursor_r)
+{
+	struct queue_log *log = q->log;
+	struct queue_cursor *c = calloc(1, sizeof(*c));
+	unsigned i;
+	int err;
+
+	if (c == NULL)
+		return -ENOMEM;
+	err = queue_walk_open(q, from_lsn, &c->walk);
+	if (err < 0) {
+		free(c);
+		return err;
+	}
+	for (i = 0; i < QUEUE_CURSORS_MAX; i++) {
+		uint64_t none = UINT64_MAX;
+
+		if (!atomic_compare_exchange_strong(&log->cursors[i], &none,
+						    from_lsn))
+			continue;
+		atomic_store(&log->cursor_floor, UINT64_MAX);
+		c->done = &log->cursors[i];
+		*cursor_r = c;
+		return 0;
+	}
+	queue_walk_close(&c->walk);
+	free(c);
+	return -EMFILE;
+}
+
+void queue_cursor_close(struct queue_cursor **cursor)
+{
+	struct queue_cursor *c = *cursor;
+
+	queue_walk_close(&c->walk);
+	atomic_store(c->done, UINT64_MAX);
+	free(c);
+	*cursor = NULL;
+}
+
+int queue_cursor_next(struct queue_cursor *cursor, struct queue_record *rec_r)
+{
+	return queue_log_next(cursor->walk, rec_r);
+}
+
+void queue_cursor_done(struct queue_cursor *cursor, uint64_t lsn)
+{
+	BUG_ON(lsn < atomic_load(cursor->done));
+	BUG_ON(lsn == UINT64_MAX);
+	atomic_store(cursor->done, lsn);
+}
+
+uint64_t queue_cursor_lowest(const struct queue *q)
+{
+	uint64_t low = atomic_load(&q->log->cursor_floor);
+	unsigned i;
+
+	for (i = 0; i < QUEUE_CURSORS_MAX; i++) {
+		uint64_t done = atomic_load(&q->log->cursors[i]);
+
+		if (done < low)
+			low = done;
+	}
+	return low;
+}
+
+/* --- messages ------------------------------------------------------------ */
+
+/* What an open message holds on to. */
+struct pieces {
+	int count, size;
+	struct iovec *iov;
+	struct segment **pins;
+};
+
+static void pieces_free(struct pieces *s)
+{
+	int i;
+
+	for (i = 0; i < s->count; i++)
+		segment_unpin(s->pins[i]);
+	free(s->iov);
+	free(s->pins);
+	free(s);
+}
+
+static int pieces_grow(struct pieces *s)
+{
+	int size = s->size == 0 ? 16 : 2 * s->size;
+	struct iovec *iov;
+	struct segment **pins;
+
+	if (s->count < s->size)
+		return 0;
+	if (size > PIECES_MAX)
+		return -EUCLEAN;
+	iov = realloc(s->iov, (size_t)size * sizeof(*iov));
+	if (iov == NULL)
+		return -ENOMEM;
+	s->iov = iov;
+	pins = realloc(s->pins, (size_t)size * sizeof(struct segment *));
+	if (pins == NULL)
+		return -ENOMEM;
+	s->pins = pins;
+	s->size = size;
+	return 0;
+}
+
+/* The record at lsn in a pinned segment, brought in whole and checked. */
+static int whole_record(struct segments *set, struct segment *seg, uint64_t lsn,
+			struct record_head *h_r, const char **p_r)
+{
+	uint64_t end = atomic_load(&seg->end), offset = lsn % set->bytes;
+	int err;
+
+	if (lsn >= end || lsn % 8 != 0 || offset < SEGMENT_HEAD)
+		return -ENOENT;
+	if (end - lsn < RECORD_HEAD)
+		return -EUCLEAN;
+	err = segment_show(set, seg, offset, RECORD_HEAD, p_r);
+	if (err < 0)
+		return err;
+	if (!record_head_read(*p_r, end - lsn, lsn, h_r))
+		return -EUCLEAN;
+	err = segment_show(set, seg, offset, h_r->length, p_r);
+	if (err < 0)
+		return err;
+	if (!record_envelope_ok(*p_r, h_r) || !record_content_ok(*p_r, h_r))
+		return -EUCLEAN;
+	return 0;
+}
+
+static struct iovec content_of(const char *p, const struct record_head *h)
+{
+	return (struct iovec){
+		.iov_base = (void *)(uintptr_t)(p + RECORD_HEAD + h->envelope),
+		.iov_len = record_content_bytes(h),
+	};
+}
+
+/* Add one part to what is open; its own pin beside the walk's. */
+static int add_part(struct queue *q, struct pieces *s, uint64_t lsn)
+{
+	struct segments *set = q->log->set;
+	struct record_head h;
+	struct segment *seg;
+	const char *p;
+	int err = pieces_grow(s);
+
+	if (err == 0)
+		err = segment_pin(set, lsn / set->bytes, &seg);
+	if (err < 0)
+		return err;
+	err = whole_record(set, seg, lsn, &h, &p);
+	if (err < 0) {
+		segment_unpin(seg);
+		return err;
+	}
+	s->pins[s->count] = seg;
+	s->iov[s->count++] = content_of(p, &h);
+	return 0;
+}
+
+/* Follow the log from the message on until all its octets have come. */
+static int add_parts(struct queue *q, struct pieces *s,
+		     const struct queue_record *msg)
+{
+	uint64_t have = msg->content_bytes;
+	struct queue_record rec;
+	struct queue_walk *walk;
+	int err = queue_walk_open(q, msg->end, &walk);
+
+	if (err < 0)
+		return err;
+	while (err == 0 && have < msg->msg.size) {
+		err = queue_log_next(walk, &rec);
+		if (err <= 0) {
+			err = err == 0 ? -ENOENT : err;
+			break;
+		}
+		err = 0;
+		if (rec.type != QUEUE_REC_PART || rec.part.id != msg->lsn)
+			continue;
+		if (rec.part.abandoned)
+			err = -ENOENT;
+		else if (rec.part.offset != have ||
+			 rec.part.length > msg->msg.size - have)
+			err = -EUCLEAN; /* one between is lost */
+		else
+			err = add_part(q, s, rec.lsn);
+		have += rec.part.length;
+	}
+	queue_walk_close(&walk);
+	return err;
+}
+
+/* A message of several records: the first one's pin is handed over. */
+static int open_parts(struct queue *q, const struct queue_record *rec,
+		      struct segment *seg, struct queue_view *view)
+{
+	struct pieces *s = calloc(1, sizeof(*s));
+	int err;
+
+	if (s == NULL)
+		return -ENOMEM;
+	err = pieces_grow(s);
+	if (err == 0)
+		err = add_parts(q, s, rec);
+	if (err == 0)
+		err = pieces_grow(s);
+	if (err < 0) {
+		pieces_free(s);
+		return err;
+	}
+	memmove(s->iov + 1, s->iov, (size_t)s->count * sizeof(s->iov[0]));
+	s->iov[0] = view->one;
+	s->pins[s->count++] = seg;
+	view->content = s->iov;
+	view->content_count = s->count;
+	view->pin = s;
+	return 0;
+}
+
+/* Decode into the view; the segment stays pinned on success. */
+static int open_pinned(struct queue *q, uint64_t id, struct segment *seg,
+		       struct queue_view *view)
+{
+	struct record_head h;
+	struct queue_record rec;
+	const char *p;
+	int err = whole_record(q->log->set, seg, id, &h, &p);
+
+	if (err < 0)
+		return err;
+	if (h.type != QUEUE_REC_MSG)
+		return -ENOENT;
+	if (!record_decode(p, &h, NULL, &rec))
+		return -EUCLEAN;
+	*view = rec.msg;
+	view->one = content_of(p, &h);
+	if (rec.content_bytes < rec.msg.size)
+		return open_parts(q, &rec, seg, view);
+	view->content = &view->one;
+	view->content_count = 1;
+	view->pin = seg;
+	return 0;
+}
+
+int queue_message_open(struct queue *q, uint64_t id, struct queue_view *view_r)
+{
+	struct segments *set = q->log->set;
+	struct segment *seg;
+	int err = segment_pin(set, id / set->bytes, &seg);
+
+	if (err < 0) /* one that is being freed holds nothing that lives */
+		return -ENOENT;
+	err = open_pinned(q, id, seg, view_r);
+	if (err < 0)
+		segment_unpin(seg);
+	return err;
+}
+
+void queue_message_close(struct queue *q, struct queue_view *view)
+{
+	(void)q;
+	BUG_ON(view->pin == NULL);
+	if (view->content == &view->one)
+		segment_unpin(view->pin);
+	else
+		pieces_free(view->pin);
+	view->pin = NULL;
+	view->content = NULL;
+}

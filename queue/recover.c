@@ -1,0 +1,195 @@
+/*
+ * queue/recover.c - where the log ends, and what is damaged before that
+ *
+ * A segment ends where its successor's header says.  The last one has no
+ * successor: there a record that fails may be the torn tail of a group that
+ * nobody was told of, or damage to what had been durable.  They are told
+ * apart by the groups: each record says where its group begins, and a group
+ * is written only after the one before is durable.  So
+ *
+ *	[good][good][FAILS][....][good, of a group that begins behind FAILS]
+ *
+ * proves that FAILS was durable once: damage, stepped over and named.  With no
+ * such record behind it, FAILS is the tail, and the log ends there.
+ */
+#include "queue/recover.h"
+
+#include "base/bug.h"
+#include "queue/record.h"
+
+#include <stdio.h>
+
+enum found {
+	FOUND_WHOLE,
+	FOUND_CONTENT_BAD,
+	FOUND_NOTHING
+};
+
+/* A segment while it is checked. */
+struct place {
+	struct segments *set;
+	struct segment *seg;
+	uint64_t sequence, to;
+};
+
+void log_check_init(struct log_check *c, size_t words_max)
+{
+	*c = (struct log_check){ .bytes = 0 };
+	buf_init(&c->words, words_max);
+}
+
+void log_check_free(struct log_check *c)
+{
+	buf_free(&c->words);
+}
+
+static enum found look(const struct place *w, uint64_t at,
+		       struct record_head *h_r)
+{
+	struct queue_out_rcpt rcpts[QUEUE_RCPTS_MAX];
+	struct queue_record rec;
+	uint64_t offset = at % w->set->bytes;
+	const char *p;
+
+	if (w->to - at < RECORD_HEAD ||
+	    segment_show(w->set, w->seg, offset, RECORD_HEAD, &p) < 0 ||
+	    !record_head_read(p, w->to - at, at, h_r) ||
+	    segment_show(w->set, w->seg, offset, RECORD_HEAD + h_r->envelope,
+			 &p) < 0 ||
+	    !record_envelope_ok(p, h_r) || !record_decode(p, h_r, rcpts, &rec))
+		return FOUND_NOTHING;
+	if (segment_show(w->set, w->seg, offset, h_r->length, &p) < 0 ||
+	    !record_content_ok(p, h_r))
+		return FOUND_CONTENT_BAD;
+	return FOUND_WHOLE;
+}
+
+/*
+ * Is what fails at `at` the torn tail?  Gives where the torn octets end: at
+ * the last thing that still looks like a record of this group.
+ */
+static bool is_tail(const struct place *w, uint64_t at, uint64_t *torn_end_r)
+{
+	uint64_t base = w->sequence * w->set->bytes, torn = at, next;
+	struct record_head h;
+	const char *p;
+
+	if (segment_show(w->set, w->seg, at - base, RECORD_HEAD, &p) == 0 &&
+	    record_head_read(p, w->to - at, at, &h))
+		torn = record_end(&h);
+	for (next = segment_resync(w->set, w->seg, at + 8, w->to); next < w->to;
+	     next = segment_resync(w->set, w->seg, record_end(&h), w->to)) {
+		if (segment_show(w->set, w->seg, next - base, RECORD_HEAD, &p) <
+			    0 ||
+		    !record_head_read(p, w->to - next, next, &h))
+			break;
+		if (base + h.group > at)
+			return false;
+		if (record_end(&h) > torn)
+			torn = record_end(&h);
+	}
+	*torn_end_r = torn;
+	return true;
+}
+
+static void say_damage(struct log_check *c, const struct place *w,
+		       uint64_t from, uint64_t to, const char *what)
+{
+	uint64_t base = w->sequence * w->set->bytes;
+
+	atomic_store(&w->seg->damaged, true);
+	(void)buf_printf(&c->words,
+			 "log/seg-%08x: octets %llu to %llu (LSN %llu): %s\n",
+			 w->seg->number, (unsigned long long)(from - base),
+			 (unsigned long long)(to - base),
+			 (unsigned long long)from, what);
+}
+
+static void check_segment(struct place *w, uint64_t at, struct log_check *c)
+{
+	bool known = w->seg->end_known;
+	struct record_head h;
+	uint64_t torn_end, next;
+
+	while (at < w->to) {
+		enum found found = look(w, at, &h);
+
+		if (found != FOUND_WHOLE && !known &&
+		    w->to - at >= RECORD_HEAD && is_tail(w, at, &torn_end)) {
+			c->torn_bytes += torn_end - at;
+			break;
+		}
+		if (found == FOUND_NOTHING) {
+			next = segment_resync(w->set, w->seg, at + 8, w->to);
+			if (next == w->to && !known)
+				break;
+			c->damaged++;
+			say_damage(c, w, at, next,
+				   "no record can be read here; skipped");
+			at = next;
+			continue;
+		}
+		if (found == FOUND_CONTENT_BAD) {
+			c->content_damaged++;
+			say_damage(c, w, at, record_end(&h),
+				   "the content of this message is damaged");
+		}
+		c->types[h.type]++;
+		c->bytes += record_end(&h) - at;
+		at = record_end(&h);
+	}
+	atomic_store(&w->seg->end, at < w->to ? at : w->to);
+}
+
+static void check_missing(const struct segments *set, const struct segment *seg,
+			  uint64_t from_sequence, struct log_check *c)
+{
+	if (seg->prev_sequence == 0 || seg->prev_sequence < from_sequence ||
+	    segments_find(set, seg->prev_sequence) != NULL)
+		return;
+	c->damaged++;
+	(void)buf_printf(&c->words,
+			 "the segment before log/seg-%08x (sequence %llu) is "
+			 "missing\n",
+			 seg->number, (unsigned long long)seg->prev_sequence);
+}
+
+static void say_broken(const struct segments *set, struct log_check *c)
+{
+	const struct segment *seg = atomic_load(&set->all);
+
+	for (; seg != NULL; seg = seg->all) {
+		if (seg->kind != SEGMENT_BROKEN)
+			continue;
+		c->damaged++;
+		(void)buf_printf(&c->words,
+				 "log/seg-%08x: its header is damaged; what it "
+				 "holds is not read and not written over\n",
+				 seg->number);
+	}
+}
+
+uint64_t log_check_run(struct segments *set, uint64_t from_lsn, bool all,
+		       struct log_check *c)
+{
+	uint64_t from_sequence = from_lsn / set->bytes, end = 0;
+	uint64_t s = atomic_load(&set->first), last = atomic_load(&set->last);
+
+	say_broken(set, c);
+	if (s < from_sequence)
+		s = from_sequence;
+	for (; s != 0 && s <= last; s++) {
+		struct segment *seg = segments_find(set, s);
+		uint64_t at = segment_first(set, s);
+		struct place w = { set, seg, s, 0 };
+
+		if (seg == NULL)
+			continue;
+		w.to = atomic_load(&seg->end);
+		if (all && s > from_sequence)
+			check_missing(set, seg, from_sequence, c);
+		check_segment(&w, from_lsn > at ? from_lsn : at, c);
+		end = atomic_load(&seg->end);
+	}
+	return end;
+}
