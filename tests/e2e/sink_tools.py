@@ -92,6 +92,7 @@ class Client:
 
     def __init__(self, address, hello="EHLO c.test"):
         self.socket = socket.create_connection(address, timeout=20)
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.rest = b""
         if hello:
             assert self.reply()[-1][:3] == "220"
