@@ -29,10 +29,10 @@
  *			is out: close and ingress_conn_free().  When the peer
  *			is gone: the same without the answers.
  *
- * Each message is taken once: numbers below are kept per submission id in
- * struct ingress_seen, shared by all connections and filled from the log's
- * records at start.  A message already seen is answered with its ids without
- * coming out of ingress_next() again.
+ * Each message is taken once: its number is kept per submission id in struct
+ * ingress_seen, shared by all connections.  A message already seen is answered
+ * with its ids without coming out of ingress_next() again.  Items of one
+ * connection come out with rising numbers and must become durable so.
  */
 #include "ingress/seen.h"
 #include "mtaq/queue.h"
@@ -49,6 +49,10 @@ struct ingress_item { /* owned by its connection, lent while it is out */
 	 */
 	struct queue_message msg;
 	struct ingress_conn *conn;
+	/* An earlier life of the daemon may have taken it: ask
+	 * queue_store_submitted(), and when it did, ingress_accepted() with
+	 * the id it gives. */
+	bool may_repeat;
 	void *user; /* the caller's, NULL at first */
 };
 
@@ -56,6 +60,9 @@ struct ingress_item { /* owned by its connection, lent while it is out */
  * by SO_PEERCRED.  0 or -ENOMEM. */
 int ingress_conn_new(const struct settings *set, struct ingress_seen *seen,
 		     uint32_t uid, struct ingress_conn **conn_r);
+/* Of a file of the drop folder: a crash may have left it behind after its
+ * records were durable. */
+void ingress_conn_may_repeat(struct ingress_conn *c);
 /* No item may be out. */
 void ingress_conn_free(struct ingress_conn **conn);
 
@@ -79,6 +86,8 @@ struct span ingress_answer(struct ingress_conn *c);
 void ingress_sent(struct ingress_conn *c, size_t len);
 
 uint32_t ingress_items_out(const struct ingress_conn *c);
+/* Octets of frames held; at most 64 MiB and a message more. */
+size_t ingress_bytes(const struct ingress_conn *c);
 /* Nothing more will be read: end mark, or a breach of the protocol (then
  * ingress_words() says which). */
 bool ingress_over(const struct ingress_conn *c);

@@ -1,0 +1,361 @@
+/*
+ * ingress/intake.c - a submitted message becomes a message for the queue
+ *
+ * All or nothing: one bad recipient refuses the message and is named, so that
+ * a sender never has to find out which part of a list was taken.
+ */
+#include "ingress/intake.h"
+
+#include "mail/canon.h"
+#include "smtp/address.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sysexits.h>
+
+#define AGE_MAX_S (90u * 86400u)
+
+struct intake {
+	const struct settings *set;
+	struct canon *canon;
+	uint32_t uid;
+	char id_domain[256]; /* atext and dots, also for address literals */
+};
+
+struct refused {
+	struct arena *arena;
+	struct frame_answer *to;
+};
+
+struct intake *intake_new(const struct settings *set, uint32_t uid)
+{
+	struct intake *in = calloc(1, sizeof(*in));
+	const char *from = set->hostname;
+	size_t n = 0;
+
+	if (in == NULL)
+		return NULL;
+	in->set = set;
+	in->uid = uid;
+	in->canon = canon_new();
+	if (in->canon == NULL) {
+		free(in);
+		return NULL;
+	}
+	for (; *from != '\0' && n < sizeof(in->id_domain) - 1; from++)
+		if (*from != '[' && *from != ']')
+			in->id_domain[n++] = *from == ':' ? '-' : *from;
+	return in;
+}
+
+void intake_free(struct intake **in)
+{
+	if (*in != NULL)
+		canon_free(&(*in)->canon);
+	free(*in);
+	*in = NULL;
+}
+
+/* Refuse with a code, "5.1.3" or the like, and words.  Controls in the words
+ * (they quote what came) become '?'. */
+static int __attribute__((format(printf, 4, 5)))
+refuse(struct refused r, int code, const char *enhanced, const char *fmt, ...)
+{
+	unsigned cls = 0, subject = 0, detail = 0;
+	char *words = arena_get(r.arena, FRAME_WORDS_MAX + 1), *p;
+	va_list ap;
+
+	if (words == NULL)
+		return -ENOMEM;
+	va_start(ap, fmt);
+	(void)vsnprintf(words, FRAME_WORDS_MAX + 1, fmt, ap);
+	va_end(ap);
+	for (p = words; *p != '\0'; p++)
+		if ((unsigned char)*p < 32 || *p == 127)
+			*p = '?';
+	(void)sscanf(enhanced, "%1u.%3u.%3u", &cls, &subject, &detail);
+	*r.to = (struct frame_answer){
+		.code = (uint8_t)code,
+		.enhanced_class = (uint8_t)cls,
+		.enhanced_subject = (uint16_t)subject,
+		.enhanced_detail = (uint16_t)detail,
+		.words = span_str(words),
+	};
+	return -EBADMSG;
+}
+
+/* A word of ours (tenant, campaign): no controls, so that it can be printed
+ * and named. */
+static bool is_word(struct span s)
+{
+	size_t i;
+
+	for (i = 0; i < s.len; i++)
+		if ((unsigned char)s.p[i] < 32 || s.p[i] == 127)
+			return false;
+	return true;
+}
+
+/* "", or RET= and ENVID= with single blanks between (RFC 3461 section 4.3,
+ * 4.4): nothing that could end the command or add one. */
+static bool is_params(struct span s)
+{
+	struct span word;
+	ptrdiff_t at;
+	size_t i;
+
+	while (s.len > 0) {
+		at = span_find(s, ' ');
+		word = at < 0 ? s : span_of(s.p, (size_t)at);
+		s = at < 0 ? span_of(NULL, 0)
+			   : span_of(s.p + at + 1, s.len - (size_t)at - 1);
+		if (at >= 0 && s.len == 0)
+			return false;
+		if (span_eq_nocase(word, SPAN("RET=FULL")) ||
+		    span_eq_nocase(word, SPAN("RET=HDRS")))
+			continue;
+		if (!span_starts_nocase(word, SPAN("ENVID=")) || word.len < 7 ||
+		    word.len > 106)
+			return false;
+		for (i = 6; i < word.len; i++)
+			if (word.p[i] < 33 || word.p[i] > 126)
+				return false;
+	}
+	return true;
+}
+
+static int check_words(const struct frame_message *m, struct refused r)
+{
+	if (!is_word(m->tenant) || !is_word(m->campaign))
+		return refuse(r, EX_DATAERR, "5.5.4",
+			      "the %s has a control character in it",
+			      is_word(m->tenant) ? "campaign" : "tenant");
+	if (!is_params(m->params))
+		return refuse(r, EX_DATAERR, "5.5.4",
+			      "the options of the envelope are not RET= and "
+			      "ENVID=");
+	return 0;
+}
+
+static int check_sender(const struct frame_message *m, struct queue_message *to,
+			struct refused r)
+{
+	struct address a;
+	enum address_error e =
+		address_parse(m->sender, ADDRESS_NULL_OK | ADDRESS_UTF8_OK, &a);
+
+	if (e != ADDRESS_OK)
+		return refuse(r, EX_DATAERR, "5.1.7",
+			      "the sender <%.*s> is no address: %s",
+			      (int)m->sender.len, m->sender.p,
+			      address_error_words(e));
+	if (!a.null && (a.utf8 || a.idna))
+		to->flags |= QUEUE_MSG_UTF8;
+	to->sender = m->sender;
+	return 0;
+}
+
+static int check_rcpt(struct span text, struct arena *arena,
+		      struct queue_message *to, struct queue_rcpt *rcpt,
+		      struct refused r)
+{
+	struct address a;
+	enum address_error e = address_parse(text, ADDRESS_UTF8_OK, &a);
+	char *lower;
+
+	if (e != ADDRESS_OK)
+		return refuse(r, EX_DATAERR, "5.1.3",
+			      "the recipient <%.*s> is no address: %s",
+			      (int)text.len, text.p, address_error_words(e));
+	if (a.idna)
+		return refuse(r, EX_DATAERR, "5.6.7",
+			      "the domain of the recipient <%.*s> has letters "
+			      "beyond ASCII; write it as xn--...",
+			      (int)text.len, text.p);
+	if (a.utf8)
+		to->flags |= QUEUE_MSG_UTF8;
+	*rcpt = (struct queue_rcpt){ .address = text, .domain = a.domain };
+	if (span_eq(a.domain, address_domain_lower(&a)))
+		return 0;
+	lower = arena_get(arena, a.domain.len);
+	if (lower == NULL)
+		return -ENOMEM;
+	memcpy(lower, a.domain_lower, a.domain.len);
+	rcpt->domain.p = lower;
+	return 0;
+}
+
+static int span_order(struct span a, struct span b)
+{
+	int r = memcmp(a.p, b.p, a.len < b.len ? a.len : b.len);
+
+	return r != 0 ? r : a.len < b.len ? -1 : a.len > b.len;
+}
+
+/* By domain, then by the local part; the case of the domain as written does
+ * not count. */
+static int rcpt_order(const void *x, const void *y)
+{
+	const struct queue_rcpt *a = x, *b = y;
+	int r = span_order(a->domain, b->domain);
+
+	return r != 0 ? r
+		      : span_order(span_of(a->address.p,
+					   a->address.len - a->domain.len),
+				   span_of(b->address.p,
+					   b->address.len - b->domain.len));
+}
+
+static int check_rcpts(const struct frame_message *m, struct arena *arena,
+		       struct queue_message *to, struct refused r)
+{
+	struct queue_rcpt *all = arena_get(arena, m->rcpt_count * sizeof(*all));
+	struct span list = m->rcpts, text;
+	uint32_t n = 0, kept = 1, i;
+	int err;
+
+	if (all == NULL)
+		return -ENOMEM;
+	while (frame_rcpt_next(&list, &text) == 1) {
+		err = check_rcpt(text, arena, to, &all[n++], r);
+		if (err < 0)
+			return err;
+	}
+	if (n > 1)
+		qsort(all, n, sizeof(*all), rcpt_order);
+	for (i = 1; i < n; i++)
+		if (rcpt_order(&all[i], &all[kept - 1]) != 0)
+			all[kept++] = all[i];
+	to->rcpts = all;
+	to->rcpt_count = kept;
+	return 0;
+}
+
+/* "<submission>.<frame>.<place>" in hex: no other message has it. */
+static struct span unique_of(const struct intake_place *at, char *p,
+			     size_t size)
+{
+	size_t n = 0, i;
+
+	for (i = 0; i < SUBMIT_ID_SIZE; i++)
+		n += (size_t)snprintf(p + n, size - n, "%02x",
+				      at->submission[i]);
+	n += (size_t)snprintf(p + n, size - n, ".%x.%x", at->frame,
+			      (unsigned)at->place);
+	return span_of(p, n);
+}
+
+/* The pieces as the queue takes them; what the canon owns is copied. */
+static int keep_content(const struct canon_result *c, struct span input,
+			struct arena *arena, struct queue_message *to)
+{
+	struct iovec *iov = arena_get(arena, (size_t)c->count * sizeof(*iov));
+	uintptr_t from = (uintptr_t)input.p, end = from + input.len, p;
+	void *copy;
+	int i;
+
+	if (iov == NULL)
+		return -ENOMEM;
+	for (i = 0; i < c->count; i++) {
+		iov[i] = c->pieces[i];
+		p = (uintptr_t)iov[i].iov_base;
+		if (p >= from && p < end)
+			continue;
+		copy = arena_get(arena, iov[i].iov_len);
+		if (copy == NULL)
+			return -ENOMEM;
+		memcpy(copy, iov[i].iov_base, iov[i].iov_len);
+		iov[i].iov_base = copy;
+	}
+	to->content = iov;
+	to->content_count = c->count;
+	to->size = c->size;
+	if ((c->flags & CANON_8BIT) != 0)
+		to->flags |= QUEUE_MSG_8BIT;
+	if ((c->flags & CANON_DOTS) != 0)
+		to->flags |= QUEUE_MSG_DOTS;
+	return 0;
+}
+
+static int refuse_content(const struct canon_result *c, struct refused r)
+{
+	if (c->error == CANON_NO_MEMORY)
+		return -ENOMEM;
+	if (c->line > 0)
+		return refuse(r, EX_DATAERR, canon_error_enhanced(c->error),
+			      "line %llu: %s", (unsigned long long)c->line,
+			      canon_error_words(c->error));
+	return refuse(r, EX_DATAERR, canon_error_enhanced(c->error), "%s",
+		      canon_error_words(c->error));
+}
+
+static int make_content(struct intake *in, struct arena *arena,
+			const struct frame_message *m,
+			const struct intake_place *at, struct queue_message *to,
+			struct refused r)
+{
+	char unique[64], received[400];
+	struct canon_settings set = {
+		.unique = unique_of(at, unique, sizeof(unique)),
+		.id_domain = span_str(in->id_domain),
+		.sender = m->sender,
+		.from_add = true,
+		.now_s = (int64_t)at->utc_s,
+		.newlines = in->set->bare_newlines == SETTINGS_NEWLINES_REFUSE
+				    ? CANON_NEWLINES_REFUSE
+				    : CANON_NEWLINES_FIX,
+	};
+	struct canon_result result;
+	int n;
+
+	/* Local submission has no registered WITH word (RFC 5321 section
+	 * 4.4), so the clause is left out. */
+	n = snprintf(received, sizeof(received),
+		     "by %s (mtaq, from userid %u) id %s", in->set->hostname,
+		     in->uid, unique);
+	if (in->set->received)
+		set.received = span_of(received, (size_t)n);
+	if (canon_make(in->canon, &set, m->content, &result) != CANON_OK)
+		return refuse_content(&result, r);
+	if (result.size > QUEUE_CONTENT_MAX)
+		return refuse(r, EX_DATAERR, "5.3.4",
+			      "the message is larger than %u octets",
+			      QUEUE_CONTENT_MAX);
+	return keep_content(&result, m->content, arena, to);
+}
+
+int intake_make(struct intake *in, struct arena *arena,
+		const struct frame_message *m, const struct intake_place *at,
+		struct intake_message *out_r)
+{
+	struct refused r = { arena, &out_r->refusal };
+	uint32_t age = m->age_s == 0 ? in->set->age_limit_s : m->age_s;
+	struct queue_message *to = &out_r->msg;
+	int err;
+
+	memset(out_r, 0, sizeof(*out_r));
+	if (m->size > in->set->message_bytes_max)
+		return refuse(r, EX_DATAERR, "5.3.4",
+			      "the message has %llu octets; message_bytes_max "
+			      "is %llu",
+			      (unsigned long long)m->size,
+			      (unsigned long long)in->set->message_bytes_max);
+	memcpy(to->submission, at->submission, SUBMIT_ID_SIZE);
+	to->number = (uint64_t)at->frame << 32 | (uint64_t)at->place << 16;
+	to->tenant = m->tenant;
+	to->campaign = m->campaign;
+	to->params = m->params;
+	to->arrived_s = to->due_s = at->now_s;
+	to->expires_s = at->now_s + (age > AGE_MAX_S ? AGE_MAX_S : age);
+	if (m->class == SUBMIT_TRANSACTIONAL)
+		to->flags |= QUEUE_MSG_TRANSACTIONAL;
+	err = check_words(m, r);
+	if (err == 0)
+		err = check_sender(m, to, r);
+	if (err == 0)
+		err = check_rcpts(m, arena, to, r);
+	if (err == 0)
+		err = make_content(in, arena, m, at, to, r);
+	return err;
+}

@@ -1,0 +1,2 @@
+mtaq_unit(test_submit USES mtaq_ingress)
+set_tests_properties(submit PROPERTIES LABELS "unit;threads")
