@@ -161,22 +161,52 @@ static void make_reserve(struct queue *q, struct queue_report *report)
 	}
 }
 
-/* Make durable what recovery is about to believe: after a kill it may lie in
- * the page cache alone. */
-static int sync_last(struct segments *set)
+static int copy_over(struct segments *set, int fd, uint64_t from, uint64_t to)
 {
-	struct segment *seg = segments_find(set, atomic_load(&set->last));
+	char part[SEGMENT_HEAD];
+	int err = 0;
+
+	while (from < to && err == 0) {
+		size_t len = to - from < sizeof(part) ? (size_t)(to - from)
+						      : sizeof(part);
+		struct iovec iov = { part, len };
+
+		err = queue_file_read(set->file, fd, part, len, from);
+		if (err == 0)
+			err = queue_file_write(set->file, fd, &iov, 1, from);
+		from += len;
+	}
+	return err;
+}
+
+/*
+ * Make durable what recovery has believed.  After a kill the last group may
+ * lie in the page cache alone; after a failed fdatasync it lies there and is
+ * called clean, so syncing is not enough: it is written again first, with the
+ * header.  All before that group was durable when it was written.
+ */
+static int settle(struct segments *set, uint64_t group, uint64_t end)
+{
+	uint64_t last = atomic_load(&set->last);
+	struct segment *seg = segments_find(set, last);
 	char path[4096];
 	int fd, err;
 
 	if (seg == NULL)
 		return 0;
+	if (group < segment_first(set, last) || group > end)
+		group = end; /* it holds no record */
 	if (!segment_path(set, seg, path, sizeof(path)))
 		return -ENAMETOOLONG;
 	fd = set->file->open(set->file->arg, path, O_RDWR);
 	if (fd < 0)
 		return fd;
-	err = set->file->sync_data(set->file->arg, fd);
+	err = copy_over(set, fd, 0, SEGMENT_HEAD);
+	if (err == 0)
+		err = copy_over(set, fd, group % set->bytes,
+				group % set->bytes + (end - group));
+	if (err == 0)
+		err = set->file->sync_data(set->file->arg, fd);
 	set->file->close(set->file->arg, fd);
 	return err;
 }
@@ -187,10 +217,8 @@ static int recover(struct queue *q, uint64_t checkpoint_lsn,
 	struct segments *set = q->log->set;
 	uint64_t last = atomic_load(&set->last), end;
 	struct log_check check;
-	int err = sync_last(set);
+	int err;
 
-	if (err < 0)
-		return err;
 	log_check_init(&check, sizeof(report->words));
 	end = log_check_run(set, checkpoint_lsn, true, &check);
 	report->torn_bytes = check.torn_bytes;
@@ -199,6 +227,9 @@ static int recover(struct queue *q, uint64_t checkpoint_lsn,
 		queue_report_say(report, "%.*s", (int)check.words.len,
 				 check.words.p);
 	log_check_free(&check);
+	err = settle(set, check.last_group, end);
+	if (err < 0)
+		return err;
 	if (end < checkpoint_lsn) {
 		report->damaged++;
 		queue_report_say(report,

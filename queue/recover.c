@@ -134,6 +134,7 @@ static void check_segment(struct place *w, uint64_t at, struct log_check *c)
 			say_damage(c, w, at, record_end(&h),
 				   "the content of this message is damaged");
 		}
+		c->last_group = w->sequence * w->set->bytes + h.group;
 		c->types[h.type]++;
 		c->bytes += record_end(&h) - at;
 		at = record_end(&h);

@@ -8,7 +8,9 @@
 #include "mtaq/queue.h"
 #include "queue/segment.h"
 
-struct log_check {                          /* what was found, added up */
+/* What was found, added up. */
+struct log_check {
+	uint64_t last_group; /* LSN where the last whole record's began */
 	uint64_t types[QUEUE_REC_CKPT + 1]; /* records by type */
 	uint64_t bytes;                     /* of whole records */
 	uint64_t torn_bytes;

@@ -163,8 +163,29 @@ static int64_t q_pread(void *arg, int fd, void *p, size_t len, uint64_t offset)
 	return SYS->pread(NULL, fd, p, len, offset);
 }
 
-/* After a failed sync what it was to write is neither here nor there: it
- * stays un-synced for a crash to take, and a later sync does not save it. */
+/* What a sync has made durable over a doomed write stays there. */
+static void redeem(int fd, const struct undo *synced)
+{
+	struct undo *u = synced->next;
+
+	for (; u != NULL; u = u->next) {
+		uint64_t from = u->offset, to = u->offset + u->len;
+
+		if (!u->doomed || strcmp(u->path, synced->path) != 0)
+			continue;
+		if (from < synced->offset)
+			from = synced->offset;
+		if (to > synced->offset + synced->len)
+			to = synced->offset + synced->len;
+		if (from < to)
+			BUG_ON(SYS->pread(NULL, fd, u->old + (from - u->offset),
+					  to - from, from) < 0);
+	}
+}
+
+/* After a failed sync what it was to write is neither here nor there: the
+ * cache shows it and calls it clean.  It stays for a crash to take, and no
+ * later sync saves it unless it is written again. */
 static int q_sync(void *arg, int fd)
 {
 	struct qfile *f = arg;
@@ -172,6 +193,11 @@ static int q_sync(void *arg, int fd)
 	struct undo *u;
 
 	if (err == 0) {
+		for (u = f->undo; u != NULL; u = u->next) {
+			if (!u->made && !u->doomed &&
+			    strcmp(u->path, f->paths[fd]) == 0)
+				redeem(fd, u);
+		}
 		forget(f, f->paths[fd], false);
 		return 0;
 	}

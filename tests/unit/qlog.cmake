@@ -7,4 +7,5 @@ target_include_directories(mtaq_qlog_alone PUBLIC
 target_link_libraries(mtaq_qlog_alone PUBLIC mtaq_base)
 
 mtaq_unit(test_qlog USES mtaq_qlog_alone)
+mtaq_unit(test_qrecover USES mtaq_qlog_alone)
 set_tests_properties(qlog PROPERTIES LABELS "unit;threads")
