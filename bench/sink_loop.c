@@ -161,7 +161,8 @@ static void session_settle(struct sink_session *s)
 	uint64_t due_us = sink_out_ripen(&s->out, l->now_us);
 	bool blocked;
 
-	if (!send_ready(s)) {
+	/* A client that fetches no replies is not waited for. */
+	if (!send_ready(s) || s->out.octets.failed != 0) {
 		session_free(s);
 		return;
 	}

@@ -198,6 +198,13 @@ static bool is_goodbye(const struct smtp_verdict *verdict)
 	return verdict->code == 0 || verdict->code == 421;
 }
 
+/* Sessions that share the limits, without this one. */
+static uint32_t others_working(const struct site_conn *conn)
+{
+	return conn->site->limits->conns - conn->site->connecting -
+	       (conn->state == CONN_READY ? 1u : 0u);
+}
+
 void site_conn_verdict(struct site_conn *conn,
 		       const struct smtp_verdict *verdict, uint64_t now_ms,
 		       struct reply_class *class_r)
@@ -208,11 +215,14 @@ void site_conn_verdict(struct site_conn *conn,
 	reply_classify(verdict, site_provider(site), class_r);
 	if (!goodbye || verdict->stage > SMTP_STAGE_MAIL)
 		conn_prove(conn);
+	if (class_r->scope == SCOPE_HOST &&
+	    class_r->kind == REPLY_CONNECTIONS && !goodbye)
+		site_addr_crowded(conn->addr, class_r->pause_s * 1000, now_ms);
 	/* A 421 is told once per recipient, and again at the close. */
 	if (class_r->scope != SCOPE_SITE || (goodbye && conn->told))
 		return;
 	conn->told = goodbye;
-	site_limits_react(site->limits, class_r, now_ms);
+	site_limits_react(site->limits, class_r, others_working(conn), now_ms);
 	site_limits_why(site->limits, verdict);
 }
 
@@ -265,7 +275,8 @@ static void ended_by_server(struct site_conn *conn,
 	if (class->scope == SCOPE_SITE) {
 		conn_prove(conn); /* it speaks: the site's limits decide */
 		if (!conn->told)
-			site_limits_react(site->limits, class, now_ms);
+			site_limits_react(site->limits, class,
+					  others_working(conn), now_ms);
 		site_limits_why(site->limits, verdict);
 	} else if (early && conn->carried > 0) {
 		site_addr_learn(conn->addr, &site->table->set, conn->carried,

@@ -16,7 +16,7 @@
 
 #define HOLD_FIRST_MS 1000u
 #define HOLD_MAX_MS   60000u
-#define LEARNED_GROW  16u /* sessions in peace before a message more */
+#define LEARNED_GROW  64u /* sessions in peace before a message more */
 
 struct site_addr *site_addr_new(const struct site *site,
 				const struct mx_host *host,
@@ -76,6 +76,8 @@ void site_addr_crowded(struct site_addr *addr, uint32_t pause_ms,
 	window_less(&addr->window);
 	if (now_ms < addr->hold_ms)
 		return;
+	/* What ends meanwhile may be replaced: the server took that many. */
+	addr->hold_size = addr->sessions;
 	/* Refusals in a row wait longer; a quiet time forgets. */
 	if (now_ms > addr->hold_ms + HOLD_MAX_MS || hold < HOLD_FIRST_MS)
 		hold = HOLD_FIRST_MS;

@@ -115,13 +115,15 @@ static void limits_pause(struct limits *l, const struct reply_class *class,
 }
 
 void site_limits_react(struct limits *limits, const struct reply_class *class,
-		       uint64_t now_ms)
+		       uint32_t sessions, uint64_t now_ms)
 {
 	BUG_ON(class->scope != SCOPE_SITE);
 	if (class->kind == REPLY_CONNECTIONS) {
-		/* One less, and no new one for a while; what is open works. */
-		if (now_ms >= limits->hold_ms)
+		/* One less, and for a while no more than work now. */
+		if (now_ms >= limits->hold_ms) {
 			limits->hold_ms = now_ms + class->pause_s * 1000ull;
+			limits->hold_size = sessions;
+		}
 		window_less(&limits->window);
 		return;
 	}

@@ -64,7 +64,8 @@ static bool addr_due(const struct site_addr *a, uint64_t now_ms)
 
 static bool addr_usable(const struct site_addr *a, uint64_t now_ms)
 {
-	return now_ms >= a->hold_ms && a->conns < a->window.size;
+	return a->conns < a->window.size &&
+	       (now_ms >= a->hold_ms || a->conns < a->hold_size);
 }
 
 /* Look through the rank [from, to).  True: it decides, with or without a
@@ -140,7 +141,7 @@ static enum site_answer want_quick(struct site *site,
 				   uint64_t now_ms, uint64_t *when_r)
 {
 	struct limits *l = site->limits;
-	uint64_t hold = l->hold_ms > l->pause_ms ? l->hold_ms : l->pause_ms;
+	uint64_t until;
 
 	if (site->paused)
 		return SITE_PAUSED;
@@ -150,13 +151,14 @@ static enum site_answer want_quick(struct site *site,
 		return SITE_FULL;
 	if (site->connecting == 0 && !load_wants(site, load, 0))
 		return SITE_ENOUGH;
-	if (now_ms < hold) {
-		*when_r = hold;
+	if (now_ms < l->hold_ms && l->conns >= l->hold_size) {
+		*when_r = l->hold_ms;
 		return SITE_SLOWLY;
 	}
-	hold = pace_when(&l->pace, now_ms);
-	if (hold > now_ms) {
-		*when_r = hold;
+	until = l->pause_ms > now_ms ? l->pause_ms
+				     : pace_when(&l->pace, now_ms);
+	if (until > now_ms) {
+		*when_r = until;
 		return SITE_SLOWLY;
 	}
 	return SITE_OPEN;

@@ -22,8 +22,10 @@ struct site_addr {
 	char *host;  /* owned */
 	enum health health;
 	uint64_t bad_since_ms, until_ms;
-	uint32_t bad_ms;  /* the last pause; kept until mail goes through */
-	uint64_t hold_ms; /* opens nothing before: too many connections */
+	uint32_t bad_ms; /* the last pause; kept until mail goes through */
+	/* Too many connections: not more than hold_size before hold_ms. */
+	uint64_t hold_ms;
+	uint32_t hold_size;
 	uint32_t hold_for_ms;
 	uint32_t conns;         /* all of ours */
 	uint32_t sessions;      /* of them ready */
@@ -43,8 +45,9 @@ struct limits {
 	uint32_t conns;
 	struct window window;
 	struct bucket connects;
-	struct pace pace;  /* messages per second */
-	uint64_t hold_ms;  /* opens nothing before */
+	struct pace pace; /* messages per second */
+	uint64_t hold_ms; /* not more than hold_size before */
+	uint32_t hold_size;
 	uint64_t pause_ms; /* sends nothing before */
 	uint32_t pause_for_ms;
 	char why[120];
@@ -127,9 +130,10 @@ struct limits *site_limits_get(struct site_table *table,
 void site_limits_put(struct site_table *table, struct limits **limits);
 uint32_t site_limits_messages(const struct limits *limits,
 			      const struct site_settings *set);
-/* Do what a reply of site scope asks for. */
+/* Do what a reply of site scope asks for; sessions are the site's that work
+ * besides the one that got it. */
 void site_limits_react(struct limits *limits, const struct reply_class *class,
-		       uint64_t now_ms);
+		       uint32_t sessions, uint64_t now_ms);
 void site_limits_why(struct limits *limits, const struct smtp_verdict *verdict);
 
 #endif

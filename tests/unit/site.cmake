@@ -1,0 +1,6 @@
+mtaq_unit(test_sched USES mtaq_sched)
+mtaq_unit(test_backoff USES mtaq_sched)
+mtaq_unit(test_classify USES mtaq_site)
+mtaq_unit(test_plan USES mtaq_site)
+mtaq_unit(test_window USES mtaq_site)
+mtaq_unit(test_site USES mtaq_site)
