@@ -20,8 +20,8 @@
 void header_addrs_init(struct header_addrs *a, struct span value)
 {
 	memset(a, 0, sizeof(*a));
-	a->at = value.p;
-	a->end = value.p + value.len;
+	a->at = value.len == 0 ? "" : value.p;
+	a->end = a->at + value.len;
 }
 
 /* Behind the quoted string that begins at p. */

@@ -34,10 +34,11 @@ static const char *line_stop(const char *p, const char *end)
 bool header_line_next(struct span *rest, struct span *line_r,
 		      struct span *text_r)
 {
-	const char *p = rest->p, *end = p + rest->len, *stop, *next;
+	const char *p = rest->p, *end, *stop, *next;
 
 	if (rest->len == 0)
-		return false;
+		return false; /* and p may be NULL */
+	end = p + rest->len;
 	stop = line_stop(p, end);
 	next = stop;
 	if (next < end && *next == '\r')
@@ -71,8 +72,11 @@ struct span header_line_name(struct span line)
 
 void header_scan_init(struct header_scan *s, struct span message)
 {
-	struct span rest = message, line, text;
+	struct span rest, line, text;
 
+	if (message.len == 0)
+		message.p = ""; /* not NULL: there will be sums */
+	rest = message;
 	*s = (struct header_scan){ .start = message.p,
 				   .at = message.p,
 				   .end = message.p + message.len,

@@ -270,7 +270,7 @@ static void classify(struct mime_walk *w, struct mime_part *part)
 
 void mime_walk_init(struct mime_walk *w, struct span message)
 {
-	w->rest = message;
+	w->rest = message.len == 0 ? SPAN("") : message;
 	w->delimiter = span_of(NULL, 0);
 	w->first = true;
 	w->closed = false;

@@ -207,7 +207,7 @@ static size_t hex_len(struct span s)
 static bool is_ipv6(struct span s)
 {
 	unsigned groups = 0;
-	bool gap = false, colon = true; /* is a group allowed to begin here? */
+	bool gap = false;
 
 	if (s.len >= 2 && s.p[0] == ':' && s.p[1] != ':')
 		return false;
@@ -215,9 +215,10 @@ static bool is_ipv6(struct span s)
 		size_t len = hex_len(s);
 
 		if (len < s.len && s.p[len] == '.')
-			return colon && is_ipv4(s) &&
+			return is_ipv4(s) &&
 			       (gap ? groups + 2 <= 7 : groups + 2 == 8);
-		if (len > 4 || (len > 0 && !colon))
+		/* Nothing between colons only in the "::" at the front. */
+		if (len > 4 || (len == 0 && (groups > 0 || gap)))
 			return false;
 		groups += len > 0;
 		s = span_of(s.p + len, s.len - len);
@@ -225,7 +226,6 @@ static bool is_ipv6(struct span s)
 			break;
 		if (s.p[0] != ':')
 			return false;
-		colon = true;
 		len = 1;
 		if (s.len > 1 && s.p[1] == ':') {
 			if (gap)

@@ -5,3 +5,6 @@ add_test(NAME canonical_agrees COMMAND ${CMAKE_COMMAND} -E env
 	${CMAKE_CURRENT_SOURCE_DIR}/e2e/canonical_agrees.py
 	$<TARGET_FILE:canon_tool> ${CMAKE_CURRENT_SOURCE_DIR}/mail)
 set_tests_properties(canonical_agrees PROPERTIES LABELS unit TIMEOUT 300)
+mtaq_unit(test_header USES mtaq_mail)
+mtaq_unit(test_canon USES mtaq_mail
+	ARGS ${CMAKE_CURRENT_SOURCE_DIR}/mail)

@@ -1,0 +1,1 @@
+mtaq_unit(test_address USES mtaq_smtp)
