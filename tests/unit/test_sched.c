@@ -251,7 +251,7 @@ START_TEST(drain_takes_the_waiting_only)
 	ck_assert_ptr_null(next());
 	while ((link = list_pop(&out)) != NULL) {
 		t = CONTAINER_OF(link, struct sched_task, link);
-		ck_assert_int_eq(t->state, SCHED_IDLE);
+		ck_assert_int_eq(t->state, SCHED_TASK_IDLE);
 		sched_task_free(pool, &t);
 		n++;
 	}

@@ -338,6 +338,29 @@ START_TEST(a_host_that_greets_and_hangs_up_backs_off)
 }
 END_TEST
 
+START_TEST(a_host_that_works_again_is_forgiven)
+{
+	struct site_info info;
+
+	start(one, 1);
+	rig.servers[1].closed = true;
+	rig.waiting = 5000;
+	rig_run(&rig, 4 * 60000); /* bad for 1, 2, 4 minutes */
+	rig.servers[1].closed = false;
+	rig_run(&rig, 4 * 60000);
+	ck_assert_uint_gt(rig.delivered, 100);
+	rig.servers[1].closed = true;
+	while (site_table_conns(rig.table) > 0)
+		rig_run(&rig, 10);
+	rig.waiting = 1;
+	rig_run(&rig, 100);
+	site_describe(rig.site, rig.now, &info);
+	ck_assert(info.dead);
+	ck_assert_uint_le(info.until_ms, rig.now + 60000);
+	rig_stop(&rig);
+}
+END_TEST
+
 /* --- rule 5 ---------------------------------------------------------------- */
 
 START_TEST(rule_05_learns_messages_per_session)
@@ -479,6 +502,8 @@ START_TEST(a_connections_reply_takes_one_less)
 {
 	const struct rig_host g[] = { { "aspmx.l.google.com", 1, 1 } };
 	const struct smtp_enhanced e = { 4, 7, 0 };
+	struct smtp_verdict v;
+	struct reply_class c;
 	struct site_info info;
 	uint32_t delivered;
 
@@ -488,9 +513,14 @@ START_TEST(a_connections_reply_takes_one_less)
 	site_describe(rig.site, rig.now, &info);
 	ck_assert_uint_eq(info.window, 5);
 	delivered = rig.delivered;
-	tell(rig.conns[0].conn, SMTP_STAGE_MAIL, 421, e, "Try again later");
+	v = rig_verdict(SMTP_STAGE_MAIL, 421, "Try again later");
+	v.enhanced = e;
+	site_conn_verdict(rig.conns[0].conn, &v, rig.now, &c);
+	ck_assert_int_eq(c.scope, SCOPE_SITE);
 	/* The same reply again, for the connection's end, counts once. */
-	rig_close(&rig, &rig.conns[0], SMTP_STAGE_NONE, 421, "");
+	rig.servers[1].live--;
+	site_conn_close(&rig.conns[0].conn, &v, rig.now, &c);
+	rig.conns[0] = (struct rig_conn){ 0 };
 	site_describe(rig.site, rig.now, &info);
 	ck_assert_uint_eq(info.window, 4);
 	rig_run(&rig, 10000);
@@ -629,6 +659,7 @@ int main(void)
 	tcase_add_test(t, rule_09_greeting_5yz_everywhere_is_temporary);
 	tcase_add_test(t, rule_08_one_probe_at_a_time);
 	tcase_add_test(t, a_host_that_greets_and_hangs_up_backs_off);
+	tcase_add_test(t, a_host_that_works_again_is_forgiven);
 	tcase_add_test(t, rule_05_learns_messages_per_session);
 	tcase_add_test(t, rule_05_idle_close_is_nobodys_failure);
 	tcase_add_test(t, window_converges_on_the_servers_cap);
