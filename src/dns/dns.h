@@ -15,8 +15,8 @@
  * What an answer's status means is said in base/mxset.h.  Its expires_ms:
  * positive answers by the smallest TTL in them, clamped to 30 s - 24 h;
  * negative ones by the SOA, at most 15 min; MX_TEMPFAIL 5 - 30 s, doubling.
- * When a refresh fails, what is expired for at most an hour is given again,
- * good for another 30 s.
+ * When a refresh fails for now, an MX_OK that is expired for at most an hour
+ * is given again, good for another 30 s.
  *
  * now_ms is monotonic.  One thread at a time.
  */
@@ -51,7 +51,8 @@ struct dns_answer {
 
 struct dns_counters {
 	uint64_t asked, hits, joined, stale; /* joined: single flight */
-	uint64_t queries, timeouts, servfails, refused_answers;
+	uint64_t queries, timeouts;          /* sent; tries without an answer */
+	uint64_t failures; /* messages that say SERVFAIL or make no sense */
 	uint64_t outstanding, cached; /* now */
 };
 

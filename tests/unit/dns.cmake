@@ -1,0 +1,1 @@
+mtaq_unit(test_dns USES mtaq_dns)
