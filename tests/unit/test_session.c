@@ -17,7 +17,7 @@
 
 #define RCPTS 5
 #define MAILS 4
-#define BUF   65536
+#define BUF   8192
 
 struct server {
 	bool pipelining, starttls, tls, in_content;
