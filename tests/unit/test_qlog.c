@@ -380,6 +380,26 @@ START_TEST(a_full_disk_refuses_mail_but_takes_outcomes)
 }
 END_TEST
 
+START_TEST(mail_leaves_the_reserve_alone)
+{
+	uint64_t id, all, ready, before;
+	int err = 0, i;
+
+	queue_segment_counts(q, &before, &ready);
+	qfile_set_space(disk, (1 << 20) + SEG - 1); /* not one file more */
+	for (i = 0; i < 100 && err == 0; i++)
+		err = qhelp_add(q, 1, 50000, &id);
+	ck_assert_int_eq(err, -ENOSPC);
+	ck_assert_int_gt(i, 3);
+	queue_segment_counts(q, &all, &ready);
+	ck_assert_uint_eq(all, before);
+	ck_assert_uint_eq(ready, 3);
+	ck_assert_int_eq(queue_log_prepare(q), -ENOSPC);
+	qfile_set_space(disk, (1 << 20) + SEG);
+	ck_assert_int_eq(qhelp_add(q, 1, 50000, &id), 0);
+}
+END_TEST
+
 static const struct {
 	enum qfile_op op;
 	int err;
@@ -585,6 +605,7 @@ int main(void)
 	tcase_add_test(t, a_cursor_sees_every_kind_of_record);
 	tcase_add_test(t, segments_are_recycled_but_not_under_readers);
 	tcase_add_test(t, a_full_disk_refuses_mail_but_takes_outcomes);
+	tcase_add_test(t, mail_leaves_the_reserve_alone);
 	tcase_add_loop_test(t, a_failed_commit_moves_the_group, 0, 3);
 	tcase_add_test(t, a_second_failure_is_final);
 	tcase_add_test(t, an_unreadable_page_is_an_errno);

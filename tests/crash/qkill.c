@@ -1,0 +1,239 @@
+/*
+ * tests/crash/qkill.c - kill -9 the log role, look what is there, go on
+ *
+ *	qkill CYCLES [SEED]
+ *
+ * A child puts and commits messages, and tells the parent through a pipe what
+ * has been acknowledged.  The parent kills it at some moment, opens the spool
+ * itself and finds: every acknowledged message, whole; nothing twice; nothing
+ * that was not put.  Old segments are freed on the way, so that records are
+ * written over old ones.
+ */
+#include "base/bug.h"
+#include "base/hash.h"
+#include "qhelp.h"
+#include "queue/queue_private.h"
+
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define SEG        (1u << 20)
+#define KEEP       6u /* segments */
+#define GROUP_MAX  40u
+#define KNOWN_MAX  200000u
+#define FREED_MARK UINT64_MAX
+
+struct told {
+	uint64_t id, n; /* n is FREED_MARK: all below id was let go */
+};
+
+static struct told known[KNOWN_MAX];
+static size_t known_count;
+static uint64_t seed, acked, bytes_seen;
+static char *dir;
+
+static uint64_t roll(uint64_t below)
+{
+	seed = hash_u64(seed + 0x9e3779b97f4a7c15ull);
+	return seed % below;
+}
+
+static struct queue *open_spool(struct queue_report *report)
+{
+	struct queue_settings set = {
+		.dir = dir,
+		.segment_bytes = SEG,
+		.segments_ahead = 2,
+		.free_bytes_min = 1 << 20,
+	};
+	struct queue *q = NULL;
+	int err = queue_open(&set, 1, &q, report);
+
+	if (err < 0)
+		fprintf(stderr, "open: %s %s\n", strerrordesc_np(-err),
+			report->words);
+	return q;
+}
+
+/* --- the child ------------------------------------------------------------ */
+
+static bool tell(int fd, uint64_t id, uint64_t n)
+{
+	struct told t = { id, n };
+
+	return write(fd, &t, sizeof(t)) == (ssize_t)sizeof(t);
+}
+
+static bool free_old(struct queue *q, int fd)
+{
+	struct queue_segment seg;
+
+	if (queue_log_prepare(q) < 0)
+		return false;
+	while (queue_segment_next(q, 0, &seg) && !seg.active &&
+	       seg.sequence + KEEP < queue_durable_lsn(q) / SEG) {
+		/* said before done: the parent must not expect them */
+		if (!tell(fd, seg.end, FREED_MARK) ||
+		    queue_segment_free(q, seg.sequence) < 0)
+			return false;
+	}
+	return true;
+}
+
+static bool one_group(struct queue *q, int fd, uint64_t *n)
+{
+	struct qhelp_message *m[GROUP_MAX];
+	uint64_t ids[GROUP_MAX], count = 1 + roll(GROUP_MAX), i, put;
+	struct queue_committed done;
+	bool good;
+
+	for (put = 0; put < count; put++) {
+		m[put] = qhelp_message(*n + put, roll(9000));
+		if (queue_put_message(q, &m[put]->msg, &ids[put]) < 0) {
+			free(m[put]);
+			break; /* the group is full */
+		}
+	}
+	good = put > 0 && queue_commit(q, &done) == 0;
+	for (i = 0; i < put; i++) {
+		good = good && tell(fd, queue_lsn_final(&done, ids[i]), *n + i);
+		free(m[i]);
+	}
+	*n += put;
+	return good;
+}
+
+static _Noreturn void child(int fd, uint64_t n)
+{
+	struct queue_report report;
+	struct queue *q = open_spool(&report);
+
+	while (q != NULL && one_group(q, fd, &n) && free_old(q, fd))
+		;
+	_exit(1); /* it is meant to be killed */
+}
+
+/* --- the parent ----------------------------------------------------------- */
+
+static void forget_below(uint64_t lsn)
+{
+	size_t i, k = 0;
+
+	for (i = 0; i < known_count; i++) {
+		if (known[i].id >= lsn)
+			known[k++] = known[i];
+	}
+	known_count = k;
+	qdouble_checkpoint_lsn = lsn;
+}
+
+static bool take_told(int fd)
+{
+	struct told t;
+	ssize_t got = read(fd, &t, sizeof(t));
+
+	if (got == 0)
+		return false;
+	BUG_ON(got != (ssize_t)sizeof(t) || known_count == KNOWN_MAX);
+	if (t.n == FREED_MARK) {
+		forget_below(t.id);
+		return true;
+	}
+	known[known_count++] = t;
+	acked++;
+	return true;
+}
+
+/* Listen until the moment has come, kill, and hear the rest. */
+static void run_child(uint64_t n)
+{
+	int fds[2], status, left_ms = 5 + (int)roll(60);
+	struct pollfd p;
+	pid_t pid;
+
+	BUG_ON(pipe(fds) < 0);
+	pid = fork();
+	BUG_ON(pid < 0);
+	if (pid == 0) {
+		close(fds[0]);
+		child(fds[1], n);
+	}
+	close(fds[1]);
+	p = (struct pollfd){ .fd = fds[0], .events = POLLIN };
+	/* a message more or less moves the moment: count both */
+	while (left_ms > 0 && poll(&p, 1, left_ms) > 0) {
+		if (!take_told(fds[0]))
+			break;
+		left_ms -= roll(16) == 0;
+	}
+	kill(pid, SIGKILL);
+	while (take_told(fds[0]))
+		;
+	close(fds[0]);
+	BUG_ON(waitpid(pid, &status, 0) != pid);
+	BUG_ON(!WIFSIGNALED(status) || WTERMSIG(status) != SIGKILL);
+}
+
+/* Returns the number to go on with; what is found now must stay. */
+static uint64_t check_spool(uint64_t n)
+{
+	struct queue_report report;
+	struct queue *q = open_spool(&report);
+	struct queue_record rec;
+	struct queue_walk *w;
+	size_t i = 0, total = 0;
+	static struct told found[KNOWN_MAX];
+
+	BUG_ON(q == NULL || report.damaged != 0);
+	BUG_ON(queue_walk_open(q, qdouble_checkpoint_lsn, &w) < 0);
+	while (queue_log_next(w, &rec) == 1) {
+		uint64_t number = rec.submission_number;
+
+		BUG_ON(rec.type != QUEUE_REC_MSG || total == KNOWN_MAX);
+		BUG_ON(total > 0 && number <= found[total - 1].n);
+		if (i < known_count) /* told: exactly these, in order */
+			BUG_ON(known[i].n != number || known[i].id != rec.lsn);
+		i++;
+		BUG_ON(qhelp_check(q, rec.lsn, number) != 0);
+		bytes_seen += rec.msg.size;
+		found[total++] = (struct told){ rec.lsn, number };
+		if (number >= n)
+			n = number + 1;
+	}
+	BUG_ON(i < known_count); /* acknowledged mail is lost */
+	memcpy(known, found, total * sizeof(found[0]));
+	known_count = total;
+	queue_walk_close(&w);
+	queue_close(&q);
+	return n;
+}
+
+int main(int argc, char **argv)
+{
+	uint64_t cycles = 20, i, n = 0;
+	struct queue_verify_report v;
+
+	if (argc > 1 && !span_u64(span_str(argv[1]), 1000000, &cycles))
+		return 64;
+	if (argc > 2 && !span_u64(span_str(argv[2]), UINT64_MAX, &seed))
+		return 64;
+	dir = qhelp_folder();
+	for (i = 0; i < cycles; i++) {
+		run_child(n);
+		n = check_spool(n);
+	}
+	BUG_ON(queue_verify(dir, &v) != 0);
+	BUG_ON(acked == 0);
+	printf("%llu kills, %llu messages acknowledged, none lost; "
+	       "%llu octets compared\n",
+	       (unsigned long long)cycles, (unsigned long long)acked,
+	       (unsigned long long)bytes_seen);
+	qhelp_remove(dir);
+	free(dir);
+	return 0;
+}
