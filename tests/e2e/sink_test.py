@@ -623,6 +623,10 @@ class Tricks(unittest.TestCase):
                    1000)
             self.assertEqual(c.codes(2), ["250", "250"])
             self.assertTrue(c.closed())
+            with s.client() as other:       # the sink's turn is over
+                other.ask("NOOP")
+            for _ in range(3):              # thrown away, without RST
+                c.send("NOOP")
 
     def test_share_and_colon(self):
         with sink("--drop", "mail:0.5") as s:
