@@ -12,7 +12,6 @@
 #include "mail/canon_private.h"
 
 #include "base/bug.h"
-#include "mail/date.h"
 #include "mail/header.h"
 #include "mail/qp.h"
 
@@ -234,19 +233,29 @@ static void put_top(struct canon *c)
 {
 	const struct canon_settings *set = c->set;
 	size_t before = c->own.len;
-	char date[DATE_OCTETS];
+	struct span date;
 
-	date_print(set->now_s, date);
+	if (c->date_s != set->now_s || c->date[0] == '\0')
+		date_print(set->now_s, c->date);
+	c->date_s = set->now_s;
+	date = span_of(c->date, DATE_OCTETS - 1);
 	if (set->received.len > 0) {
 		(void)buf_add_span(&c->own, SPAN("Received: "));
 		add_clean(&c->own, set->received, RECEIVED_OCTETS, "", '?');
-		(void)buf_printf(&c->own, ";\r\n\t%s\r\n", date);
+		(void)buf_add_span(&c->own, SPAN(";\r\n\t"));
+		(void)buf_add_span(&c->own, date);
+		(void)buf_add_span(&c->own, SPAN("\r\n"));
 	}
-	if (c->from_count == 0)
-		(void)buf_printf(&c->own, "From: %.*s\r\n",
-				 (int)set->sender.len, set->sender.p);
-	if (!c->has_date)
-		(void)buf_printf(&c->own, "Date: %s\r\n", date);
+	if (c->from_count == 0) {
+		(void)buf_add_span(&c->own, SPAN("From: "));
+		(void)buf_add_span(&c->own, set->sender);
+		(void)buf_add_span(&c->own, SPAN("\r\n"));
+	}
+	if (!c->has_date) {
+		(void)buf_add_span(&c->own, SPAN("Date: "));
+		(void)buf_add_span(&c->own, date);
+		(void)buf_add_span(&c->own, SPAN("\r\n"));
+	}
 	if (!c->has_id) {
 		(void)buf_add_span(&c->own, SPAN("Message-ID: <"));
 		add_clean(&c->own, set->unique, ID_OCTETS, " <>@()[]\\,;:\"",

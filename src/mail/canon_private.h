@@ -11,6 +11,7 @@
  */
 #include "base/buf.h"
 #include "mail/canon.h"
+#include "mail/date.h"
 #include "mail/scan.h"
 
 #include <stddef.h>
@@ -50,6 +51,9 @@ struct canon {
 	unsigned from_count, received_count;
 	struct edit *edits;
 	size_t edit_count, edit_size;
+
+	int64_t date_s; /* of the words in date, once there are any */
+	char date[DATE_OCTETS];
 
 	/* What comes out. */
 	struct buf own;

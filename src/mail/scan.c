@@ -1,14 +1,16 @@
 /*
  * mail/scan.c - one look at all octets of a message
  *
- * What is canonical already is told by two memchr() a line and two straight
- * passes; all else may be slower, but every octet is looked at a bounded
- * number of times.
+ * What is canonical already is told by two memchr() a line and two passes over
+ * blocks that are in the cache then; all else may be slower, but every octet
+ * is looked at a bounded number of times.
  */
 #include "mail/scan.h"
 
 #include "mail/canon.h"
 #include "mail/header.h"
+
+#define BLOCK ((size_t)1 << 15)
 
 bool scan_high(struct span s)
 {
@@ -53,13 +55,28 @@ static void see_broken(const char *p, const char *stop, const char *lf,
 		seen->bare = lf;
 }
 
+/* NUL and octets over 127 in the block at p; where the next block begins. */
+static const char *see_block(const char *p, const char *end,
+			     struct scan_seen *seen)
+{
+	size_t len = (size_t)(end - p);
+
+	if (len > BLOCK)
+		len = BLOCK;
+	if (seen->nul == NULL)
+		seen->nul = memchr(p, '\0', len);
+	seen->high = seen->high || scan_high(span_of(p, len));
+	return p + len;
+}
+
 void scan_message(struct span message, struct scan_seen *seen_r)
 {
-	const char *p = message.p, *end = p + message.len;
-	struct scan_seen seen = { .nul = memchr(p, '\0', message.len),
-				  .high = scan_high(message) };
+	const char *p = message.p, *end = p + message.len, *block = p;
+	struct scan_seen seen = { .nul = NULL };
 
 	while (p < end) {
+		while (block <= p)
+			block = see_block(block, end, &seen);
 		const char *lf = memchr(p, '\n', (size_t)(end - p));
 		const char *stop = lf != NULL ? lf : end;
 		const char *cr = memchr(p, '\r', (size_t)(stop - p));
@@ -70,6 +87,8 @@ void scan_message(struct span message, struct scan_seen *seen_r)
 			see_broken(p, stop, lf, &seen);
 		p = stop + (lf != NULL);
 	}
+	while (block < end)
+		block = see_block(block, end, &seen);
 	*seen_r = seen;
 }
 
