@@ -81,11 +81,14 @@ size_t dns_query(const char *name, enum dns_type type, uint16_t id,
 	return (size_t)(p - out);
 }
 
+static const char nonsense[] = "the name server's answer makes no sense";
+
 struct walk {
 	ns_msg msg;
 	char name[NS_MAXDNAME]; /* the end of the CNAME chain so far */
 	uint32_t ttl_s;
 	size_t count; /* records of the type wanted */
+	int links;    /* of the chain */
 };
 
 /* RFC 2181 section 8: a TTL with the highest bit is zero. */
@@ -151,10 +154,8 @@ static bool follow_one(struct walk *w)
 
 static bool follow(struct walk *w)
 {
-	int links = 0;
-
 	while (follow_one(w))
-		if (++links > DNS_CHAIN_MAX)
+		if (++w->links > DNS_CHAIN_MAX)
 			return false;
 	return true;
 }
@@ -216,12 +217,13 @@ static bool walk_begin(struct walk *w, const unsigned char *p, size_t len,
 {
 	int rcode;
 
-	temp(head, "the name server's answer makes no sense");
+	temp(head, nonsense);
 	if (len > NS_MAXMSG || ns_initparse(p, (int)len, &w->msg) < 0 ||
 	    !ns_msg_getflag(w->msg, ns_f_qr) || !question_fits(w, name, type))
 		return false;
 	w->ttl_s = UINT32_MAX;
 	w->count = 0;
+	w->links = 0;
 	snprintf(w->name, sizeof(w->name), "%s", name);
 	rcode = ns_msg_getflag(w->msg, ns_f_rcode);
 	if (rcode != ns_r_noerror && rcode != ns_r_nxdomain) {
@@ -254,6 +256,11 @@ static void walk_end(struct walk *w, struct dns_head *head)
 		temp(head, "the name server does not recurse");
 		return;
 	}
+	/* Records, and none of them is ours. */
+	if (ns_msg_count(w->msg, ns_s_an) > 0 && w->links == 0) {
+		temp(head, nonsense);
+		return;
+	}
 	head->outcome = DNS_NODATA;
 	head->ttl_s = negative_ttl(w);
 }
@@ -276,23 +283,24 @@ static bool walk_next(struct walk *w, int type, int *at, ns_rr *rr)
 	return false;
 }
 
-static void take_mx(const struct walk *w, const ns_rr *rr, struct dns_mx *mx)
+/* False: the record is malformed.  A name that is none for a host is a
+ * mistake in the zone, not in the message. */
+static bool take_mx(const struct walk *w, const ns_rr *rr, struct dns_mx *mx)
 {
 	char name[NS_MAXDNAME];
 	struct span s;
 
-	mx->preference = 0;
-	if (ns_rr_rdlen(*rr) > 2)
-		mx->preference = (uint16_t)ns_get16(ns_rr_rdata(*rr));
-	snprintf(mx->name, sizeof(mx->name), "?");
 	if (!rdata_name(w, rr, 2, name))
-		return;
+		return false;
+	mx->preference = (uint16_t)ns_get16(ns_rr_rdata(*rr));
 	s = span_str(name);
+	snprintf(mx->name, sizeof(mx->name), "?");
 	if (span_eq(s, SPAN(".")))
 		mx->name[0] = '\0';
 	else if (dns_name_ok(s))
 		snprintf(mx->name, sizeof(mx->name), "%.*s", DNS_DOMAIN_MAX,
 			 name);
+	return true;
 }
 
 size_t dns_take_mx(const unsigned char *p, size_t len, const char *name,
@@ -305,8 +313,12 @@ size_t dns_take_mx(const unsigned char *p, size_t len, const char *name,
 
 	if (!walk_begin(&w, p, len, name, ns_t_mx, head_r))
 		return 0;
-	while (n < DNS_MX_MAX && walk_next(&w, ns_t_mx, &at, &rr))
-		take_mx(&w, &rr, &mx[n++]);
+	while (n < DNS_MX_MAX && walk_next(&w, ns_t_mx, &at, &rr)) {
+		if (!take_mx(&w, &rr, &mx[n++])) {
+			temp(head_r, nonsense);
+			return 0;
+		}
+	}
 	walk_end(&w, head_r);
 	return n;
 }
@@ -325,8 +337,8 @@ size_t dns_take_addrs(const unsigned char *p, size_t len, const char *name,
 		return 0;
 	while (n < MX_ADDRS_MAX && walk_next(&w, (int)type, &at, &rr)) {
 		if (ns_rr_rdlen(rr) != octets) {
-			w.count--;
-			continue;
+			temp(head_r, nonsense);
+			return 0;
 		}
 		memset(&addrs[n], 0, sizeof(addrs[n]));
 		addrs[n].family = type == DNS_A ? 4 : 6;

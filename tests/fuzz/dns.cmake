@@ -1,0 +1,1 @@
+mtaq_fuzz(fuzz_dns USES mtaq_dns)
