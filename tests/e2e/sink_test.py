@@ -399,14 +399,14 @@ class Refusals(unittest.TestCase):
             self.assertIn("421", codes)
 
     def test_greylist(self):
-        with sink("--greylist", "0.3") as s, s.client() as c:
+        with sink("--greylist", "0.6") as s, s.client() as c:
             c.ask("MAIL FROM:<a@c>")
             start = time.monotonic()
             self.assertEqual(c.ask("RCPT TO:<r@d>")[0][:9], "451 4.7.1")
             self.assertEqual(c.ask("RCPT TO:<r@d>")[0][:9], "451 4.7.1")
             while c.ask("RCPT TO:<r@d>")[0][:3] == "451":
                 self.assertLess(time.monotonic() - start, 5)
-            self.assertGreaterEqual(time.monotonic() - start, 0.3)
+            self.assertGreaterEqual(time.monotonic() - start, 0.6)
             self.assertEqual(c.ask("RCPT TO:<q@d>")[0][:3], "451")
             self.assertEqual(s.kinds()[0], ("rej4", "r@d", "rcpt"))
 
@@ -463,22 +463,22 @@ class Limits(unittest.TestCase):
 
 class Times(unittest.TestCase):
     def test_delay_is_counted_for_each_command(self):
-        with sink("--delay", "200") as s, s.client() as c:
+        with sink("--delay", "300") as s, s.client() as c:
             start = time.monotonic()
             c.send("NOOP\r\nNOOP\r\nNOOP")
             c.codes(3)
             took = time.monotonic() - start
-            self.assertTrue(0.2 <= took < 0.39, took)
+            self.assertTrue(0.3 <= took < 0.85, took)
             start = time.monotonic()
             self.assertEqual(c.mail("r@d"), OK)
             took = time.monotonic() - start
-            self.assertTrue(0.4 <= took < 0.79, took)
+            self.assertTrue(0.6 <= took < 1.15, took)
             c.send("NOOP\r\nQUIT")
             self.assertEqual(c.codes(2), ["250", "221"])
             self.assertTrue(c.closed())
 
     def test_commands_do_not_wait_for_each_other(self):
-        with sink("--delay", "300") as s, s.client() as c:
+        with sink("--delay", "500") as s, s.client() as c:
             start = time.monotonic()
             c.send("NOOP")
             while time.monotonic() < start + 0.15:
@@ -488,13 +488,13 @@ class Times(unittest.TestCase):
             first = time.monotonic() - start
             self.assertEqual(c.code(), "252")
             second = time.monotonic() - start
-            self.assertTrue(0.3 <= first < 0.44, first)
-            self.assertTrue(0.45 <= second < 0.74, second)
+            self.assertTrue(0.5 <= first, first)
+            self.assertTrue(0.65 <= second < 0.95, second)
 
     def test_delay_at_one_address(self):
-        with sink("--delay-at", "127.0.0.3=250", listen="127.0.0.2-3") as s:
-            for host, least, most in (("127.0.0.2", 0, 0.2),
-                                      ("127.0.0.3", 0.25, 5)):
+        with sink("--delay-at", "127.0.0.3=600", listen="127.0.0.2-3") as s:
+            for host, least, most in (("127.0.0.2", 0, 0.5),
+                                      ("127.0.0.3", 0.6, 5)):
                 with s.client(address=(host, s.smtp[1])) as c:
                     start = time.monotonic()
                     c.ask("NOOP")
