@@ -260,8 +260,10 @@ static void ended_well(struct site_conn *conn)
 	if (site_conn_left(conn) == 0)
 		site_addr_full(
 			addr, site_limits_messages(l, &conn->site->table->set));
-	window_good(&l->window, l->conns >= l->window.size);
-	window_good(&addr->window, addr->conns >= addr->window.size);
+	/* In use means exactly that: a surplus that ends because the window
+	 * has shrunk must not open it again. */
+	window_good(&l->window, l->conns == l->window.size);
+	window_good(&addr->window, addr->conns == addr->window.size);
 }
 
 static void ended_by_server(struct site_conn *conn,
@@ -282,7 +284,7 @@ static void ended_by_server(struct site_conn *conn,
 		site_addr_learn(conn->addr, &site->table->set, conn->carried,
 				now_ms);
 		window_good(&conn->addr->window,
-			    conn->addr->conns >= conn->addr->window.size);
+			    conn->addr->conns == conn->addr->window.size);
 	} else if (early) {
 		host_refused(conn, verdict, class, now_ms);
 	} else if (verdict->code == 0) {

@@ -412,7 +412,9 @@ START_TEST(window_converges_on_the_servers_cap)
 	start(one, 1);
 	rig.servers[1].cap = 5;
 	rig.waiting = 1000000;
-	rig_run(&rig, 10000);
+	rig_run(&rig, 900);
+	ck_assert_uint_eq(rig.servers[1].refused, 5);
+	rig_run(&rig, 9100);
 	refused = rig.servers[1].refused;
 	opened = rig.servers[1].opened;
 	ck_assert_uint_le(refused, 6);
@@ -443,6 +445,23 @@ static void tell(struct site_conn *conn, enum smtp_stage stage, uint16_t code,
 	v.enhanced = enhanced;
 	site_conn_verdict(conn, &v, rig.now, &c);
 }
+
+START_TEST(a_refusal_is_not_tried_again_at_once)
+{
+	start(one, 1);
+	rig.servers[1].cap = 3;
+	rig.waiting = 10; /* three sessions */
+	rig_run(&rig, 100);
+	ck_assert_uint_eq(rig.servers[1].opened, 3);
+	rig.waiting = 10000;
+	rig_run(&rig, 900);
+	ck_assert_uint_eq(rig.servers[1].refused, 7);
+	rig_run(&rig, 200000);
+	ck_assert_uint_eq(rig.servers[1].most, 3);
+	ck_assert_uint_le(rig.servers[1].refused, 30);
+	rig_stop(&rig);
+}
+END_TEST
 
 START_TEST(a_recipients_reply_slows_nothing)
 {
@@ -516,15 +535,27 @@ START_TEST(a_connections_reply_takes_one_less)
 	v = rig_verdict(SMTP_STAGE_MAIL, 421, "Try again later");
 	v.enhanced = e;
 	site_conn_verdict(rig.conns[0].conn, &v, rig.now, &c);
+	site_conn_verdict(rig.conns[0].conn, &v, rig.now, &c);
 	ck_assert_int_eq(c.scope, SCOPE_SITE);
-	/* The same reply again, for the connection's end, counts once. */
+	/* The same reply for two recipients and the end counts once. */
 	rig.servers[1].live--;
 	site_conn_close(&rig.conns[0].conn, &v, rig.now, &c);
 	rig.conns[0] = (struct rig_conn){ 0 };
 	site_describe(rig.site, rig.now, &info);
 	ck_assert_uint_eq(info.window, 4);
-	rig_run(&rig, 10000);
-	ck_assert_uint_gt(rig.delivered, delivered + 200); /* others go on */
+	/* The others go on for the minute, and what ends is replaced. */
+	rig_run(&rig, 30000);
+	ck_assert_uint_gt(rig.delivered, delivered + 1900);
+	ck_assert_uint_eq(rig.servers[1].live, 4);
+	/* Told twice more on sessions that live: two of them end. */
+	v.code = 450;
+	v.enhanced = (struct smtp_enhanced){ 0 };
+	v.text = span_str("too many connections");
+	site_conn_verdict(rig.conns[1].conn, &v, rig.now, &c);
+	site_conn_verdict(rig.conns[1].conn, &v, rig.now, &c);
+	site_conn_verdict(rig.conns[1].conn, &v, rig.now, &c);
+	rig_run(&rig, 500);
+	ck_assert_uint_eq(rig.servers[1].live, 2);
 	rig_stop(&rig);
 }
 END_TEST
@@ -589,22 +620,24 @@ START_TEST(new_addresses_keep_the_health_of_old_ones)
 {
 	const struct rig_host moved[] = { { "new.example", 10, 1 },
 					  { "c.example", 20, 3 } };
-	struct mxset *set = rig_set(moved, 2);
+	struct mxset *set = rig_set(moved, 2), *away = rig_set(&moved[1], 1);
 
 	start(two, 2);
 	rig.servers[1].closed = true;
 	rig.waiting = 1;
 	rig_run(&rig, 500);
 	ck_assert_uint_eq(rig.servers[2].live, 1);
+	ck_assert_int_eq(site_refresh(rig.site, away, rig.now), 0);
 	ck_assert_int_eq(site_refresh(rig.site, set, rig.now), 0);
 	rig.waiting = 100;
 	rig_run(&rig, 20000);
-	/* 1 stays bad under its new name, 2 is left, 3 is used. */
+	/* 1 stays bad although it was away for a moment, 2 is left, 3 used. */
 	ck_assert_uint_eq(rig.servers[1].opened, 1);
 	ck_assert_uint_eq(rig.servers[2].carried, 1);
 	ck_assert_uint_eq(rig.servers[2].live, 0);
 	ck_assert_uint_eq(rig.servers[3].carried, 100);
 	mxset_unref(&set);
+	mxset_unref(&away);
 	rig_stop(&rig);
 }
 END_TEST
@@ -663,6 +696,7 @@ int main(void)
 	tcase_add_test(t, rule_05_learns_messages_per_session);
 	tcase_add_test(t, rule_05_idle_close_is_nobodys_failure);
 	tcase_add_test(t, window_converges_on_the_servers_cap);
+	tcase_add_test(t, a_refusal_is_not_tried_again_at_once);
 	tcase_add_test(t, a_recipients_reply_slows_nothing);
 	tcase_add_test(t, a_rate_reply_pauses_and_doubles);
 	tcase_add_test(t, a_connections_reply_takes_one_less);
