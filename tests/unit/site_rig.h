@@ -39,6 +39,19 @@ static inline struct mxset *rig_set(const struct rig_host *hosts, uint16_t n)
 	return set;
 }
 
+static inline struct site_key rig_key(const struct rig_host *hosts, uint16_t n)
+{
+	struct mxset *set = rig_set(hosts, n);
+	const struct site_preset *presets;
+	struct site_key key;
+	size_t count;
+
+	presets = site_presets_builtin(&count);
+	site_key(set, presets, count, 0, 0, &key);
+	mxset_unref(&set);
+	return key;
+}
+
 struct rig_server {        /* index is the last octet of its address */
 	bool dark;         /* answers nothing */
 	bool closed;       /* refuses connections */

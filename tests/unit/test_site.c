@@ -10,19 +10,6 @@ static const struct rig_host equal[] = { { "a.example", 10, 1 },
 					 { "b.example", 10, 2 } };
 static struct rig rig;
 
-static struct site_key key_of(const struct rig_host *hosts, uint16_t n)
-{
-	struct mxset *set = rig_set(hosts, n);
-	const struct site_preset *presets;
-	struct site_key key;
-	size_t count;
-
-	presets = site_presets_builtin(&count);
-	site_key(set, presets, count, 0, 0, &key);
-	mxset_unref(&set);
-	return key;
-}
-
 static void start(const struct rig_host *hosts, uint16_t n)
 {
 	struct mxset *set = rig_set(hosts, n);
@@ -30,61 +17,6 @@ static void start(const struct rig_host *hosts, uint16_t n)
 	rig_start(&rig, NULL, set);
 	mxset_unref(&set);
 }
-
-/* --- rollup --------------------------------------------------------------- */
-
-START_TEST(same_hosts_same_site)
-{
-	const struct rig_host ab[] = { { "a.x", 10, 1 },
-				       { "b.x", 10, 2 },
-				       { "c.x", 20, 3 } };
-	const struct rig_host ba[] = { { "b.x", 0, 2 },
-				       { "a.x", 0, 1 },
-				       { "c.x", 5, 3 } };
-	const struct rig_host ranks[] = { { "a.x", 10, 1 },
-					  { "b.x", 20, 2 },
-					  { "c.x", 20, 3 } };
-	const struct rig_host fewer[] = { { "a.x", 10, 1 }, { "b.x", 10, 2 } };
-	struct mxset *set = rig_set(ab, 3);
-	struct site_key k = key_of(ab, 3), other;
-
-	ck_assert_uint_eq(k.hash, key_of(ba, 3).hash);
-	ck_assert_uint_ne(k.hash, key_of(ranks, 3).hash);
-	ck_assert_uint_ne(k.hash, key_of(fewer, 2).hash);
-	ck_assert_ptr_null(k.preset);
-	site_key(set, NULL, 0, 1, 0, &other);
-	ck_assert_uint_ne(k.hash, other.hash);
-	site_key(set, NULL, 0, 0, 1, &other);
-	ck_assert_uint_ne(k.hash, other.hash);
-	set->hosts[0].addrs[0].port = 2525;
-	site_key(set, NULL, 0, 0, 0, &other);
-	ck_assert_uint_ne(k.hash, other.hash);
-	mxset_unref(&set);
-}
-END_TEST
-
-START_TEST(presets_match_whole_sets_at_a_dot)
-{
-	const struct rig_host g1[] = { { "aspmx.l.google.com", 1, 1 },
-				       { "aspmx2.googlemail.com", 5, 2 } };
-	const struct rig_host g2[] = { { "gmail-smtp-in.l.google.com", 5, 3 } };
-	const struct rig_host mixed[] = { { "aspmx.l.google.com", 1, 1 },
-					  { "mx.evil.example", 9, 9 } };
-	const struct rig_host tail[] = { { "mx.evil-l.google.com", 1, 1 } };
-	const struct rig_host o1[] = { { "a-com.mail.protection.outlook.com", 0,
-					 1 } };
-	const struct rig_host o2[] = { { "b-com.mail.protection.outlook.com", 0,
-					 2 } };
-
-	ck_assert_str_eq(key_of(g1, 2).preset->name, "google");
-	ck_assert_uint_eq(key_of(g1, 2).hash, key_of(g2, 1).hash);
-	ck_assert_ptr_null(key_of(mixed, 2).preset);
-	ck_assert_ptr_null(key_of(tail, 1).preset);
-	/* Another tenant's host takes no mail for us: two sites, one owner. */
-	ck_assert_uint_ne(key_of(o1, 1).hash, key_of(o2, 1).hash);
-	ck_assert_uint_eq(key_of(o1, 1).owner, key_of(o2, 1).owner);
-}
-END_TEST
 
 START_TEST(sites_of_a_provider_share_its_limits)
 {
@@ -94,7 +26,7 @@ START_TEST(sites_of_a_provider_share_its_limits)
 					 2 } };
 	struct site_load load = { .waiting = 1000 };
 	struct mxset *set = rig_set(o2, 1);
-	struct site_key key = key_of(o2, 1);
+	struct site_key key = rig_key(o2, 1);
 	struct site_target target;
 	struct site *other;
 	uint64_t when;
@@ -645,7 +577,7 @@ END_TEST
 START_TEST(a_site_is_remembered_for_an_hour)
 {
 	struct mxset *set = rig_set(one, 1);
-	struct site_key key = key_of(one, 1);
+	struct site_key key = rig_key(one, 1);
 	struct site *again;
 	struct site_info info;
 	size_t at = 0;
@@ -677,8 +609,6 @@ int main(void)
 	int failed;
 
 	tcase_set_timeout(t, 120);
-	tcase_add_test(t, same_hosts_same_site);
-	tcase_add_test(t, presets_match_whole_sets_at_a_dot);
 	tcase_add_test(t, sites_of_a_provider_share_its_limits);
 	tcase_add_test(t, load_decides_how_many_up_to_the_limit);
 	tcase_add_test(t, urgent_mail_waits_for_no_one);
