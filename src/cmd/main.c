@@ -29,6 +29,7 @@ static int version_main(int argc, char **argv)
 static const struct command commands[] = {
 	{ "check", check_main, "is the configuration right?" },
 	{ "sink", sink_main, "the test internet: SMTP and DNS servers" },
+	{ "submit", submit_main, "hand over mail" },
 	{ "version", version_main, "print the version" },
 };
 

@@ -1,0 +1,272 @@
+/*
+ * cmd/submit.c - mtaq submit: hand over mail
+ *
+ * EX_OK: everything was accepted and is durable (or lies in the drop folder).
+ */
+#include "cmd/submit.h"
+
+#include "cmd/commands.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sysexits.h>
+
+#define TO_MAX 10000000u /* addresses in all */
+
+static void submit_help(FILE *to)
+{
+	fputs("usage: mtaq submit [OPTION...] [FILE.eml | FOLDER | FILE.mbox "
+	      "| -]...\n\n"
+	      "Hands mail over; what it accepts is on disk. Prints one id a "
+	      "message.\nWithout a file it reads standard input.\n\n"
+	      "  -c, --config FILE   the configuration [$MTAQ_CONFIG or " SETTINGS_FILE
+	      "]\n"
+	      "  -f, --from A        envelope sender; '' is the null sender "
+	      "[From]\n"
+	      "  -t, --to A          a recipient; may be repeated [To, Cc, "
+	      "Bcc]\n"
+	      "      --to-file F     recipients, one a line ('#' begins a "
+	      "comment; - is stdin)\n"
+	      "      --each          a message of its own for each recipient\n"
+	      "      --tenant T      for fairness, limits and reports\n"
+	      "      --campaign C    likewise\n"
+	      "      --class X       transactional or bulk [bulk]\n"
+	      "      --token-header N  adds a header N with a number unlike "
+	      "any other\n"
+	      "  -n, --dry-run       check all, hand over nothing\n"
+	      "  -q, --quiet         no ids\n"
+	      "      --json          one JSON object a message\n\n"
+	      "Exit codes: 0 all accepted, 64 wrong usage, 65 refused for "
+	      "good, 66 not readable,\n69 the daemon cannot be used, 75 try "
+	      "later, 78 the configuration is wrong.\n",
+	      to);
+}
+
+int submit_list_add(struct submit_list *list, struct span text)
+{
+	uint32_t size = list->size == 0 ? 16 : 2 * list->size;
+	struct span *items;
+	char *copy;
+
+	if (list->count == TO_MAX)
+		return -E2BIG;
+	if (list->count == list->size) {
+		items = realloc(list->items, size * sizeof(*items));
+		if (items == NULL)
+			return -ENOMEM;
+		list->items = items;
+		list->size = size;
+	}
+	copy = malloc(text.len + 1);
+	if (copy == NULL)
+		return -ENOMEM;
+	memcpy(copy, text.p, text.len);
+	list->items[list->count++] = span_of(copy, text.len);
+	return 0;
+}
+
+void submit_list_free(struct submit_list *list)
+{
+	while (list->count > 0)
+		free((char *)(uintptr_t)list->items[--list->count].p);
+	free(list->items);
+	memset(list, 0, sizeof(*list));
+}
+
+/* Addresses may stand in <>. */
+static struct span bare(struct span s)
+{
+	s = span_trim(s);
+	if (s.len >= 2 && s.p[0] == '<' && s.p[s.len - 1] == '>')
+		s = span_of(s.p + 1, s.len - 2);
+	return s;
+}
+
+static int read_to_file(struct submit_args *a, const char *path)
+{
+	bool in = strcmp(path, "-") == 0;
+	FILE *f = in ? stdin : fopen(path, "re");
+	char *line = NULL;
+	size_t size = 0;
+	struct span s;
+	ssize_t n;
+	int r = 0;
+
+	if (f == NULL) {
+		fprintf(stderr,
+			"mtaq submit: the list of recipients %s cannot be "
+			"read: %s\n",
+			path, strerrordesc_np(errno));
+		return EX_NOINPUT;
+	}
+	while (r == 0 && (n = getline(&line, &size, f)) > 0) {
+		while (n > 0 && (line[n - 1] == '\n' || line[n - 1] == '\r'))
+			n--;
+		s = bare(span_of(line, (size_t)n));
+		if (s.len > 0 && s.p[0] != '#')
+			r = submit_list_add(&a->to, s);
+	}
+	if (r == 0 && ferror(f))
+		r = -EIO;
+	free(line);
+	if (!in)
+		fclose(f);
+	if (r < 0)
+		fprintf(stderr, "mtaq submit: %s: %s\n", path,
+			strerrordesc_np(-r));
+	return r < 0 ? EX_NOINPUT : EX_OK;
+}
+
+enum {
+	O_TO_FILE = 256,
+	O_EACH,
+	O_TENANT,
+	O_CAMPAIGN,
+	O_CLASS,
+	O_TOKEN,
+	O_JSON
+};
+
+static const struct option longs[] = {
+	{ "config", required_argument, NULL, 'c' },
+	{ "from", required_argument, NULL, 'f' },
+	{ "to", required_argument, NULL, 't' },
+	{ "to-file", required_argument, NULL, O_TO_FILE },
+	{ "each", no_argument, NULL, O_EACH },
+	{ "tenant", required_argument, NULL, O_TENANT },
+	{ "campaign", required_argument, NULL, O_CAMPAIGN },
+	{ "class", required_argument, NULL, O_CLASS },
+	{ "token-header", required_argument, NULL, O_TOKEN },
+	{ "dry-run", no_argument, NULL, 'n' },
+	{ "quiet", no_argument, NULL, 'q' },
+	{ "json", no_argument, NULL, O_JSON },
+	{ "help", no_argument, NULL, 'h' },
+	{ NULL, 0, NULL, 0 }
+};
+
+static int set_class(struct submit_args *a, const char *word)
+{
+	if (strcmp(word, "transactional") == 0) {
+		a->class = SUBMIT_TRANSACTIONAL;
+	} else if (strcmp(word, "bulk") == 0) {
+		a->class = SUBMIT_BULK;
+	} else {
+		fprintf(stderr,
+			"mtaq submit: --class is transactional or bulk, not "
+			"'%s'\n",
+			word);
+		return EX_USAGE;
+	}
+	return EX_OK;
+}
+
+/* Letters, digits and hyphens: what a header's name is made of here. */
+static int set_token(struct submit_args *a, const char *name)
+{
+	size_t len = strlen(name);
+
+	a->token_header = name;
+	if (len > 0 && len <= 70 &&
+	    name[strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUV"
+			      "WXYZ0123456789-")] == '\0')
+		return EX_OK;
+	fprintf(stderr, "mtaq submit: '%s' cannot name a header\n", name);
+	return EX_USAGE;
+}
+
+static int one_option(struct submit_args *a, int c)
+{
+	switch (c) {
+	case 'c':
+		a->config = optarg;
+		return EX_OK;
+	case 'f':
+		a->from = optarg;
+		return EX_OK;
+	case 't':
+		a->to_given = true;
+		return submit_list_add(&a->to, bare(span_str(optarg))) < 0
+			       ? EX_OSERR
+			       : EX_OK;
+	case O_TO_FILE:
+		a->to_given = true;
+		return read_to_file(a, optarg);
+	case O_EACH:
+		a->each = true;
+		return EX_OK;
+	case O_TENANT:
+		a->tenant = optarg;
+		return EX_OK;
+	case O_CAMPAIGN:
+		a->campaign = optarg;
+		return EX_OK;
+	case O_CLASS:
+		return set_class(a, optarg);
+	case O_TOKEN:
+		return set_token(a, optarg);
+	case 'n':
+		a->dry_run = true;
+		return EX_OK;
+	case 'q':
+		a->quiet = true;
+		return EX_OK;
+	case O_JSON:
+		a->json = true;
+		return EX_OK;
+	default:
+		submit_help(stderr);
+		return EX_USAGE;
+	}
+}
+
+static int submit_all(const struct submit_args *a)
+{
+	static const char *const input = "-";
+	struct settings set;
+	struct submit_run *run;
+	int code = command_settings(a->config, &set), i, last;
+
+	if (code != EX_OK)
+		return code;
+	code = submit_run_open(a, &set, &run);
+	if (code == EX_OK) {
+		if (a->path_count == 0)
+			code = submit_source(run, input);
+		for (i = 0; i < a->path_count && code == EX_OK; i++)
+			code = submit_source(run, a->paths[i]);
+		last = submit_run_close(&run);
+		code = code == EX_OK ? last : code;
+	}
+	settings_free(&set);
+	if (fflush(stdout) != 0 && code == EX_OK) {
+		fputs("mtaq submit: the ids could not be written; all was "
+		      "accepted\n",
+		      stderr);
+		code = EX_IOERR;
+	}
+	return code;
+}
+
+int submit_main(int argc, char **argv)
+{
+	struct submit_args a = { .class = SUBMIT_BULK };
+	int c, code = EX_OK;
+
+	while (code == EX_OK &&
+	       (c = getopt_long(argc, argv, "c:f:t:nqh", longs, NULL)) != -1) {
+		if (c == 'h') {
+			submit_help(stdout);
+			submit_list_free(&a.to);
+			return EX_OK;
+		}
+		code = one_option(&a, c);
+	}
+	a.path_count = argc - optind;
+	a.paths = argv + optind;
+	if (code == EX_OK)
+		code = submit_all(&a);
+	submit_list_free(&a.to);
+	return code;
+}
