@@ -91,8 +91,12 @@ static int take_segment(struct queue *q, enum room room, struct segment **seg_r)
 {
 	struct segments *set = q->log->set;
 	uint32_t keep = room == ROOM_MAIL ? SEGMENT_RESERVE : 0;
-	struct segment *seg = segments_take(set, keep);
+	struct segment *seg = q->log->spare;
+	int err;
 
+	if (seg == NULL)
+		seg = segments_take(set, keep);
+	q->log->spare = NULL;
 	if (seg != NULL) {
 		*seg_r = seg;
 		return 0;
@@ -100,7 +104,15 @@ static int take_segment(struct queue *q, enum room room, struct segment **seg_r)
 	segments_look(set);
 	if (room == ROOM_MAIL && !disk_has(q, set->bytes))
 		return -ENOSPC;
-	return segment_create(set, seg_r);
+	err = segment_create(set, seg_r);
+	return err == -EDQUOT ? -ENOSPC : err;
+}
+
+/* Something is short that has nothing to do with the disk's health. */
+static bool is_short(int err)
+{
+	return err == -EMFILE || err == -ENFILE || err == -ENOMEM ||
+	       err == -ENOSPC;
 }
 
 static void leave_segment(struct queue_log *log)
@@ -109,7 +121,6 @@ static void leave_segment(struct queue_log *log)
 		return;
 	log->prev_sequence = atomic_load(&log->active->sequence);
 	log->prev_end = atomic_load(&log->active->end);
-	log->active->end_known = true;
 	log->active = NULL;
 	log->set->file->close(log->set->file->arg, log->fd);
 	log->fd = -1;
@@ -137,10 +148,14 @@ static int turn(struct queue *q, enum room room)
 	seg->prev_sequence = log->prev_sequence;
 	seg->prev_end = log->prev_end;
 	err = segment_begin(log->set, seg, sequence, &log->fd);
-	if (err < 0) /* nobody knows what its header says now: leave it */
+	if (err < 0) {
+		/* Else nobody knows what its header says now: leave it. */
+		if (is_short(err))
+			log->spare = seg;
 		return err;
+	}
 	atomic_store(&seg->end, segment_first(log->set, sequence));
-	seg->end_known = false;
+	atomic_store(&seg->end_known, true);
 	segment_publish(log->set, seg, sequence);
 	log->active = seg;
 	log->group = log->at = segment_first(log->set, sequence);
@@ -152,7 +167,7 @@ static int turn_twice(struct queue *q, enum room room)
 {
 	int err = turn(q, room);
 
-	if (err == 0 || err == -ENOSPC)
+	if (err == 0 || is_short(err))
 		return err;
 	return turn(q, room);
 }
@@ -207,7 +222,7 @@ static int make_room(struct queue *q, enum room room, uint64_t bytes)
 	if (log->at + bytes <= segment_limit(log))
 		return 0;
 	err = turn_twice(q, room);
-	if (err < 0 && err != -ENOSPC)
+	if (err < 0 && !is_short(err))
 		log->failed = err;
 	return err;
 }

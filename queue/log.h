@@ -24,6 +24,7 @@ struct queue_log {
 
 	struct segment *active; /* (log) NULL: the next put begins one */
 	int fd;                 /* (log) of the active one */
+	struct segment *spare;  /* (log) taken, its header not yet written */
 	uint64_t last_sequence; /* (log) the highest ever given */
 	uint64_t prev_sequence, prev_end; /* (log) of the one before */
 

@@ -48,6 +48,8 @@ static int take_settings(struct queue *q, const struct queue_settings *set)
 	DEFAULT(s->checkpoint_age_s, 5);
 	DEFAULT(s->checkpoint_log_bytes, 1ull << 30);
 	DEFAULT(s->checkpoint_deltas, 200000);
+	if (set->dir == NULL)
+		return -EINVAL;
 	q->file = s->file == NULL ? &queue_file_system : s->file;
 	s->dir = strdup(set->dir);
 	if (s->dir == NULL)
@@ -174,6 +176,8 @@ static int copy_over(struct segments *set, int fd, uint64_t from, uint64_t to)
 		err = queue_file_read(set->file, fd, part, len, from);
 		if (err == 0)
 			err = queue_file_write(set->file, fd, &iov, 1, from);
+		else if (err == -EIO) /* named as damage already */
+			err = 0;
 		from += len;
 	}
 	return err;
@@ -215,12 +219,14 @@ static int recover(struct queue *q, uint64_t checkpoint_lsn,
 		   struct queue_report *report)
 {
 	struct segments *set = q->log->set;
-	uint64_t last = atomic_load(&set->last), end;
+	uint64_t last = atomic_load(&set->last), from = checkpoint_lsn, end;
 	struct log_check check;
 	int err;
 
 	log_check_init(&check, sizeof(report->words));
-	end = log_check_run(set, checkpoint_lsn, true, &check);
+	if (from / set->bytes > last) /* the log has lost its end */
+		from = last * set->bytes;
+	end = log_check_run(set, from, true, &check);
 	report->torn_bytes = check.torn_bytes;
 	report->damaged = check.damaged + check.content_damaged;
 	if (check.words.len > 0)

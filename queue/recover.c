@@ -10,7 +10,8 @@
  *	[good][good][FAILS][....][good, of a group that begins behind FAILS]
  *
  * proves that FAILS was durable once: damage, stepped over and named.  With no
- * such record behind it, FAILS is the tail, and the log ends there.
+ * such record behind it, FAILS is the tail, and the log ends there.  What the
+ * disk cannot read is always damage: it may have been acknowledged.
  */
 #include "queue/recover.h"
 
@@ -30,6 +31,7 @@ struct place {
 	struct segments *set;
 	struct segment *seg;
 	uint64_t sequence, to;
+	bool unreadable; /* what look() failed at: no tail, a bad disk */
 };
 
 void log_check_init(struct log_check *c, size_t words_max)
@@ -43,23 +45,27 @@ void log_check_free(struct log_check *c)
 	buf_free(&c->words);
 }
 
-static enum found look(const struct place *w, uint64_t at,
-		       struct record_head *h_r)
+static bool show(struct place *w, uint64_t at, uint64_t len, const char **p_r)
+{
+	if (segment_show(w->set, w->seg, at % w->set->bytes, len, p_r) == 0)
+		return true;
+	w->unreadable = true;
+	return false;
+}
+
+static enum found look(struct place *w, uint64_t at, struct record_head *h_r)
 {
 	struct queue_out_rcpt rcpts[QUEUE_RCPTS_MAX];
 	struct queue_record rec;
-	uint64_t offset = at % w->set->bytes;
 	const char *p;
 
-	if (w->to - at < RECORD_HEAD ||
-	    segment_show(w->set, w->seg, offset, RECORD_HEAD, &p) < 0 ||
+	w->unreadable = false;
+	if (w->to - at < RECORD_HEAD || !show(w, at, RECORD_HEAD, &p) ||
 	    !record_head_read(p, w->to - at, at, h_r) ||
-	    segment_show(w->set, w->seg, offset, RECORD_HEAD + h_r->envelope,
-			 &p) < 0 ||
+	    !show(w, at, RECORD_HEAD + h_r->envelope, &p) ||
 	    !record_envelope_ok(p, h_r) || !record_decode(p, h_r, rcpts, &rec))
 		return FOUND_NOTHING;
-	if (segment_show(w->set, w->seg, offset, h_r->length, &p) < 0 ||
-	    !record_content_ok(p, h_r))
+	if (!show(w, at, h_r->length, &p) || !record_content_ok(p, h_r))
 		return FOUND_CONTENT_BAD;
 	return FOUND_WHOLE;
 }
@@ -107,22 +113,24 @@ static void say_damage(struct log_check *c, const struct place *w,
 
 static void check_segment(struct place *w, uint64_t at, struct log_check *c)
 {
-	bool known = w->seg->end_known;
+	bool known = atomic_load(&w->seg->end_known);
 	struct record_head h;
 	uint64_t torn_end, next;
 
 	while (at < w->to) {
 		enum found found = look(w, at, &h);
 
-		if (found != FOUND_WHOLE && !known &&
+		if (found != FOUND_WHOLE && !known && !w->unreadable &&
 		    w->to - at >= RECORD_HEAD && is_tail(w, at, &torn_end)) {
 			c->torn_bytes += torn_end - at;
 			break;
 		}
 		if (found == FOUND_NOTHING) {
 			next = segment_resync(w->set, w->seg, at + 8, w->to);
-			if (next == w->to && !known)
+			if (next == w->to && !known && !w->unreadable)
 				break;
+			if (next == w->to && !known) /* up to the next page */
+				next = at - at % SEGMENT_HEAD + SEGMENT_HEAD;
 			c->damaged++;
 			say_damage(c, w, at, next,
 				   "no record can be read here; skipped");
@@ -140,6 +148,7 @@ static void check_segment(struct place *w, uint64_t at, struct log_check *c)
 		at = record_end(&h);
 	}
 	atomic_store(&w->seg->end, at < w->to ? at : w->to);
+	atomic_store(&w->seg->end_known, true);
 }
 
 static void check_missing(const struct segments *set, const struct segment *seg,
@@ -182,7 +191,7 @@ uint64_t log_check_run(struct segments *set, uint64_t from_lsn, bool all,
 	for (; s != 0 && s <= last; s++) {
 		struct segment *seg = segments_find(set, s);
 		uint64_t at = segment_first(set, s);
-		struct place w = { set, seg, s, 0 };
+		struct place w = { set, seg, s, 0, false };
 
 		if (seg == NULL)
 			continue;

@@ -44,8 +44,8 @@ struct segment {
 	_Atomic bool damaged;      /* never freed */
 	const char *_Atomic map;
 	uint64_t prev_sequence, prev_end; /* as its header says */
-	bool end_known; /* a header says where it ends, or this process */
-	struct segment *all, *idle; /* lists */
+	_Atomic bool end_known;           /* by a header, or this process */
+	struct segment *all, *idle;       /* lists */
 };
 
 struct segments {

@@ -156,7 +156,7 @@ static void place(struct segments *set)
 		    seg->prev_end < segment_first(set, seg->prev_sequence))
 			continue;
 		atomic_store(&prev->end, seg->prev_end);
-		prev->end_known = true;
+		atomic_store(&prev->end_known, true);
 	}
 }
 

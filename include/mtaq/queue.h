@@ -125,6 +125,9 @@ struct queue_message {
  * -ENOSPC: below free_bytes_min (nothing was staged)
  * -EMSGSIZE, -EINVAL: more than the limits above allow, or more than fits
  * into one segment
+ * -EMFILE, -ENFILE, -ENOMEM: no new segment could be opened; nothing was
+ * staged, try again later
+ * or what a disk said, and then for good (as queue_commit())
  */
 int queue_put_message(struct queue *q, const struct queue_message *msg,
 		      uint64_t *id_r);

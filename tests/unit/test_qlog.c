@@ -466,13 +466,36 @@ START_TEST(a_second_failure_is_final)
 }
 END_TEST
 
+START_TEST(no_descriptors_is_not_for_good)
+{
+	uint64_t id = 0, before, ready, all;
+	int err, i;
+
+	while (queue_log_prepare(q) > 0)
+		;
+	queue_segment_counts(q, &all, &before);
+	qfile_fail(disk, QFILE_OPEN, 1, 2, -EMFILE);
+	for (i = 0; i < 3; i++) {
+		err = qhelp_add(q, 1, 100, &id);
+		ck_assert_int_eq(err, -EMFILE);
+	}
+	ck_assert_int_eq(qhelp_add(q, 1, 100, &id), 0);
+	queue_segment_counts(q, &all, &ready);
+	ck_assert_uint_eq(ready, before - 1);
+	ck_assert_int_eq(qhelp_check(q, id, 1), 0);
+}
+END_TEST
+
 START_TEST(an_unreadable_page_is_an_errno)
 {
 	uint64_t id;
 
 	ck_assert_int_eq(qhelp_add(q, 3, 2000, &id), 0);
-	qfile_fail(disk, QFILE_POPULATE, 1, 0, -EIO);
+	qfile_fail(disk, QFILE_POPULATE, 1, 1, -EIO);
 	ck_assert_int_eq(qhelp_check(q, id, 3), -EIO);
+	ck_assert_int_eq(qhelp_check(q, id, 3), 0);
+	/* a bad page behind the record is not its affair */
+	qfile_fail(disk, QFILE_POPULATE, 1, 0, -EIO);
 	ck_assert_int_eq(qhelp_check(q, id, 3), 0);
 }
 END_TEST
@@ -608,6 +631,7 @@ int main(void)
 	tcase_add_test(t, mail_leaves_the_reserve_alone);
 	tcase_add_loop_test(t, a_failed_commit_moves_the_group, 0, 3);
 	tcase_add_test(t, a_second_failure_is_final);
+	tcase_add_test(t, no_descriptors_is_not_for_good);
 	tcase_add_test(t, an_unreadable_page_is_an_errno);
 	tcase_add_test(t, a_spool_has_one_owner);
 	tcase_add_test(t, roles_meet_without_a_lock);

@@ -227,6 +227,54 @@ END_TEST
 
 /* --- damage ---------------------------------------------------------------- */
 
+/* A disk that cannot read is no torn tail: the mail may be acknowledged. */
+START_TEST(an_unreadable_tail_is_damage)
+{
+	uint64_t ids[3], i, later;
+
+	for (i = 0; i < 3; i++)
+		ids[i] = add(i, 3000);
+	queue_close(&q);
+	/* head, envelope, content of the two before; then the third fails */
+	qfile_fail(disk, QFILE_POPULATE, 7 + _i, 20, -EIO);
+	open_queue();
+	qfile_fail(disk, QFILE_POPULATE, 0, 0, 0);
+	ck_assert_uint_ge(report.damaged, 1);
+	ck_assert_uint_eq(report.torn_bytes, 0);
+	later = add(3, 3000);
+	reopen(QFILE_LOSE_ALL, 0); /* and the disk reads again */
+	for (i = 0; i < 2; i++)
+		ck_assert_int_eq(qhelp_check(q, ids[i], i), 0);
+	ck_assert_int_eq(qhelp_check(q, later, 3), 0);
+}
+END_TEST
+
+START_TEST(damage_met_while_following_is_stepped_over)
+{
+	struct queue_record rec;
+	struct queue_walk *w;
+	uint64_t ids[4], i;
+
+	for (i = 0; i < 4; i++)
+		ids[i] = add(i, 1000);
+	flip(ids[1] + 40, 1);
+	flip(ids[3] + 40, 1); /* the last there is */
+	ck_assert_int_eq(queue_walk_open(q, 0, &w), 0);
+	ck_assert_int_eq(queue_log_next(w, &rec), 1);
+	ck_assert_uint_eq(rec.lsn, ids[0]);
+	ck_assert_int_eq(queue_log_next(w, &rec), 1);
+	ck_assert_uint_eq(rec.lsn, ids[2]);
+	ck_assert_uint_eq(queue_walk_skipped(w), ids[2] - ids[1]);
+	ck_assert_int_eq(queue_log_next(w, &rec), 0);
+	ck_assert_uint_eq(queue_walk_skipped(w),
+			  ids[2] - ids[1] + queue_durable_lsn(q) - ids[3]);
+	ids[0] = add(9, 100);
+	ck_assert_int_eq(queue_log_next(w, &rec), 1);
+	ck_assert_uint_eq(rec.lsn, ids[0]);
+	queue_walk_close(&w);
+}
+END_TEST
+
 static const struct {
 	const char *what;
 	uint64_t at; /* from the record's LSN */
@@ -537,6 +585,8 @@ int main(void)
 			    sizeof(flips) / sizeof(flips[0]));
 	tcase_add_loop_test(t, one_copy_of_a_header_is_enough, 0, 2);
 	tcase_add_test(t, a_segment_without_its_header_is_kept);
+	tcase_add_loop_test(t, an_unreadable_tail_is_damage, 0, 3);
+	tcase_add_test(t, damage_met_while_following_is_stepped_over);
 	tcase_add_test(t, a_missing_segment_is_named);
 	tcase_add_test(t, a_file_never_finished_is_made_again);
 	tcase_add_test(t, a_log_behind_its_checkpoint_is_named);
