@@ -380,17 +380,29 @@ static void tell(struct site_conn *conn, enum smtp_stage stage, uint16_t code,
 
 START_TEST(a_refusal_is_not_tried_again_at_once)
 {
+	struct site_load load = { .waiting = 1000 };
+	struct site_target target;
+	uint64_t when, wait;
+
 	start(one, 1);
-	rig.servers[1].cap = 3;
 	rig.waiting = 10; /* three sessions */
 	rig_run(&rig, 100);
-	ck_assert_uint_eq(rig.servers[1].opened, 3);
-	rig.waiting = 10000;
-	rig_run(&rig, 900);
-	ck_assert_uint_eq(rig.servers[1].refused, 7);
-	rig_run(&rig, 200000);
-	ck_assert_uint_eq(rig.servers[1].most, 3);
-	ck_assert_uint_le(rig.servers[1].refused, 30);
+	ck_assert_uint_eq(rig.servers[1].live, 3);
+	rig.servers[1].cap = 3;
+	for (wait = 1000; wait <= 4000; wait *= 2, rig.now = when) {
+		struct rig_conn *c;
+
+		ck_assert_int_eq(
+			site_want(rig.site, &load, rig.now, &target, &when),
+			SITE_OPEN);
+		c = rig_open(&rig, &target);
+		rig_close(&rig, c, SMTP_STAGE_GREETING, 421,
+			  "too many connections");
+		ck_assert_int_eq(
+			site_want(rig.site, &load, rig.now, &target, &when),
+			SITE_FULL);
+		ck_assert_uint_eq(when, rig.now + wait);
+	}
 	rig_stop(&rig);
 }
 END_TEST
