@@ -4,6 +4,8 @@
  */
 #include "tests/unit/io_rig.h"
 
+#include <poll.h>
+
 START_TEST(echo)
 {
 	char path[] = "/tmp/mtaq-test-io-XXXXXX", at[64];
@@ -178,6 +180,30 @@ START_TEST(close_in_good_order)
 }
 END_TEST
 
+/* Octets and the end came together: both are told, one after the other. */
+START_TEST(end_behind_octets)
+{
+	char text[] = "421 bye\r\n", in[64];
+	int client, server;
+	struct pollfd p = { .events = POLLRDHUP };
+
+	if (!rig_up(_i))
+		return;
+	pair(&client, &server);
+	say(server, text, 9);
+	shut(server);
+	p.fd = io_fd(rig.io, client);
+	ck_assert_int_eq(poll(&p, 1, WAIT_MS), 1);
+	ck_assert(!pump(0));
+	ck_assert_int_eq(hear(client, in, sizeof(in)), 9);
+	ck_assert_int_eq(hear(client, in, sizeof(in)), 0);
+	ck_assert_int_eq(hear(client, in, sizeof(in)), 0);
+	shut(client);
+	shut_listener();
+	rig_down();
+}
+END_TEST
+
 START_TEST(peer_resets_in_mid_send)
 {
 	char *p = big_new(), c;
@@ -335,6 +361,7 @@ static void add(TCase *tc)
 	add_both(tc, many_connections);
 	add_both(tc, big_send_slow_reader);
 	add_both(tc, close_in_good_order);
+	add_both(tc, end_behind_octets);
 	add_both(tc, peer_resets_in_mid_send);
 	add_both(tc, close_with_all_in_flight);
 	add_both(tc, abort_resets_the_peer);

@@ -271,6 +271,11 @@ START_TEST(source_address)
 	ck_assert_int_eq(
 		getsockopt(io_fd(rig.io, conn), IPPROTO_TCP, 1, &one, &len), 0);
 	ck_assert_int_ne(one, 0); /* TCP_NODELAY */
+	one = 0;
+	ck_assert_int_eq(getsockopt(io_fd(rig.io, conn), IPPROTO_IP,
+				    IP_BIND_ADDRESS_NO_PORT, &one, &len),
+			 0);
+	ck_assert_int_ne(one, 0);
 	ck_assert_int_eq(io_addr_parse(SPAN("192.0.2.1"), 0, &src), 0);
 	ck_assert_int_eq(io_connect(rig.io, &src, &rig.at, token()),
 			 -EADDRNOTAVAIL);
@@ -288,6 +293,55 @@ START_TEST(wait_ends_in_time)
 	ck_assert(!pump(150));
 	ck_assert_uint_ge(io_now_ms(rig.io) - began, 149);
 	ck_assert(!pump(0));
+	rig_down();
+}
+END_TEST
+
+/* The kernel is short of something: whatever is submitted in mid-turn is
+ * refused.  What has no room in the ring then waits in the backlog. */
+static void refuse_submit(void)
+{
+	struct sock_filter code[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
+			 offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_io_uring_enter, 0, 3),
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
+			 offsetof(struct seccomp_data, args[3])),
+		/* 1: IORING_ENTER_GETEVENTS */
+		BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, 1, 1, 0),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EAGAIN),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	struct sock_fprog prog = { ARRAY_LEN(code), code };
+
+	ck_assert_int_eq(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), 0);
+	ck_assert_int_eq(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &prog), 0);
+}
+
+START_TEST(backlog_when_the_kernel_refuses)
+{
+	int conn[100], i, good = 0;
+
+	if (!rig_io(_i, 8, 256))
+		return;
+	rig_listen("127.0.0.1:0");
+	refuse_submit();
+	io_accept(rig.io, rig.listener, token());
+	for (i = 0; i < 100; i++) {
+		conn[i] = io_connect(rig.io, NULL, &rig.at, token());
+		ck_assert_int_ge(conn[i], 0);
+		if (i % 4 == 0) /* before it was even begun */
+			io_close(rig.io, conn[i], token());
+	}
+	for (i = 0; i < 100; i++) {
+		good += expect(IO_CONNECT, conn[i]).result == 0;
+		if (i % 4 == 0)
+			expect(IO_CLOSE, conn[i]);
+	}
+	ck_assert_int_ge(good, 75);
+	for (i = 0; i < good; i++)
+		ck_assert_int_ge(expect(IO_ACCEPT, -1).result, 0);
+	rig.kept_count = 0; /* what was given up may have been accepted */
 	rig_down();
 }
 END_TEST
@@ -396,6 +450,7 @@ static void add(TCase *tc)
 	add_both(tc, poll_tells_readable);
 	add_both(tc, source_address);
 	add_both(tc, wait_ends_in_time);
+	add_both(tc, backlog_when_the_kernel_refuses);
 	tcase_add_test(tc, stale_generations_are_dropped);
 	tcase_add_test_raise_signal(tc, dead_handle_is_a_bug, SIGABRT);
 	tcase_add_loop_test(tc, auto_falls_back_and_says_why, 0, 5);
