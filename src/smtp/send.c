@@ -122,10 +122,8 @@ static bool envelope_waits(const struct smtp_session *s,
 
 	if (tx->sent > data || tx->refused)
 		return false;
-	if (tx->sent > tx->got)
-		return is_pipelining(s);
-	/* Everything was answered: nobody left to say DATA for? */
-	return tx->sent != data || tx->taken > 0;
+	/* When all were answered and nobody was taken, the mail is over. */
+	return tx->sent == tx->got || is_pipelining(s);
 }
 
 static void put_envelope(struct batch *b, struct smtp_tx *tx)
@@ -162,9 +160,14 @@ static void put_solo(struct batch *b)
 /* How much of p can go before a dot must be doubled. */
 static size_t until_dot_line(const char *p, size_t len)
 {
-	const char *at = memmem(p, len, "\n.", 2);
+	const char *at = p, *end = p + len;
 
-	return at == NULL ? len : (size_t)(at - p) + 1;
+	/* Most octets are no dots: memchr() runs through them. */
+	while (end - at > 1 &&
+	       (at = memchr(at + 1, '.', (size_t)(end - at) - 1)) != NULL)
+		if (at[-1] == '\n')
+			return (size_t)(at - p);
+	return len;
 }
 
 static void put_piece(struct batch *b, struct smtp_tx *tx)
@@ -179,9 +182,9 @@ static void put_piece(struct batch *b, struct smtp_tx *tx)
 		return;
 	}
 	if (tx->mail.flags & SMTP_MAIL_DOTS) {
-		if (tx->bol && !tx->doubled && p[0] == '.') {
+		if (tx->bol && p[0] == '.') {
 			add_piece(b, DOT_CRLF, 1);
-			tx->doubled = true;
+			tx->bol = false; /* its double is out */
 			b->room--;
 			return;
 		}
@@ -192,7 +195,6 @@ static void put_piece(struct batch *b, struct smtp_tx *tx)
 	add_piece(b, p, len);
 	b->room -= len;
 	tx->bol = p[len - 1] == '\n';
-	tx->doubled = false;
 	tx->piece_at += len;
 }
 

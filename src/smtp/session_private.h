@@ -42,8 +42,8 @@ struct smtp_tx {
 	bool refused; /* MAIL was */
 	bool go;      /* 354 */
 	bool over;    /* no more commands: DATA refused */
-	bool bol;     /* the next content octet begins a line */
-	bool doubled; /* and its dot's double is out */
+	bool bol;     /* the next content octet begins a line, whose dot
+		       * has not been doubled yet */
 	/* The connection broke under it: what its recipients are told
 	 * instead of the session's verdict. */
 	bool broke;
