@@ -77,7 +77,8 @@ struct queue_report {
  */
 int queue_open(const struct queue_settings *set, uint32_t now_s,
 	       struct queue **queue_r, struct queue_report *report_r);
-/* No message may be open.  Does not need to be called: SIGKILL is as safe. */
+/* No message and no cursor may be open; what is staged and not committed is
+ * dropped.  Does not need to be called: SIGKILL is as safe. */
 void queue_close(struct queue **queue);
 
 /* --- log role: records in ---------------------------------------------- */

@@ -7,8 +7,6 @@
 
 #include <check.h>
 #include <errno.h>
-#include <pthread.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,12 +19,14 @@ static struct qfile *disk;
 static struct queue *q;
 static struct queue_report report;
 
+static uint32_t segment_bytes = SEG;
+
 static void open_with(const struct queue_file_ops *file)
 {
 	struct queue_settings set = {
 		.dir = dir,
 		.file = file,
-		.segment_bytes = SEG,
+		.segment_bytes = segment_bytes,
 		.segments_ahead = 2,
 		.free_bytes_min = 1 << 20,
 	};
@@ -46,6 +46,12 @@ static void setup(void)
 	dir = qhelp_folder();
 	disk = qfile_new();
 	open_queue();
+}
+
+static void setup_large(void)
+{
+	segment_bytes = 8u << 20;
+	setup();
 }
 
 static void teardown(void)
@@ -167,10 +173,106 @@ START_TEST(limits_are_refused)
 }
 END_TEST
 
+#define PIECE  1100u
+#define PIECES 900u
+
+/* More pieces than one write takes: the rest is copied, then it is full. */
+START_TEST(a_group_has_bounded_pieces)
+{
+	struct qhelp_message *m[3];
+	static struct iovec iov[3][PIECES];
+	struct queue_committed done;
+	uint64_t ids[3], writes;
+	unsigned i, k;
+
+	for (i = 0; i < 3; i++) {
+		m[i] = qhelp_message(i, (size_t)PIECES * PIECE);
+		for (k = 0; k < PIECES; k++)
+			iov[i][k] = (struct iovec){
+				m[i]->content + (size_t)k * PIECE, PIECE
+			};
+		m[i]->msg.content = iov[i];
+		m[i]->msg.content_count = PIECES;
+		/* adjacent pieces become one: let them not be adjacent */
+		for (k = 0; k < PIECES; k += 2)
+			iov[i][k].iov_base = memcpy(malloc(PIECE),
+						    iov[i][k].iov_base, PIECE);
+	}
+	ck_assert_int_eq(queue_put_message(q, &m[0]->msg, &ids[0]), 0);
+	ck_assert_int_eq(queue_put_message(q, &m[1]->msg, &ids[1]), 0);
+	ck_assert_int_eq(queue_put_message(q, &m[2]->msg, &ids[2]), -EAGAIN);
+	writes = qfile_calls(disk, QFILE_PWRITEV);
+	ck_assert_int_eq(queue_commit(q, &done), 0);
+	ck_assert_uint_eq(qfile_calls(disk, QFILE_PWRITEV) - writes, 1);
+	ck_assert_int_eq(queue_put_message(q, &m[2]->msg, &ids[2]), 0);
+	ck_assert_int_eq(queue_commit(q, &done), 0);
+	for (i = 0; i < 3; i++) {
+		ck_assert_int_eq(qhelp_check(q, ids[i], i), 0);
+		for (k = 0; k < PIECES; k += 2)
+			free(iov[i][k].iov_base);
+		free(m[i]);
+	}
+}
+END_TEST
+
+START_TEST(a_group_has_bounded_records)
+{
+	struct queue_out_rcpt r = { .state = QUEUE_DELIVERED };
+	struct queue_out out = { .id = 1, .rcpts = &r, .rcpt_count = 1 };
+	struct queue_committed done;
+	struct queue_record rec;
+	struct queue_cursor *c;
+	unsigned count = 0;
+	int err;
+
+	while ((err = queue_put_out(q, &out)) == 0 && count < 100000)
+		count++;
+	ck_assert_int_eq(err, -EAGAIN);
+	ck_assert_uint_eq(count, 8192);
+	ck_assert_int_eq(queue_commit(q, &done), 0);
+	ck_assert_int_eq(queue_put_out(q, &out), 0);
+	ck_assert_int_eq(queue_cursor_open(q, 0, &c), 0);
+	while (queue_cursor_next(c, &rec) == 1)
+		count--;
+	ck_assert_uint_eq(count, 0);
+	queue_cursor_close(&c);
+}
+END_TEST
+
+START_TEST(cursors_are_bounded)
+{
+	struct queue_cursor *c[QUEUE_CURSORS_MAX + 1];
+	unsigned i;
+
+	for (i = 0; i < QUEUE_CURSORS_MAX; i++)
+		ck_assert_int_eq(queue_cursor_open(q, 100 + i, &c[i]), 0);
+	ck_assert_int_eq(queue_cursor_open(q, 1, &c[i]), -EMFILE);
+	ck_assert_uint_eq(queue_cursor_lowest(q), 100);
+	queue_cursor_close(&c[0]);
+	ck_assert_uint_eq(queue_cursor_lowest(q), 101);
+	ck_assert_int_eq(queue_cursor_open(q, 50, &c[0]), 0);
+	ck_assert_uint_eq(queue_cursor_lowest(q), 50);
+	for (i = 0; i < QUEUE_CURSORS_MAX; i++)
+		queue_cursor_close(&c[i]);
+}
+END_TEST
+
+START_TEST(no_spool_is_nothing_to_verify)
+{
+	struct queue_verify_report r;
+
+	ck_assert_int_eq(queue_verify("/nonexistent", &r), -ENOENT);
+	ck_assert_int_eq(queue_verify(dir, &r), 0);
+	ck_assert_uint_eq(r.records, 0);
+	ck_assert_uint_eq(r.segments, r.segments_free);
+}
+END_TEST
+
 START_TEST(parts_make_a_message)
 {
 	struct qhelp_message *m = qhelp_message(5, 300000);
 	struct queue_committed done;
+	struct queue_view view;
 	struct iovec iov;
 	uint64_t id, other;
 	size_t at, step = 40000;
@@ -191,6 +293,12 @@ START_TEST(parts_make_a_message)
 	ck_assert_uint_ne(id / SEG, done.durable / SEG);
 	ck_assert_int_eq(qhelp_check(q, id, 5), 0);
 	ck_assert_int_eq(qhelp_check(q, other, 9), 0);
+	/* every segment of it is pinned while it is open */
+	ck_assert_int_eq(queue_message_open(q, id, &view), 0);
+	ck_assert_int_eq(queue_segment_free(q, id / SEG), -EBUSY);
+	queue_message_close(q, &view);
+	ck_assert_int_eq(queue_segment_free(q, id / SEG), 0);
+	ck_assert_int_eq(qhelp_check(q, id, 5), -ENOENT);
 	free(m);
 }
 END_TEST
@@ -518,98 +626,6 @@ START_TEST(a_spool_has_one_owner)
 }
 END_TEST
 
-/* --- roles in threads of their own ---------------------------------------- */
-
-#define SHARED 3000
-static _Atomic uint64_t shared_ids[SHARED];
-static _Atomic unsigned shared_count, readers_done;
-
-static void *log_role(void *arg)
-{
-	unsigned i;
-	uint64_t id;
-
-	(void)arg;
-	for (i = 0; i < SHARED; i++) {
-		if (qhelp_add(q, i, 1500, &id) < 0)
-			return NULL;
-		atomic_store(&shared_ids[i], id);
-		atomic_store(&shared_count, i + 1);
-	}
-	return NULL;
-}
-
-/* Opens what is there; what was freed meanwhile is -ENOENT, never wrong. */
-static void *reader_role(void *arg)
-{
-	unsigned seen = 0, good = 0;
-	uintptr_t step = (uintptr_t)arg;
-
-	while (seen < SHARED) {
-		unsigned i = seen;
-		int err;
-
-		if (i >= atomic_load(&shared_count))
-			continue;
-		err = qhelp_check(q, atomic_load(&shared_ids[i]), i);
-		if (err != 0 && err != -ENOENT)
-			break;
-		good += err == 0;
-		seen += (unsigned)step;
-	}
-	atomic_fetch_add(&readers_done, 1);
-	return good > 0 && seen >= SHARED ? arg : NULL;
-}
-
-/* The store role, here: follows, prepares, frees what lies behind. */
-static unsigned store_role(void)
-{
-	struct queue_segment seg;
-	struct queue_record rec;
-	struct queue_walk *w;
-	unsigned seen = 0, freed = 0;
-
-	ck_assert_int_eq(queue_walk_open(q, 0, &w), 0);
-	while (seen < SHARED || atomic_load(&readers_done) < 2) {
-		int got = queue_log_next(w, &rec);
-
-		ck_assert_int_ge(got, 0);
-		if (got > 0) {
-			ck_assert_uint_eq(rec.submission_number, seen);
-			seen++;
-			continue;
-		}
-		ck_assert_int_ge(queue_log_prepare(q), 0);
-		if (queue_segment_next(q, 0, &seg) && !seg.active &&
-		    seg.end + SEG <= queue_walk_lsn(w))
-			freed += queue_segment_free(q, seg.sequence) == 0;
-	}
-	queue_walk_close(&w);
-	return freed;
-}
-
-START_TEST(roles_meet_without_a_lock)
-{
-	pthread_t log, readers[2];
-	void *good;
-	uintptr_t i;
-
-	queue_close(&q);
-	open_with(NULL); /* the test's own disk is for one thread */
-	ck_assert_int_eq(pthread_create(&log, NULL, log_role, NULL), 0);
-	for (i = 0; i < 2; i++)
-		ck_assert_int_eq(pthread_create(&readers[i], NULL, reader_role,
-						(void *)(i + 1)),
-				 0);
-	ck_assert_uint_gt(store_role(), 5);
-	for (i = 0; i < 2; i++) {
-		ck_assert_int_eq(pthread_join(readers[i], &good), 0);
-		ck_assert_ptr_nonnull(good);
-	}
-	ck_assert_int_eq(pthread_join(log, NULL), 0);
-}
-END_TEST
-
 int main(void)
 {
 	Suite *s = suite_create("qlog");
@@ -623,6 +639,8 @@ int main(void)
 	tcase_add_test(t, a_group_is_one_write_and_one_sync);
 	tcase_add_test(t, a_group_never_spans_segments);
 	tcase_add_test(t, limits_are_refused);
+	tcase_add_test(t, cursors_are_bounded);
+	tcase_add_test(t, no_spool_is_nothing_to_verify);
 	tcase_add_test(t, parts_make_a_message);
 	tcase_add_test(t, an_abandoned_message_does_not_exist);
 	tcase_add_test(t, a_cursor_sees_every_kind_of_record);
@@ -634,7 +652,12 @@ int main(void)
 	tcase_add_test(t, no_descriptors_is_not_for_good);
 	tcase_add_test(t, an_unreadable_page_is_an_errno);
 	tcase_add_test(t, a_spool_has_one_owner);
-	tcase_add_test(t, roles_meet_without_a_lock);
+	suite_add_tcase(s, t);
+	t = tcase_create("large segments");
+	tcase_add_checked_fixture(t, setup_large, teardown);
+	tcase_set_timeout(t, 120);
+	tcase_add_test(t, a_group_has_bounded_pieces);
+	tcase_add_test(t, a_group_has_bounded_records);
 	suite_add_tcase(s, t);
 	srunner_run_all(r, CK_NORMAL);
 	failed = srunner_ntests_failed(r);
