@@ -214,7 +214,8 @@ static inline void io_poll(struct io *io, int conn, struct io_token token)
 }
 
 /* Close in good order: what an IO_SEND has reported still reaches the peer.
- * A send in flight is cut short: wait for it where its octets matter. */
+ * A send in flight is cut short: wait for it where its octets matter.  Octets
+ * that came and were not received make TCP send a reset, as always. */
 static inline void io_close(struct io *io, int conn, struct io_token token)
 {
 	io->ops->close(io, conn, false, token);

@@ -168,8 +168,10 @@ static inline int nsd_start(void)
 	for (turn = 0; turn < 100 && !up; turn++) {
 		struct dns_answer a;
 
-		if (waitpid(nsd_pid, NULL, WNOHANG) == nsd_pid)
+		if (waitpid(nsd_pid, NULL, WNOHANG) == nsd_pid) {
+			nsd_pid = 0;
 			return -1;
+		}
 		BUG_ON(dns_new(&s, &dns) < 0);
 		BUG_ON(dns_ask(dns, SPAN("basic.test"), 0, now_ms) < 0);
 		if (rig_pull(&a)) {
@@ -183,6 +185,15 @@ static inline int nsd_start(void)
 	return up ? 0 : -1;
 }
 
+static inline void nsd_kill(void)
+{
+	if (nsd_pid > 0) {
+		kill(nsd_pid, SIGTERM);
+		waitpid(nsd_pid, NULL, 0);
+	}
+	nsd_pid = 0;
+}
+
 static inline void nsd_stop(void)
 {
 	static const char *const names[] = { "nsd.conf", "test.zone",
@@ -192,10 +203,7 @@ static inline void nsd_stop(void)
 	char path[64];
 	size_t i;
 
-	if (nsd_pid > 0) {
-		kill(nsd_pid, SIGTERM);
-		waitpid(nsd_pid, NULL, 0);
-	}
+	nsd_kill();
 	for (i = 0; i < ARRAY_LEN(names); i++) {
 		snprintf(path, sizeof(path), "%s/%s", nsd_dir, names[i]);
 		unlink(path);
