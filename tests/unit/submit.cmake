@@ -1,2 +1,3 @@
 mtaq_unit(test_submit USES mtaq_ingress)
 set_tests_properties(submit PROPERTIES LABELS "unit;threads")
+mtaq_unit(test_frame USES mtaq_ingress)

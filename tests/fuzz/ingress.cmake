@@ -1,0 +1,1 @@
+mtaq_fuzz(fuzz_frame USES mtaq_ingress)
