@@ -77,8 +77,8 @@ void smtp_session_tls_done(struct smtp_session *s, bool established,
 
 static bool may_group(const struct smtp_session *s)
 {
-	return s->state == ST_MAIL && s->next == NULL && s->group == NULL &&
-	       s->grouping && s->carried > 0 && is_pipelining(s);
+	return s->state == ST_MAIL && s->next == NULL && s->grouping &&
+	       s->carried > 0 && is_pipelining(s);
 }
 
 uint32_t smtp_session_room(const struct smtp_session *s)

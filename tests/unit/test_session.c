@@ -499,12 +499,12 @@ START_TEST(words_for_everything)
 	int i;
 
 	for (i = 0; i < SMTP_RESULT_COUNT; i++) {
-		ck_assert_ptr_nonnull(smtp_result_name(i));
-		ck_assert_ptr_nonnull(smtp_result_words(i));
+		ck_assert_ptr_nonnull(smtp_result_name((enum smtp_result)i));
+		ck_assert_ptr_nonnull(smtp_result_words((enum smtp_result)i));
 	}
 	for (i = 0; i < SMTP_STAGE_COUNT; i++) {
-		ck_assert_ptr_nonnull(smtp_stage_name(i));
-		ck_assert_ptr_nonnull(smtp_stage_words(i));
+		ck_assert_ptr_nonnull(smtp_stage_name((enum smtp_stage)i));
+		ck_assert_ptr_nonnull(smtp_stage_words((enum smtp_stage)i));
 	}
 	ck_assert_str_eq(smtp_result_words(SMTP_UNSURE),
 			 "the server may have the mail");

@@ -29,6 +29,7 @@
 #define OUT_MAX    (1u << 20)
 #define PACKET_MAX 65536u
 #define EVENTS_MAX 64
+#define EVENT_TEXT 1024
 #define RCPTS_MAX  64
 
 struct lent {
@@ -56,7 +57,7 @@ struct player {
 	int iov_count;
 	char packet[PACKET_MAX];
 	size_t packet_len;
-	char events[EVENTS_MAX][256];
+	char events[EVENTS_MAX][EVENT_TEXT];
 	unsigned head, tail;
 };
 
@@ -122,7 +123,7 @@ static void note_events(struct player *p)
 
 	while (smtp_session_event(p->s, &ev)) {
 		ck_assert_uint_lt(p->tail - p->head, EVENTS_MAX);
-		describe(&ev, p->events[p->tail++ % EVENTS_MAX], 256);
+		describe(&ev, p->events[p->tail++ % EVENTS_MAX], EVENT_TEXT);
 		if (ev.type == SMTP_EV_MAIL_DONE)
 			give_back(p, ev.tag, false);
 	}
