@@ -99,6 +99,8 @@ int buf_printf(struct buf *b, const char *fmt, ...)
 void buf_shift(struct buf *b, size_t n)
 {
 	BUG_ON(n > b->len);
+	if (n == 0) /* p may be NULL */
+		return;
 	memmove(b->p, b->p + n, b->len - n);
 	b->len -= n;
 }
