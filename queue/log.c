@@ -430,14 +430,23 @@ size_t queue_staged(const struct queue *q)
 
 /* --- commit -------------------------------------------------------------- */
 
+/*
+ * Zeros follow up to the end of the page: of a recycled segment that is in no
+ * cache the kernel would have to read a page that is written in part.
+ */
 static int write_group(struct queue_log *log)
 {
+	static const char zeros[LOG_PAGE];
 	const struct queue_file_ops *file = log->set->file;
-	int err;
+	size_t over = (size_t)(log->at % LOG_PAGE);
+	int count = log->piece_count, err;
 
-	memcpy(log->spent, log->pieces,
-	       (size_t)log->piece_count * sizeof(log->pieces[0]));
-	err = queue_file_write(file, log->fd, log->spent, log->piece_count,
+	memcpy(log->spent, log->pieces, (size_t)count * sizeof(log->pieces[0]));
+	if (over > 0) {
+		log->spent[count].iov_base = (char *)(uintptr_t)zeros;
+		log->spent[count++].iov_len = LOG_PAGE - over;
+	}
+	err = queue_file_write(file, log->fd, log->spent, count,
 			       log->group % log->set->bytes);
 	if (err < 0)
 		return err;

@@ -13,6 +13,7 @@
 #define LOG_PIECES      1024u       /* of one pwritev: IOV_MAX */
 #define LOG_HEADS       8192u       /* records of one group */
 #define LOG_COPY_BYTES  1024u       /* content below is copied */
+#define LOG_PAGE        4096u
 #define LOG_LOOK_BYTES  (16u << 20) /* look at the disk's room this often */
 
 struct queue_log {
@@ -31,7 +32,7 @@ struct queue_log {
 	uint64_t group, at; /* (log) LSNs: where it begins, the next record */
 	char *stage;        /* (log) LOG_STAGE_BYTES */
 	size_t stage_bytes;
-	struct iovec pieces[LOG_PIECES], spent[LOG_PIECES];
+	struct iovec pieces[LOG_PIECES], spent[LOG_PIECES + 1];
 	int piece_count;
 	uint32_t heads[LOG_HEADS]; /* where in stage each record's head is */
 	uint32_t head_count;
