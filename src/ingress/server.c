@@ -83,6 +83,9 @@ struct ingress_conn {
 	struct job *filling; /* its payload or its parts are coming */
 	char *part;          /* of a message that is too large: dropped */
 	uint32_t last_number;
+	/* Frames below are refused for now: see ingress_refused(). */
+	uint64_t closed_until;
+	struct frame_answer closed_why; /* words are literals */
 	uint32_t jobs_count, out;
 	size_t bytes;
 	struct buf answers;
@@ -546,6 +549,12 @@ static int give(struct ingress_conn *c, struct job *j, uint32_t now_s,
 		slot_accept(&j->slots[it->place], it->share, id);
 		return 0;
 	}
+	if (j->head.number < c->closed_until) {
+		BUG_ON(j->slots[it->place].waiting == 0);
+		j->slots[it->place].waiting--;
+		slot_refuse(c, &j->slots[it->place], &c->closed_why);
+		return 0;
+	}
 	it->now_s = now_s;
 	j->out++;
 	c->out++;
@@ -616,6 +625,17 @@ void ingress_refused(struct ingress_item *item, int error)
 		a.words = SPAN("the message is too large for the queue");
 	else
 		a.words = SPAN("the queue could not write; try later");
+	/*
+	 * The queue tells a repetition by its number against the highest it
+	 * took, so nothing with a higher number may be taken while a client
+	 * may still repeat this one: it sends the 16th frame after this only
+	 * when it has read this answer.
+	 */
+	if (!never) {
+		item->conn->closed_until =
+			(uint64_t)it->job->head.number + SUBMIT_FRAMES_OPEN;
+		item->conn->closed_why = a;
+	}
 	BUG_ON(s->waiting == 0);
 	s->waiting--;
 	slot_refuse(item->conn, s, &a);

@@ -40,6 +40,11 @@
 
 #include <stdbool.h>
 
+/*
+ * A file of the drop folder is fed like a socket; its answers are dropped with
+ * ingress_sent(c, ingress_answer(c).len).  At its end: ingress_complete() and
+ * no refusals: unlink it; else it belongs into incoming/rejected.
+ */
 struct ingress_conn;
 
 struct ingress_item { /* owned by its connection, lent while it is out */
@@ -78,7 +83,12 @@ int ingress_next(struct ingress_conn *c, uint32_t now_s, uint64_t utc_s,
 
 /* The item's message is durable as id.  Takes the item back. */
 void ingress_accepted(struct ingress_item *item, uint64_t id);
-/* It was not taken: -ENOSPC, or whatever the queue said. */
+/*
+ * It was not taken: -ENOSPC, or whatever the queue said.  Unless that is
+ * -EMSGSIZE or -EINVAL, refuse as well all items of this connection that came
+ * out behind it; those that are not out yet are refused here, this frame's
+ * and those of the 15 after it: numbers that are taken must rise.
+ */
 void ingress_refused(struct ingress_item *item, int error);
 
 /* Octets to send; borrowed until ingress_sent(). */

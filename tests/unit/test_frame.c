@@ -398,6 +398,44 @@ START_TEST(a_peer_that_only_sends_is_stopped)
 }
 END_TEST
 
+/* After "try later" nothing with a higher number is taken until the client
+ * must have read that answer: 16 frames on. */
+START_TEST(numbers_that_are_taken_rise)
+{
+	struct submit_message m = message();
+	struct ingress_conn *c = conn();
+	struct frame_hello h = { FRAME_VERSION, 0, { 2 } };
+	char hello[FRAME_HELLO_SIZE];
+	struct ingress_item *it;
+	struct pack p;
+
+	frame_hello_put(&h, hello);
+	ck_assert(feed(c, hello, sizeof(hello), 100));
+	pack_init(&p);
+	for (unsigned n = 1; n <= 18; n++) {
+		ck_assert_int_eq(pack_next(&p), 0);
+		ck_assert_int_eq(pack_add(&p, &m), 0);
+		pack_seal(&p);
+		ck_assert(feed(c, p.b.p, p.b.len, 1000));
+		if (n > 1 && n < 17) {
+			ck_assert_int_eq(ingress_next(c, 5, 6, &it), 0);
+			ck_assert_uint_eq(ingress_refusals(c), n);
+			continue;
+		}
+		ck_assert_int_eq(ingress_next(c, 5, 6, &it), 1);
+		if (n == 1)
+			ingress_refused(it, -ENOSPC);
+		else
+			ingress_accepted(it, n);
+	}
+	ck_assert_uint_eq(ingress_refusals(c), 16);
+	pack_free(&p);
+	ingress_conn_free(&c);
+	ingress_seen_free(&seen);
+	settings_free(&set);
+}
+END_TEST
+
 /* --- what was taken ---------------------------------------------------------- */
 
 #define NUMBER(frame, place) ((uint64_t)(frame) << 32 | (uint64_t)(place) << 16)
@@ -475,6 +513,7 @@ int main(void)
 	tcase_add_test(t, one_connection_holds_a_submission);
 	tcase_add_test(t, a_damaged_file_is_never_complete);
 	tcase_add_test(t, a_peer_that_only_sends_is_stopped);
+	tcase_add_test(t, numbers_that_are_taken_rise);
 	tcase_add_test(t, seen_keeps_the_last_frames);
 	tcase_add_test(t, seen_is_bounded_and_forgets);
 	suite_add_tcase(s, t);
