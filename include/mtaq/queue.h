@@ -341,7 +341,11 @@ struct queue_task {
 	uint64_t open[QUEUE_OPEN_WORDS];
 };
 
-/* Take in what has become durable since the last call. */
+/*
+ * Take in what has become durable since the last call, a bounded piece of it.
+ * 1: there is more; 0: that was all.  After a negative errno value memory is
+ * only half true: close the queue and open it again.
+ */
 int queue_store_apply(struct queue *q, uint32_t now_s);
 
 /*
@@ -373,8 +377,9 @@ struct queue_filter { /* "": any */
 /*
  * What decisions make of tasks that are not loaded: an OUT to put, one task
  * each; borrowed until the next call.  A task that is loaded is decided when
- * it comes back.  1: an OUT; 0: none now (not before those given before have
- * been applied); or a negative errno value.
+ * it comes back.  1: an OUT; 0: none now (queue_store_work() looks for them, a
+ * piece at a time, and not before those given are applied); or a negative
+ * errno value.
  */
 int queue_store_decided(struct queue *q, uint32_t now_s,
 			enum queue_verb *verb_r, struct queue_out *out_r);
@@ -400,7 +405,8 @@ struct queue_list_cursor { /* all 0 at the start */
 	uint64_t id;
 	uint32_t next;
 };
-/* Up to room tasks; *count_r 0 with result 0: the end. */
+/* Up to room tasks.  1: there may be more (even when *count_r is 0); 0: that
+ * was the end. */
 int queue_list(struct queue *q, const struct queue_filter *filter,
 	       struct queue_list_cursor *at, struct queue_task *tasks_r,
 	       uint32_t room, uint32_t *count_r);

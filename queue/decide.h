@@ -1,0 +1,36 @@
+#ifndef MTAQ_QUEUE_DECIDE_H
+#define MTAQ_QUEUE_DECIDE_H
+
+/*
+ * Operator's decisions.
+ *
+ * Pauses are rules: a line is paused while one covers its words.
+ *
+ * hold, release, cancel and retry change no row themselves: each task that
+ * they cover becomes an OUT, which the engine puts into the log, and only its
+ * replay-proof application changes anything.  A decision stays in force (in
+ * memory, and from the next checkpoint in the index) until it has looked at
+ * everything below its LSN and all its OUTs have been applied; after a crash
+ * it begins again, and finds done what was done.
+ */
+#include "queue/store.h"
+
+int decide_open(struct queue_store *s);
+void decide_close(struct queue_store *s);
+int decide_note(struct queue_store *s, uint64_t lsn,
+		const struct queue_decision *dec);
+bool decide_paused(const struct queue_store *s, const struct line *line);
+/* A message is whole now: older decisions in force may cover it. */
+int decide_arrived(struct queue_store *s, struct task *t);
+/* A task with a decision is IDLE again. */
+int decide_back(struct queue_store *s, struct task *t);
+/* delta_move(), and what it means for decisions. */
+int decide_move(struct queue_store *s, struct task *t, const struct move *move,
+		bool final);
+/* Look at a piece of what decisions cover.  1: there is more; 0: not now. */
+int decide_work(struct queue *q);
+/* Write what changed of decisions below lsn.  0 or negative. */
+int decide_checkpoint(struct queue_store *s, uint64_t lsn);
+void decide_settle(struct queue_store *s, bool committed);
+
+#endif

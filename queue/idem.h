@@ -1,0 +1,21 @@
+#ifndef MTAQ_QUEUE_IDEM_H
+#define MTAQ_QUEUE_IDEM_H
+
+/*
+ * Submissions: the highest number accepted of each and its last 16 ids, so
+ * that a client may repeat what was not answered.  Memory holds those that
+ * changed since a checkpoint; a row of the index is, little-endian,
+ *
+ *	u64 highest, u32 used_s, u32 count, count times (u64 number, u64 id)
+ */
+#include "queue/store.h"
+
+int idem_open(struct queue_store *s);
+void idem_close(struct queue_store *s);
+int idem_note(struct queue_store *s, const struct queue_record *rec);
+/* Write a piece of what changed, and drop a piece of what is 3 days old, in
+ * the open transaction, or a new one.  1: more; 0: done. */
+int idem_checkpoint(struct queue_store *s, uint32_t now_s);
+void idem_settle(struct queue_store *s, bool committed);
+
+#endif

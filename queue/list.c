@@ -1,0 +1,241 @@
+/*
+ * queue/list.c - looking at what is queued
+ */
+#include "queue/store.h"
+
+#include "queue/bits.h"
+
+#include <errno.h>
+
+#define PAGE ((uint32_t)ARRAY_LEN(((struct queue_store *)0)->rows))
+
+/* --- one message ------------------------------------------------------------------- */
+
+int store_rcpt_line(struct queue *q, const struct queue_view *msg, uint32_t i,
+		    struct line **line_r)
+{
+	char words[LINE_WORDS_MAX];
+	struct queue_rcpt rcpt;
+	uint32_t number;
+	size_t len;
+	int err;
+
+	queue_view_rcpt(msg, i, &rcpt);
+	len = line_pack(words, msg->tenant, msg->campaign, rcpt.domain);
+	*line_r = delta_line_find(&q->store->delta, span_of(words, len));
+	if (*line_r != NULL)
+		return 0;
+	err = index_queue_find(q->store->index, span_of(words, len), &number);
+	if (err == -ENOENT)
+		return 0;
+	return err < 0 ? err
+		       : store_line(q->store, span_of(words, len), line_r);
+}
+
+/* The rows of a message in one queue: look for its id at each slot. */
+static int bring_rows(struct queue_store *s, struct line *line, uint64_t id)
+{
+	struct index_key at = { .queue = line->number, .id = id };
+	const struct index_row *row = &s->rows[0];
+	struct index_key key;
+	struct task *t;
+	uint32_t count;
+	int rc;
+
+	for (;;) {
+		rc = index_scan(s->index, &at, s->rows, 1, &count);
+		if (rc < 0 || count == 0 || row->key.queue != at.queue)
+			return rc;
+		key = row->key;
+		if (key.id == id) {
+			rc = store_take_row(s, line, row, &t);
+			if (rc < 0)
+				return rc;
+			at = key;
+			at.group++;
+		} else if (key.slot > at.slot && key.id < id) {
+			at = (struct index_key){ .queue = at.queue,
+						 .slot = key.slot,
+						 .id = id };
+		} else { /* behind the id's place in this slot */
+			if (key.slot == UINT32_MAX)
+				return 0;
+			at = (struct index_key){ .queue = at.queue,
+						 .slot = key.slot + 1,
+						 .id = id };
+		}
+	}
+}
+
+int store_message(struct queue *q, const struct queue_view *msg)
+{
+	struct line *line, *last = NULL;
+	uint32_t i;
+	int err = 0;
+
+	for (i = 0; err == 0 && i < msg->rcpt_count; i++) {
+		err = store_rcpt_line(q, msg, i, &line);
+		if (err == 0 && line != NULL && line != last &&
+		    line->number != 0)
+			err = bring_rows(q->store, line, msg->id);
+		last = line;
+	}
+	return err;
+}
+
+int queue_show(struct queue *q, uint64_t id, struct queue_task *tasks_r,
+	       uint32_t room, uint32_t *count_r)
+{
+	struct queue_view msg;
+	struct line *line;
+	struct task *t;
+	uint32_t i, n = 0;
+	int err;
+
+	err = queue_message_open(q, id, &msg);
+	if (err < 0)
+		return err;
+	err = store_message(q, &msg);
+	for (i = 0; err == 0 && i < msg.rcpt_count && n < room; i++) {
+		err = store_rcpt_line(q, &msg, i, &line);
+		if (err < 0 || line == NULL)
+			continue;
+		t = delta_task_find(&q->store->delta, line, id, i);
+		if (t != NULL && t->state != TASK_COMING && task_first(t) == i)
+			store_fill(t, &tasks_r[n++]);
+	}
+	queue_message_close(q, &msg);
+	if (err == 0)
+		*count_r = n;
+	return err;
+}
+
+/* --- pages --------------------------------------------------------------------------- */
+
+static bool wants(const struct queue_filter *filter, const struct line *line)
+{
+	struct span tenant, campaign, domain;
+
+	line_unpack(line, &tenant, &campaign, &domain);
+	return (filter->tenant.len == 0 || span_eq(filter->tenant, tenant)) &&
+	       (filter->campaign.len == 0 ||
+		span_eq(filter->campaign, campaign)) &&
+	       (filter->domain.len == 0 || span_eq(filter->domain, domain));
+}
+
+static void fill_row(const struct line *line, const struct index_row *row,
+		     struct queue_task *task_r)
+{
+	*task_r = (struct queue_task){ .id = row->key.id,
+				       .queue = line->handle,
+				       .slot = row->key.slot,
+				       .expires_s = row->expires_s,
+				       .flags = row->flags,
+				       .first = row->key.group,
+				       .span = (uint16_t)bits_end(
+					       row->open, QUEUE_OPEN_WORDS),
+				       .attempts = row->attempts,
+				       .unsure = row->unsure };
+	memcpy(task_r->open, row->open, sizeof(row->open));
+}
+
+/* Rows that memory has nothing to say of; 0: the end of the index. */
+static int list_rows(struct queue *q, const struct queue_filter *filter,
+		     struct queue_list_cursor *at, struct queue_task *tasks_r,
+		     uint32_t *room)
+{
+	struct queue_store *s = q->store;
+	struct index_key from = { .id = at->id,
+				  .queue = at->queue,
+				  .slot = at->slot,
+				  .group = (uint16_t)at->next };
+	const struct index_row *row;
+	struct line *line;
+	uint32_t i, count, number;
+	int err;
+
+	err = index_scan(s->index, &from, s->rows, PAGE, &count);
+	if (err < 0 || count == 0)
+		return err;
+	number = s->rows[0].key.queue;
+	line = delta_line_numbered(&s->delta, number);
+	if (line == NULL) {
+		*at = (struct queue_list_cursor){ .queue = number };
+		err = store_line_numbered(s, number, &line);
+		return err < 0 ? err : 1; /* the page was used for it */
+	}
+	if (!wants(filter, line)) {
+		*at = (struct queue_list_cursor){ .queue = number + 1 };
+		return 1;
+	}
+	for (i = 0; i<count && * room> 0; i++) {
+		row = &s->rows[i];
+		if (row->key.queue != number)
+			break;
+		*at = (struct queue_list_cursor){ .queue = number,
+						  .slot = row->key.slot,
+						  .id = row->key.id,
+						  .next = row->key.group + 1u };
+		if (delta_tomb_has(&s->delta, &row->key) ||
+		    delta_task_over(&s->delta, line, row) != NULL)
+			continue;
+		fill_row(line, row, tasks_r + --*room);
+	}
+	return 1;
+}
+
+/* Tasks of memory, a line a time; the id says behind which task. */
+static int list_line(struct queue_store *s, struct queue_list_cursor *at,
+		     const struct queue_filter *filter,
+		     struct queue_task *tasks_r, uint32_t *room)
+{
+	const struct delta *d = &s->delta;
+	struct line *line;
+	const struct task *t;
+	uint32_t n = 0;
+
+	if (at->queue >= d->handles)
+		return 0;
+	line = d->by_handle[at->queue];
+	if (line != NULL && wants(filter, line)) {
+		LIST_FOR_EACH(link, &line->tasks)
+		{
+			t = CONTAINER_OF(link, struct task, in_line);
+			if (n++ < at->next || t->state == TASK_COMING)
+				continue;
+			if (*room == 0)
+				return 1;
+			at->next = n;
+			store_fill(t, tasks_r + --*room);
+		}
+	}
+	at->queue++;
+	at->next = 0;
+	return 1;
+}
+
+int queue_list(struct queue *q, const struct queue_filter *filter,
+	       struct queue_list_cursor *at, struct queue_task *tasks_r,
+	       uint32_t room, uint32_t *count_r)
+{
+	uint32_t left = room;
+	int i, rc = 1;
+
+	for (i = 0; rc > 0 && i < 4096 && left == room; i++) {
+		if (at->stage == 1) {
+			rc = list_line(q->store, at, filter, tasks_r, &left);
+			continue;
+		}
+		rc = list_rows(q, filter, at, tasks_r, &left);
+		if (rc == 0) {
+			*at = (struct queue_list_cursor){ .stage = 1 };
+			rc = 1;
+		}
+	}
+	if (rc < 0)
+		return rc;
+	/* They were laid down from the end. */
+	memmove(tasks_r, tasks_r + left, (room - left) * sizeof(*tasks_r));
+	*count_r = room - left;
+	return rc;
+}

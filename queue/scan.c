@@ -1,0 +1,140 @@
+/*
+ * queue/scan.c - whom a decision covers
+ *
+ * First every task in memory, then the rows of the index: with a filter in
+ * the order of queues, with ids message by message.  What loads or moves
+ * meanwhile is met in the index as a row that a task overlaps, or lies ahead.
+ */
+#include "queue/decide_private.h"
+
+#include <errno.h>
+
+#define PAGE ((uint32_t)ARRAY_LEN(((struct queue_store *)0)->rows))
+
+static int take_line(struct queue_store *s, struct decision *dec,
+		     struct line *line)
+{
+	int err = 0;
+
+	LIST_FOR_EACH(at, &line->tasks)
+	{
+		if (err == 0)
+			err = decision_take(
+				s, dec, CONTAINER_OF(at, struct task, in_line));
+	}
+	return err;
+}
+
+static int scan_memory(struct queue_store *s, struct decision *dec)
+{
+	const struct delta *d = &s->delta;
+	uint32_t i;
+	int err = 0;
+
+	for (i = 0; err == 0 && i < d->handles; i++)
+		if (d->by_handle[i] != NULL &&
+		    decision_covers(dec, d->by_handle[i]))
+			err = take_line(s, dec, d->by_handle[i]);
+	dec->scan = SCAN_INDEX;
+	dec->key = (struct index_key){ .queue = 1 };
+	return err < 0 ? err : 1;
+}
+
+static int take_row(struct queue_store *s, struct decision *dec,
+		    struct line *line, const struct index_row *row)
+{
+	struct task *t;
+	int rc;
+
+	if (row->key.id >= dec->lsn || delta_tomb_has(&s->delta, &row->key))
+		return 0;
+	t = delta_task_over(&s->delta, line, row);
+	if (t == NULL) {
+		if (!decision_applies(dec, row->key.slot))
+			return 0;
+		rc = store_take_row(s, line, row, &t);
+		if (rc <= 0)
+			return rc;
+	}
+	return decision_take(s, dec, t);
+}
+
+/* A page of rows; stops where the queue changes, to ask for its words. */
+static int scan_index(struct queue_store *s, struct decision *dec)
+{
+	struct line *line;
+	uint32_t i, count, number;
+	int err;
+
+	err = index_scan(s->index, &dec->key, s->rows, PAGE, &count);
+	if (err < 0 || count == 0)
+		return err;
+	number = s->rows[0].key.queue;
+	line = delta_line_numbered(&s->delta, number);
+	if (line == NULL) {
+		err = store_line_numbered(s, number, &line);
+		if (err < 0)
+			return err;
+		dec->key = (struct index_key){ .queue = number };
+		return 1; /* the page was used to look at the line */
+	}
+	if (!decision_covers(dec, line)) {
+		dec->key = (struct index_key){ .queue = number + 1 };
+		return 1;
+	}
+	for (i = 0; i < count && s->rows[i].key.queue == number; i++) {
+		dec->key = s->rows[i].key;
+		dec->key.group++;
+		err = take_row(s, dec, line, &s->rows[i]);
+		if (err < 0)
+			return err;
+	}
+	return 1;
+}
+
+static int take_message(struct queue *q, struct decision *dec,
+			const struct queue_view *msg)
+{
+	struct line *line;
+	struct task *t;
+	uint32_t i;
+	int err;
+
+	err = store_message(q, msg);
+	for (i = 0; err == 0 && i < msg->rcpt_count; i++) {
+		err = store_rcpt_line(q, msg, i, &line);
+		if (err < 0 || line == NULL)
+			continue;
+		t = delta_task_find(&q->store->delta, line, msg->id, i);
+		if (t != NULL)
+			err = decision_take(q->store, dec, t);
+	}
+	return err;
+}
+
+static int scan_ids(struct queue *q, struct decision *dec)
+{
+	struct queue_view msg;
+	int err;
+
+	if (dec->at == dec->is.id_count)
+		return 0;
+	err = queue_message_open(q, dec->is.ids[dec->at], &msg);
+	dec->at++;
+	if (err == -ENOMEM)
+		return err;
+	if (err < 0) /* gone, or damaged: there is nothing to decide */
+		return 1;
+	err = take_message(q, dec, &msg);
+	queue_message_close(q, &msg);
+	return err < 0 ? err : 1;
+}
+
+int decision_scan(struct queue *q, struct decision *dec)
+{
+	if (dec->is.id_count > 0)
+		return scan_ids(q, dec);
+	if (dec->scan == SCAN_MEMORY)
+		return scan_memory(q->store, dec);
+	return scan_index(q->store, dec);
+}

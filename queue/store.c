@@ -1,0 +1,564 @@
+/*
+ * queue/store.c - the store half: open, follow the log, give tasks
+ *
+ * The same code follows the log while mail comes in and replays it after a
+ * crash.  Applying a record twice changes nothing: an outcome finds its
+ * recipients by the slot they were in, and a recipient that has moved on or
+ * is gone is not found there.  (A recipient that comes back to a slot it was
+ * in before walks the same way again, to the same end.)
+ */
+#include "queue/store.h"
+
+#include "queue/bits.h"
+#include "queue/decide.h"
+#include "queue/idem.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#define APPLY_RECORDS 8192 /* a call */
+
+/* --- lines --------------------------------------------------------------------- */
+
+static int line_known(struct queue_store *s, struct line *line, uint32_t number)
+{
+	struct index_key from = { .queue = number };
+	uint32_t count;
+	int err;
+
+	err = delta_line_number(&s->delta, line, number);
+	if (err == 0)
+		err = index_scan(s->index, &from, s->rows, 1, &count);
+	if (err < 0 || count == 0 || s->rows[0].key.queue != number)
+		return err;
+	return delta_line_row(&s->delta, line, &s->rows[0].key);
+}
+
+static void make_room(struct queue_store *s)
+{
+	struct line *line;
+
+	while (s->delta.line_count >= s->lines_max &&
+	       !list_empty(&s->delta.idle)) {
+		line = CONTAINER_OF(s->delta.idle.next, struct line, in_idle);
+		if (line->next_slot < s->outside_slot)
+			s->outside_slot = line->next_slot;
+		delta_line_free(&s->delta, line);
+	}
+}
+
+static int line_add(struct queue_store *s, struct span words, uint32_t number,
+		    struct line **line_r)
+{
+	struct line *line;
+	int err = 0;
+
+	make_room(s);
+	line = delta_line_add(&s->delta, words);
+	if (line == NULL)
+		return -ENOMEM;
+	line->paused = decide_paused(s, line);
+	if (number != 0)
+		err = line_known(s, line, number);
+	if (err < 0) {
+		delta_line_free(&s->delta, line);
+		return err;
+	}
+	*line_r = line;
+	return 0;
+}
+
+int store_line(struct queue_store *s, struct span words, struct line **line_r)
+{
+	struct line *line = delta_line_find(&s->delta, words);
+	uint32_t number = 0;
+	int err;
+
+	if (line == NULL) {
+		err = index_queue_find(s->index, words, &number);
+		if (err < 0 && err != -ENOENT)
+			return err;
+		return line_add(s, words, number, line_r);
+	}
+	*line_r = line;
+	return 0;
+}
+
+int store_line_numbered(struct queue_store *s, uint32_t number,
+			struct line **line_r)
+{
+	struct line *line = delta_line_numbered(&s->delta, number);
+	char words[LINE_WORDS_MAX];
+	size_t len;
+	int err;
+
+	if (line == NULL) {
+		err = index_queue_words(s->index, number, words, sizeof(words),
+					&len);
+		if (err < 0)
+			return err;
+		line = delta_line_find(&s->delta, span_of(words, len));
+		if (line == NULL)
+			return line_add(s, span_of(words, len), number, line_r);
+		err = line_known(s, line, number);
+		if (err < 0)
+			return err;
+	}
+	*line_r = line;
+	return 0;
+}
+
+/* --- rows and tasks ------------------------------------------------------------- */
+
+int store_take_row(struct queue_store *s, struct line *line,
+		   const struct index_row *row, struct task **task_r)
+{
+	struct task *t;
+	int err;
+
+	if (delta_tomb_has(&s->delta, &row->key) ||
+	    delta_task_over(&s->delta, line, row) != NULL)
+		return 0;
+	t = delta_task_new(&s->delta, line, row);
+	if (t == NULL)
+		return -ENOMEM;
+	err = delta_task_known(&s->delta, t);
+	if (err < 0)
+		return err;
+	*task_r = t;
+	return 1;
+}
+
+int store_find(struct queue_store *s, struct line *line,
+	       const struct index_key *key, uint16_t rcpt, struct task **task_r)
+{
+	struct index_row row;
+	struct task *t;
+	int err;
+
+	t = delta_task_find(&s->delta, line, key->id, rcpt);
+	if (t == NULL && line->number != 0) {
+		struct index_key at = { .id = key->id,
+					.queue = line->number,
+					.slot = key->slot };
+
+		err = index_find(s->index, &at, rcpt, &row);
+		if (err == 0)
+			err = store_take_row(s, line, &row, &t);
+		if (err < 0)
+			return err;
+	}
+	if (t == NULL || t->slot != key->slot || t->state == TASK_COMING)
+		return -ENOENT;
+	*task_r = t;
+	return 0;
+}
+
+int store_unload(struct queue_store *s, struct task *t)
+{
+	int err = delta_task_idle(&s->delta, t);
+
+	return err < 0 || t->dec == NULL ? err : decide_back(s, t);
+}
+
+void store_fill(const struct task *t, struct queue_task *task_r)
+{
+	struct index_row row;
+
+	task_row(t, &row);
+	*task_r = (struct queue_task){ .id = t->id,
+				       .queue = t->line->handle,
+				       .slot = t->slot,
+				       .expires_s = t->expires_s,
+				       .flags = t->flags,
+				       .first = row.key.group,
+				       .span = (uint16_t)bits_end(
+					       row.open, QUEUE_OPEN_WORDS),
+				       .attempts = t->attempts,
+				       .unsure = t->unsure };
+	memcpy(task_r->open, row.open, sizeof(row.open));
+}
+
+int store_entered(struct queue_store *s, struct task *t)
+{
+	struct index_key key;
+	uint32_t open;
+	int err;
+
+	if (!s->delta.replaying || t->row != ROW_MAYBE)
+		return 0;
+	task_key(t, &key);
+	err = index_row_open(s->index, &key, &open);
+	if (err == 0)
+		delta_task_row_is(&s->delta, t, open);
+	return err;
+}
+
+/* --- messages ------------------------------------------------------------------- */
+
+static int arrive(struct queue_store *s, struct list *tasks, uint16_t segments)
+{
+	struct list *link;
+	struct task *t;
+	int err = 0;
+
+	while (err == 0 && (link = list_pop(tasks)) != NULL) {
+		t = CONTAINER_OF(link, struct task, in_dirty);
+		t->segments = segments;
+		err = delta_task_arrive(&s->delta, t);
+		if (err == 0)
+			err = store_entered(s, t);
+		if (err == 0)
+			err = decide_arrived(s, t);
+	}
+	return err;
+}
+
+static void drop(struct queue_store *s, struct list *tasks)
+{
+	struct list *link;
+
+	while ((link = list_pop(tasks)) != NULL)
+		delta_task_free(&s->delta,
+				CONTAINER_OF(link, struct task, in_dirty));
+}
+
+/* One task from the recipients first..end-1, all of one domain. */
+static int make_task(struct queue_store *s, const struct queue_record *rec,
+		     uint32_t first, uint32_t end, struct list *tasks)
+{
+	const struct queue_view *msg = &rec->msg;
+	char words[LINE_WORDS_MAX];
+	struct index_row row = { .key = { .id = msg->id,
+					  .slot = rec->due_s,
+					  .group = (uint16_t)first },
+				 .expires_s = msg->expires_s,
+				 .flags = (uint8_t)msg->flags };
+	uint64_t share = msg->size / msg->rcpt_count + 1;
+	struct queue_rcpt rcpt;
+	struct line *line;
+	struct task *t;
+	uint32_t i;
+	size_t len;
+	int err;
+
+	queue_view_rcpt(msg, first, &rcpt);
+	len = line_pack(words, msg->tenant, msg->campaign, rcpt.domain);
+	err = store_line(s, span_of(words, len), &line);
+	if (err < 0)
+		return err;
+	row.share = share > UINT32_MAX ? UINT32_MAX : (uint32_t)share;
+	for (i = first; i < end; i++)
+		bits_set(row.open, i - first);
+	t = delta_task_new(&s->delta, line, &row);
+	if (t == NULL)
+		return -ENOMEM;
+	list_add_tail(tasks, &t->in_dirty);
+	return 0;
+}
+
+static int make_tasks(struct queue_store *s, const struct queue_record *rec,
+		      struct list *tasks)
+{
+	struct queue_rcpt run, rcpt;
+	uint32_t i, first = 0;
+	int err = 0;
+
+	for (i = 1; err == 0 && i <= rec->msg.rcpt_count; i++) {
+		queue_view_rcpt(&rec->msg, first, &run);
+		if (i < rec->msg.rcpt_count) {
+			queue_view_rcpt(&rec->msg, i, &rcpt);
+			if (span_eq(run.domain, rcpt.domain))
+				continue;
+		}
+		err = make_task(s, rec, first, i, tasks);
+		first = i;
+	}
+	return err;
+}
+
+static int apply_message(struct queue *q, const struct queue_record *rec)
+{
+	struct queue_store *s = q->store;
+	struct partial *p;
+	struct list tasks;
+	int err;
+
+	list_init(&tasks);
+	err = make_tasks(s, rec, &tasks);
+	if (err == 0)
+		err = idem_note(s, rec);
+	if (err < 0 || rec->content_bytes >= rec->msg.size)
+		return err < 0 ? err : arrive(s, &tasks, 0);
+	p = calloc(1, sizeof(*p));
+	if (p == NULL)
+		return -ENOMEM;
+	*p = (struct partial){ .id = rec->lsn,
+			       .size = rec->msg.size,
+			       .got = rec->content_bytes,
+			       .segment = queue_segment_of(q, rec->lsn) };
+	list_init(&p->link);
+	list_init(&p->tasks);
+	while (!list_empty(&tasks))
+		list_add_tail(&p->tasks, list_pop(&tasks));
+	list_add_tail(&s->partials, &p->link);
+	return 0;
+}
+
+static void partial_free(struct queue_store *s, struct partial *p)
+{
+	drop(s, &p->tasks);
+	list_del(&p->link);
+	free(p);
+}
+
+static int apply_part(struct queue *q, const struct queue_record *rec)
+{
+	struct queue_store *s = q->store;
+	struct partial *p = NULL;
+	uint64_t segments;
+	int err = 0;
+
+	LIST_FOR_EACH(at, &s->partials)
+	{
+		p = CONTAINER_OF(at, struct partial, link);
+		if (p->id == rec->part.id)
+			break;
+		p = NULL;
+	}
+	if (p == NULL)
+		return 0; /* its beginning was damaged */
+	p->got += rec->part.length;
+	p->segment = queue_segment_of(q, rec->lsn);
+	if (!rec->part.abandoned && p->got < p->size)
+		return 0;
+	segments = p->segment - queue_segment_of(q, p->id);
+	if (!rec->part.abandoned)
+		err = arrive(s, &p->tasks,
+			     segments > UINT16_MAX ? UINT16_MAX
+						   : (uint16_t)segments);
+	partial_free(s, p);
+	return err;
+}
+
+/* --- outcomes ------------------------------------------------------------------- */
+
+static bool is_final(uint8_t state)
+{
+	return state >= QUEUE_DELIVERED;
+}
+
+static uint32_t slot_of(const struct queue_out_rcpt *r)
+{
+	if (r->state == QUEUE_HELD)
+		return QUEUE_SLOT_HELD;
+	return r->state == QUEUE_DAMAGED ? QUEUE_SLOT_DAMAGED : r->due_s;
+}
+
+/* Do both go the same way? */
+static bool alike(const struct queue_out_rcpt *a,
+		  const struct queue_out_rcpt *b)
+{
+	if (is_final(a->state) || is_final(b->state))
+		return is_final(a->state) && is_final(b->state);
+	return slot_of(a) == slot_of(b) && a->attempts == b->attempts &&
+	       a->unsure == b->unsure;
+}
+
+/*
+ * Move recipient `at` of an outcome, and with it those behind it that are
+ * open in the same task and go the same way.
+ */
+static int move_from(struct queue_store *s, struct line *line,
+		     const struct queue_out *out, uint32_t at, uint64_t *done)
+{
+	const struct queue_out_rcpt *r = &out->rcpts[at];
+	struct index_key key = { .id = out->id, .slot = out->slot };
+	struct move move = { .slot = slot_of(r),
+			     .attempts = r->attempts,
+			     .unsure = r->unsure };
+	struct task *t;
+	uint32_t i;
+	int err;
+
+	err = store_find(s, line, &key, r->rcpt, &t);
+	if (err < 0)
+		return err == -ENOENT ? 0 : err;
+	for (i = at; i < out->rcpt_count; i++) {
+		if (bits_has(done, i) || !alike(r, &out->rcpts[i]) ||
+		    !task_has(t, out->rcpts[i].rcpt))
+			continue;
+		bits_set(done, i);
+		bits_set(move.gone, out->rcpts[i].rcpt);
+	}
+	return decide_move(s, t, &move, is_final(r->state));
+}
+
+static int apply_out(struct queue_store *s, const struct queue_out *out)
+{
+	uint64_t done[QUEUE_OPEN_WORDS] = { 0 };
+	char words[LINE_WORDS_MAX];
+	struct line *line;
+	uint32_t i;
+	size_t len;
+	int err;
+
+	if (out->rcpt_count > QUEUE_RCPTS_MAX)
+		return -EUCLEAN;
+	len = line_pack(words, out->tenant, out->campaign, out->domain);
+	err = store_line(s, span_of(words, len), &line);
+	for (i = 0; err == 0 && i < out->rcpt_count; i++)
+		if (!bits_has(done, i) && out->rcpts[i].rcpt < QUEUE_RCPTS_MAX)
+			err = move_from(s, line, out, i, done);
+	return err;
+}
+
+/* --- following the log ------------------------------------------------------------ */
+
+static int apply(struct queue *q, const struct queue_record *rec)
+{
+	switch (rec->type) {
+	case QUEUE_REC_MSG:
+		return apply_message(q, rec);
+	case QUEUE_REC_PART:
+		return apply_part(q, rec);
+	case QUEUE_REC_OUT:
+		return apply_out(q->store, &rec->out);
+	case QUEUE_REC_DEC:
+		return decide_note(q->store, rec->lsn, &rec->dec);
+	case QUEUE_REC_MOVE:
+	case QUEUE_REC_BODY:
+	case QUEUE_REC_CKPT:
+		break;
+	}
+	return 0;
+}
+
+static void mark(struct queue_store *s, uint32_t now_s)
+{
+	uint32_t last = (s->mark_first + s->mark_count - 1) % STORE_MARKS;
+
+	if (s->mark_count > 0 && s->marks[last].at_s >= now_s)
+		return;
+	if (s->mark_count == STORE_MARKS) {
+		s->mark_first = (s->mark_first + 1) % STORE_MARKS;
+		s->mark_count--;
+	}
+	last = (s->mark_first + s->mark_count++) % STORE_MARKS;
+	s->marks[last].at_s = now_s;
+	s->marks[last].lsn = queue_walk_lsn(s->walk);
+}
+
+int queue_store_apply(struct queue *q, uint32_t now_s)
+{
+	struct queue_record rec;
+	int i, rc, err;
+
+	if (q->store->failed < 0)
+		return q->store->failed;
+	mark(q->store, now_s);
+	for (i = 0; i < APPLY_RECORDS; i++) {
+		rc = queue_log_next(q->store->walk, &rec);
+		if (rc <= 0)
+			return rc;
+		err = apply(q, &rec);
+		if (err < 0) /* half applied; the log still has it all */
+			return q->store->failed = err;
+	}
+	return 1;
+}
+
+/* --- opening and closing ------------------------------------------------------------ */
+
+int queue_store_open(struct queue *q, uint32_t now_s,
+		     struct queue_report *report, uint64_t *checkpoint_lsn_r,
+		     uint64_t *cursor_lsn_r)
+{
+	struct queue_store *s = calloc(1, sizeof(*s));
+	int err;
+
+	if (s == NULL)
+		return -ENOMEM;
+	q->store = s;
+	delta_init(&s->delta, q->set.queue_tasks_max);
+	list_init(&s->partials);
+	s->lines_max = STORE_LINES_MAX;
+	s->checkpoint.run_rows = STORE_RUN_ROWS;
+	s->checkpoint.step_rows = STORE_STEP_ROWS;
+	s->outside_slot = 0; /* nothing was looked at yet */
+	s->freeing = true;   /* what was free before a restart is not now */
+	s->checkpoint.began_s = s->expire_s = now_s;
+	err = index_open(q->set.dir, q->set.index_bytes_max,
+			 q->set.segment_bytes, &s->index);
+	if (err == -EUCLEAN)
+		queue_report_say(report,
+				 "The index %s/index cannot be read. "
+				 "Nothing was sent. Make it anew with "
+				 "mtaq verify --rebuild.",
+				 q->set.dir);
+	if (err == -EPROTO)
+		queue_report_say(report,
+				 "The index %s/index is of a version that "
+				 "this program does not know.",
+				 q->set.dir);
+	if (err == 0)
+		err = idem_open(s);
+	if (err == 0)
+		err = decide_open(s);
+	if (err < 0) {
+		queue_store_close(q);
+		return err;
+	}
+	s->delta.totals = index_meta(s->index)->totals;
+	s->checkpoint.done_cursor = index_meta(s->index)->cursor_lsn;
+	*checkpoint_lsn_r = index_meta(s->index)->checkpoint_lsn;
+	*cursor_lsn_r = s->checkpoint.done_cursor;
+	return 0;
+}
+
+int queue_store_replay(struct queue *q, uint32_t now_s,
+		       struct queue_report *report)
+{
+	struct queue_store *s = q->store;
+	struct queue_record rec;
+	int rc;
+
+	rc = queue_walk_open(q, index_meta(s->index)->checkpoint_lsn, &s->walk);
+	if (rc < 0)
+		return rc;
+	s->delta.replaying = index_meta(s->index)->reached_lsn >
+			     index_meta(s->index)->checkpoint_lsn;
+	while ((rc = queue_log_next(s->walk, &rec)) > 0) {
+		rc = apply(q, &rec);
+		if (rc < 0)
+			return rc;
+		report->records++;
+		report->messages += rec.type == QUEUE_REC_MSG;
+	}
+	s->delta.replaying = false;
+	/* Their submitters are gone and no part of them can follow. */
+	while (!list_empty(&s->partials))
+		partial_free(s, CONTAINER_OF(s->partials.next, struct partial,
+					     link));
+	mark(s, now_s);
+	return rc;
+}
+
+void queue_store_close(struct queue *q)
+{
+	struct queue_store *s = q->store;
+
+	if (s == NULL)
+		return;
+	while (!list_empty(&s->partials))
+		partial_free(s, CONTAINER_OF(s->partials.next, struct partial,
+					     link));
+	checkpoint_free(s);
+	idem_close(s);
+	decide_close(s);
+	queue_walk_close(&s->walk);
+	delta_free(&s->delta);
+	index_close(&s->index);
+	free(s);
+	q->store = NULL;
+}

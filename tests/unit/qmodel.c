@@ -1,0 +1,463 @@
+/*
+ * tests/unit/qmodel.c - a queue beside a plain table of what must be in it
+ */
+#include "qmodel.h"
+
+#include "base/hash.h"
+#include "queue/store.h"
+
+#include <check.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+static const char *const domains[QMODEL_DOMAINS] = { "a.example", "b.example",
+						     "c.example", "d.example",
+						     "e.example", "f.example" };
+static const char *const campaigns[2] = { "spring", "autumn" };
+
+const char *qmodel_domain(uint32_t i)
+{
+	return domains[i];
+}
+
+uint32_t qmodel_random(struct qmodel *m, uint32_t below)
+{
+	m->seed = hash_u64(m->seed + 0x9e3779b97f4a7c15ull);
+	return (uint32_t)((m->seed >> 16) % below);
+}
+
+static void open_queue(struct qmodel *m)
+{
+	struct queue_report report;
+	int err = queue_open(&m->set, m->now_s, &m->q, &report);
+
+	ck_assert_msg(err == 0, "open: %d %s", err, report.words);
+	if (m->run_rows > 0) {
+		m->q->store->checkpoint.run_rows = m->run_rows;
+		m->q->store->checkpoint.step_rows = m->step_rows;
+	}
+	if (m->lines_max > 0)
+		m->q->store->lines_max = m->lines_max;
+}
+
+void qmodel_open(struct qmodel *m, const struct queue_settings *set,
+		 uint64_t seed)
+{
+	const char *top = access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp";
+
+	m->seed = seed;
+	m->now_s = 1000000;
+	snprintf(m->dir, sizeof(m->dir), "%s/mtaq-model-XXXXXX", top);
+	ck_assert_ptr_nonnull(mkdtemp(m->dir));
+	m->set = *set;
+	m->set.dir = m->dir;
+	m->messages = calloc(QMODEL_MESSAGES, sizeof(*m->messages));
+	m->loaded = calloc(QMODEL_LOADED, sizeof(*m->loaded));
+	ck_assert(m->messages != NULL && m->loaded != NULL);
+	open_queue(m);
+}
+
+void qmodel_close(struct qmodel *m)
+{
+	char command[128];
+
+	queue_close(&m->q);
+	snprintf(command, sizeof(command), "rm -rf '%s'", m->dir);
+	ck_assert_int_eq(system(command), 0);
+	free(m->messages);
+	free(m->loaded);
+}
+
+/* --- mail in ------------------------------------------------------------------------ */
+
+static void make_rcpts(struct qmodel *m, struct qmodel_message *msg)
+{
+	uint32_t i, domain = qmodel_random(m, QMODEL_DOMAINS);
+
+	msg->rcpt_count = 1 + qmodel_random(m, QMODEL_RCPTS);
+	for (i = 0; i < msg->rcpt_count; i++) {
+		if (qmodel_random(m, 3) == 0)
+			domain = qmodel_random(m, QMODEL_DOMAINS);
+		msg->rcpts[i] =
+			(struct qmodel_rcpt){ .domain = (uint8_t)domain };
+	}
+}
+
+static void arrive(struct qmodel_message *msg, uint32_t due_s)
+{
+	uint32_t i;
+
+	for (i = 0; i < msg->rcpt_count; i++) {
+		msg->rcpts[i].open = true;
+		if (due_s != 0)
+			msg->rcpts[i].slot = due_s;
+	}
+	msg->exists = true;
+	msg->coming = false;
+}
+
+void qmodel_message(struct qmodel *m)
+{
+	static char text[2000];
+	struct qmodel_message *msg = &m->messages[m->message_count];
+	struct queue_rcpt rcpts[QMODEL_RCPTS];
+	struct iovec iov = { text, 1 + qmodel_random(m, sizeof(text) - 1) };
+	uint32_t due_s = m->now_s + qmodel_random(m, 4) * qmodel_random(m, 9);
+	uint32_t i;
+
+	ck_assert_uint_lt(m->message_count, QMODEL_MESSAGES);
+	*msg = (struct qmodel_message){ .sent = iov.iov_len };
+	make_rcpts(m, msg);
+	msg->campaign = (uint8_t)qmodel_random(m, 2);
+	msg->coming = qmodel_random(m, 10) == 0;
+	msg->size = (uint32_t)iov.iov_len * (msg->coming ? 3 : 1);
+	msg->expires_s = m->now_s + 100000;
+	for (i = 0; i < msg->rcpt_count; i++) {
+		rcpts[i] = (struct queue_rcpt){
+			.address = SPAN("someone@a.example"),
+			.domain = span_str(domains[msg->rcpts[i].domain]),
+		};
+		msg->rcpts[i].slot = due_s;
+	}
+	ck_assert_int_eq(
+		queue_put_message(
+			m->q,
+			&(struct queue_message){
+				.submission = { 7 },
+				.number = m->message_count + 1,
+				.tenant = SPAN("t"),
+				.campaign = span_str(campaigns[msg->campaign]),
+				.rcpts = rcpts,
+				.rcpt_count = msg->rcpt_count,
+				.arrived_s = m->now_s,
+				.due_s = due_s,
+				.expires_s = msg->expires_s,
+				.content = &iov,
+				.content_count = 1,
+				.size = msg->size },
+			&msg->id),
+		0);
+	m->message_count++;
+	qmodel_commit(m);
+	msg->id = queue_lsn_final(&m->done, msg->id);
+	if (!msg->coming)
+		arrive(msg, 0);
+}
+
+void qmodel_part(struct qmodel *m)
+{
+	static char text[2000];
+	struct qmodel_message *msg = NULL;
+	struct iovec iov = { text, 0 };
+	uint32_t i;
+
+	for (i = 0; i < m->message_count && msg == NULL; i++)
+		if (m->messages[i].coming)
+			msg = &m->messages[i];
+	if (msg == NULL)
+		return;
+	if (qmodel_random(m, 6) == 0) {
+		ck_assert_int_eq(queue_put_abandon(m->q, msg->id), 0);
+		msg->coming = false;
+		return;
+	}
+	iov.iov_len = msg->size / 3;
+	ck_assert_int_eq(queue_put_part(m->q, msg->id, msg->sent, &iov, 1), 0);
+	msg->sent += iov.iov_len;
+	if (msg->sent == msg->size)
+		arrive(msg, 0);
+}
+
+void qmodel_commit(struct qmodel *m)
+{
+	ck_assert_int_eq(queue_commit(m->q, &m->done), 0);
+}
+
+void qmodel_apply(struct qmodel *m)
+{
+	int rc;
+
+	while ((rc = queue_store_apply(m->q, m->now_s)) > 0)
+		;
+	ck_assert_int_eq(rc, 0);
+}
+
+/* --- tasks out ------------------------------------------------------------------------ */
+
+static uint32_t message_of(const struct qmodel *m, uint64_t id)
+{
+	uint32_t i;
+
+	for (i = 0; i < m->message_count; i++)
+		if (m->messages[i].id == id)
+			return i;
+	ck_abort_msg("an id that was never given");
+}
+
+static void check_words(struct qmodel *m, const struct queue_task *t,
+			const struct qmodel_message *msg, uint32_t rcpt)
+{
+	struct span tenant, campaign, domain;
+
+	queue_handle_name(m->q, t->queue, &tenant, &campaign, &domain);
+	ck_assert(span_eq(tenant, SPAN("t")));
+	ck_assert(span_eq(campaign, span_str(campaigns[msg->campaign])));
+	ck_assert(span_eq(domain, span_str(domains[msg->rcpts[rcpt].domain])));
+}
+
+bool qmodel_next(struct qmodel *m)
+{
+	struct qmodel_loaded *l = &m->loaded[m->loaded_count];
+	struct qmodel_message *msg;
+	struct qmodel_rcpt *r;
+	struct queue_task t;
+	uint32_t i;
+	int rc = queue_store_next(m->q, m->now_s, &t);
+
+	ck_assert_int_ge(rc, 0);
+	if (rc == 0)
+		return false;
+	ck_assert_uint_lt(m->loaded_count, QMODEL_LOADED);
+	*l = (struct qmodel_loaded){ .message = message_of(m, t.id),
+				     .first = t.first,
+				     .slot = t.slot };
+	msg = &m->messages[l->message];
+	ck_assert(msg->exists);
+	ck_assert(t.open[0] & 1);
+	for (i = 0; i < m->loaded_count; i++)
+		ck_assert(m->loaded[i].message != l->message ||
+			  m->loaded[i].first != t.first);
+	for (i = 0; i < 64; i++) {
+		if (!((t.open[0] >> i) & 1))
+			continue;
+		ck_assert_uint_lt(t.first + i, msg->rcpt_count);
+		r = &msg->rcpts[t.first + i];
+		ck_assert(r->open && !r->loaded);
+		ck_assert_uint_eq(r->slot, t.slot);
+		ck_assert(t.slot <= m->now_s || t.expires_s <= m->now_s);
+		ck_assert_uint_eq(r->attempts, t.attempts);
+		ck_assert_uint_eq(r->unsure, t.unsure);
+		check_words(m, &t, msg, t.first + i);
+		r->loaded = true;
+		l->bits |= (uint16_t)(1u << (t.first + i));
+	}
+	m->loaded_count++;
+	ck_assert_uint_le(m->loaded_count, m->set.tasks_max);
+	return true;
+}
+
+static void put_out(struct qmodel *m, struct qmodel_message *msg, uint32_t slot,
+		    const struct queue_out_rcpt *rcpts, uint32_t count)
+{
+	struct qmodel_rcpt *r = &msg->rcpts[rcpts[0].rcpt];
+	struct queue_out out = { .id = msg->id,
+				 .slot = slot,
+				 .tenant = SPAN("t"),
+				 .campaign = span_str(campaigns[msg->campaign]),
+				 .domain = span_str(domains[r->domain]),
+				 .rcpts = rcpts,
+				 .rcpt_count = count };
+	uint32_t i;
+	int err = queue_put_out(m->q, &out);
+
+	if (err == -EAGAIN) {
+		qmodel_commit(m);
+		err = queue_put_out(m->q, &out);
+	}
+	ck_assert_int_eq(err, 0);
+	for (i = 0; i < count; i++) {
+		r = &msg->rcpts[rcpts[i].rcpt];
+		ck_assert(r->open && r->slot == slot);
+		r->loaded = false;
+		r->open = rcpts[i].state < QUEUE_DELIVERED;
+		r->attempts = rcpts[i].attempts;
+		r->unsure = rcpts[i].unsure;
+		r->slot = rcpts[i].due_s;
+		if (rcpts[i].state == QUEUE_HELD)
+			r->slot = QUEUE_SLOT_HELD;
+		if (rcpts[i].state == QUEUE_DAMAGED)
+			r->slot = QUEUE_SLOT_DAMAGED;
+	}
+}
+
+static void unload(struct qmodel *m, uint32_t i)
+{
+	m->loaded[i] = m->loaded[--m->loaded_count];
+}
+
+void qmodel_answer(struct qmodel *m, uint32_t at, bool final)
+{
+	struct qmodel_loaded *l = &m->loaded[at];
+	struct qmodel_message *msg = &m->messages[l->message];
+	struct queue_out_rcpt rcpts[QMODEL_RCPTS];
+	uint32_t i, dice, count = 0;
+
+	for (i = 0; i < msg->rcpt_count; i++) {
+		if (!((l->bits >> i) & 1) ||
+		    (!final && qmodel_random(m, 5) == 0))
+			continue;
+		dice = final ? 0 : qmodel_random(m, 12);
+		rcpts[count++] = (struct queue_out_rcpt){
+			.rcpt = (uint16_t)i,
+			.state = dice < 6     ? QUEUE_DELIVERED
+				 : dice < 10  ? QUEUE_WAITING
+				 : dice == 10 ? QUEUE_HELD
+					      : QUEUE_DAMAGED,
+			.attempts = (uint8_t)(msg->rcpts[i].attempts + 1),
+			.unsure = dice == 7,
+			.due_s = m->now_s + dice * 5,
+		};
+		l->bits &= (uint16_t) ~(1u << i);
+	}
+	if (count > 0)
+		put_out(m, msg, l->slot, rcpts, count);
+	if (l->bits == 0)
+		unload(m, at);
+}
+
+void qmodel_return(struct qmodel *m, uint32_t at)
+{
+	struct qmodel_loaded *l = &m->loaded[at];
+	struct qmodel_message *msg = &m->messages[l->message];
+	uint32_t i;
+
+	/* What was answered must be known before the rest comes back. */
+	qmodel_commit(m);
+	qmodel_apply(m);
+	queue_store_return(m->q, msg->id, l->first,
+			   m->now_s + qmodel_random(m, 10));
+	for (i = 0; i < msg->rcpt_count; i++)
+		if ((l->bits >> i) & 1)
+			msg->rcpts[i].loaded = false;
+	unload(m, at);
+}
+
+void qmodel_work(struct qmodel *m, int calls)
+{
+	int rc = 1;
+
+	while (rc > 0 && calls-- > 0)
+		rc = queue_store_work(m->q, m->now_s);
+	ck_assert_int_ge(rc, 0);
+}
+
+void qmodel_crash(struct qmodel *m)
+{
+	uint32_t i, j;
+
+	/* What was not committed never was. */
+	qmodel_commit(m);
+	queue_close(&m->q);
+	for (i = 0; i < m->message_count; i++) {
+		m->messages[i].coming = false;
+		for (j = 0; j < QMODEL_RCPTS; j++)
+			m->messages[i].rcpts[j].loaded = false;
+	}
+	m->loaded_count = 0;
+	open_queue(m);
+}
+
+/* --- decisions ------------------------------------------------------------------------ */
+
+uint64_t qmodel_decide(struct qmodel *m, enum queue_verb verb,
+		       const char *domain, uint64_t id)
+{
+	uint64_t lsn;
+
+	ck_assert_int_eq(queue_put_decision(m->q,
+					    &(struct queue_decision){
+						    .verb = verb,
+						    .made_s = m->now_s,
+						    .domain = span_str(domain),
+						    .ids = id != 0 ? &id : NULL,
+						    .id_count = id != 0 },
+					    &lsn),
+			 0);
+	return lsn;
+}
+
+bool qmodel_decided(struct qmodel *m)
+{
+	struct qmodel_message *msg;
+	enum queue_verb verb;
+	struct queue_out out;
+	uint32_t i;
+	int rc = queue_store_decided(m->q, m->now_s, &verb, &out);
+
+	ck_assert_int_ge(rc, 0);
+	if (rc == 0)
+		return false;
+	msg = &m->messages[message_of(m, out.id)];
+	ck_assert(msg->exists);
+	for (i = 0; i < out.rcpt_count; i++)
+		ck_assert(!msg->rcpts[out.rcpts[i].rcpt].loaded);
+	put_out(m, msg, out.slot, out.rcpts, out.rcpt_count);
+	return true;
+}
+
+/* --- comparing ------------------------------------------------------------------------- */
+
+uint64_t qmodel_open_rcpts(const struct qmodel *m)
+{
+	uint64_t n = 0;
+	uint32_t i, j;
+
+	for (i = 0; i < m->message_count; i++)
+		for (j = 0; j < m->messages[i].rcpt_count; j++)
+			n += m->messages[i].rcpts[j].open;
+	return n;
+}
+
+static uint32_t check_task(struct qmodel *m, const struct queue_task *t,
+			   uint16_t *seen)
+{
+	uint32_t i, n = 0, at = message_of(m, t->id);
+	struct qmodel_message *msg = &m->messages[at];
+	struct qmodel_rcpt *r;
+
+	for (i = 0; i < t->span; i++) {
+		if (!((t->open[0] >> i) & 1))
+			continue;
+		ck_assert_uint_lt(t->first + i, msg->rcpt_count);
+		r = &msg->rcpts[t->first + i];
+		ck_assert_msg(r->open, "a recipient that is done is queued");
+		ck_assert(!((seen[at] >> (t->first + i)) & 1));
+		seen[at] |= (uint16_t)(1u << (t->first + i));
+		ck_assert_uint_eq(r->slot, t->slot);
+		ck_assert_uint_eq(r->attempts, t->attempts);
+		ck_assert_uint_eq(r->unsure, t->unsure);
+		ck_assert_uint_eq(msg->expires_s, t->expires_s);
+		check_words(m, t, msg, t->first + i);
+		n++;
+	}
+	return n;
+}
+
+void qmodel_check(struct qmodel *m)
+{
+	static struct queue_task tasks[50];
+	struct queue_list_cursor at = { .stage = 0 };
+	struct queue_filter any = { .domain = SPAN("") };
+	uint16_t *seen = calloc(QMODEL_MESSAGES, sizeof(*seen));
+	struct queue_counts counts;
+	uint64_t total = 0;
+	uint32_t i, count;
+	int rc = 1;
+
+	qmodel_commit(m);
+	qmodel_apply(m);
+	while (rc > 0) {
+		rc = queue_list(m->q, &any, &at, tasks, 50, &count);
+		ck_assert_int_ge(rc, 0);
+		for (i = 0; i < count; i++)
+			total += check_task(m, &tasks[i], seen);
+	}
+	free(seen);
+	ck_assert_uint_eq(total, qmodel_open_rcpts(m));
+	queue_store_counts(m->q, &counts);
+	ck_assert_uint_eq(counts.waiting + counts.held, total);
+	ck_assert_uint_eq(counts.loaded, m->loaded_count);
+}

@@ -1,0 +1,203 @@
+/*
+ * tests/unit/test_qindex.c - the LMDB tables and their counts
+ */
+#include "queue/index.h"
+
+#include <check.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define SEG 65536u
+
+static char dir[64], path[96];
+static struct index *x;
+static bool unsure;
+
+static void open_with(uint64_t bytes)
+{
+	ck_assert_int_eq(index_open(dir, bytes, SEG, &x), 0);
+}
+
+static void setup(void)
+{
+	snprintf(dir, sizeof(dir), "/tmp/mtaq-index-XXXXXX");
+	ck_assert_ptr_nonnull(mkdtemp(dir));
+	snprintf(path, sizeof(path), "%s/index", dir);
+	open_with(64u << 20);
+}
+
+static void teardown(void)
+{
+	char lock[128];
+
+	index_close(&x);
+	snprintf(lock, sizeof(lock), "%s-lock", path);
+	unlink(path);
+	unlink(lock);
+	ck_assert_int_eq(rmdir(dir), 0);
+}
+
+static struct index_row row_of(uint32_t queue, uint32_t slot, uint64_t id,
+			       uint64_t open)
+{
+	return (struct index_row){
+		.key = { .id = id, .queue = queue, .slot = slot, .group = 3 },
+		.expires_s = 7200,
+		.share = 100,
+		.attempts = 4,
+		.unsure = 1,
+		.flags = 8,
+		.open = { open }
+	};
+}
+
+static void put(struct index_row row)
+{
+	ck_assert_int_eq(index_begin(x, 1), 0);
+	ck_assert_int_eq(index_put(x, &row), 0);
+	ck_assert_int_eq(index_commit(x, &unsure), 0);
+}
+
+START_TEST(a_row_comes_back_as_it_was_put)
+{
+	struct index_row row = row_of(7, 5, SEG + 1, 5), got;
+	struct index_key from = { .queue = 7 };
+	uint32_t count;
+
+	row.open[QUEUE_OPEN_WORDS - 1] = 1ull << 32;
+	put(row);
+	ck_assert_int_eq(index_scan(x, &from, &got, 1, &count), 0);
+	ck_assert_uint_eq(count, 1);
+	ck_assert_int_eq(index_key_cmp(&row.key, &got.key), 0);
+	ck_assert_mem_eq(row.open, got.open, sizeof(row.open));
+	ck_assert_uint_eq(got.expires_s, 7200);
+	ck_assert_uint_eq(got.share, 100);
+	ck_assert_uint_eq(got.attempts, 4);
+	ck_assert_uint_eq(got.unsure, 1);
+	ck_assert_uint_eq(got.flags, 8);
+	ck_assert_int_eq(index_find(x, &row.key, 5, &got), 0);
+	ck_assert_int_eq(index_find(x, &row.key, 4, &got), -ENOENT);
+	ck_assert_int_eq(index_find(x, &row.key, 2, &got), -ENOENT);
+}
+END_TEST
+
+START_TEST(counts_change_by_what_was_found)
+{
+	struct index_row row = row_of(7, 5, 2 * SEG + 9, 7);
+	uint32_t hour = 0, queue = 0;
+	uint64_t open;
+	int i;
+
+	row.segments = 1;
+	for (i = 0; i < 2; i++) { /* twice is once */
+		put(row);
+		ck_assert_int_eq(index_segment_open(x, 2, &open), 0);
+		ck_assert_uint_eq(open, 3);
+		ck_assert_int_eq(index_segment_open(x, 3, &open), 0);
+		ck_assert_uint_eq(open, 3);
+		ck_assert_uint_eq(index_meta(x)->totals.waiting, 3);
+	}
+	ck_assert_int_eq(index_expire_next(x, &hour, &queue), 0);
+	ck_assert_uint_eq(hour, 2);
+	ck_assert_uint_eq(queue, 7);
+	row.open[0] = 1;
+	put(row);
+	ck_assert_uint_eq(index_meta(x)->totals.waiting, 1);
+	for (i = 0; i < 2; i++) {
+		ck_assert_int_eq(index_begin(x, 1), 0);
+		ck_assert_int_eq(index_del(x, &row.key), 0);
+		ck_assert_int_eq(index_commit(x, &unsure), 0);
+		ck_assert_int_eq(index_segment_open(x, 2, &open), 0);
+		ck_assert_uint_eq(open, 0);
+	}
+	ck_assert_int_eq(index_expire_next(x, &hour, &queue), -ENOENT);
+	ck_assert_uint_eq(index_meta(x)->totals.waiting, 0);
+}
+END_TEST
+
+START_TEST(an_aborted_transaction_leaves_nothing)
+{
+	struct index_row row = row_of(7, QUEUE_SLOT_HELD, 9, 1);
+	uint32_t number, count;
+	char words[600];
+
+	ck_assert_int_eq(index_begin(x, 1), 0);
+	ck_assert_int_eq(index_put(x, &row), 0);
+	ck_assert_int_eq(index_queue_put(x, SPAN("abc"), &number), 0);
+	index_abort(x);
+	ck_assert_uint_eq(index_meta(x)->totals.held, 0);
+	ck_assert_int_eq(index_scan(x, &row.key, &row, 1, &count), 0);
+	ck_assert_uint_eq(count, 0);
+	ck_assert_int_eq(index_queue_find(x, SPAN("abc"), &number), -ENOENT);
+	/* Words longer than a key of LMDB, alike in their first part. */
+	memset(words, 'x', sizeof(words));
+	ck_assert_int_eq(index_begin(x, 1), 0);
+	ck_assert_int_eq(index_queue_put(x, span_of(words, 600), &number), 0);
+	ck_assert_uint_eq(number, 1);
+	ck_assert_int_eq(index_queue_put(x, span_of(words, 599), &number), 0);
+	ck_assert_uint_eq(number, 2);
+	ck_assert_int_eq(index_queue_put(x, span_of(words, 600), &number), 0);
+	ck_assert_uint_eq(number, 1);
+	ck_assert_int_eq(index_commit(x, &unsure), 0);
+}
+END_TEST
+
+START_TEST(a_full_map_is_enospc_and_the_index_lives_on)
+{
+	struct index_row row = row_of(1, 5, 1, 1);
+	int err = 0;
+
+	index_close(&x);
+	open_with(256u << 10);
+	ck_assert_int_eq(index_begin(x, 1), 0);
+	while (err == 0 && row.key.id < 100000) {
+		row.key.id++;
+		err = index_put(x, &row);
+	}
+	ck_assert_int_eq(err, -ENOSPC);
+	index_abort(x);
+	put(row);
+	ck_assert_uint_eq(index_meta(x)->totals.waiting, 1);
+}
+END_TEST
+
+START_TEST(an_unreadable_index_is_euclean)
+{
+	static char noise[65536];
+	int fd;
+
+	put(row_of(1, 2, 3, 1));
+	index_close(&x);
+	memset(noise, 0x5a, sizeof(noise));
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	ck_assert_int_ge(fd, 0);
+	ck_assert_int_eq(pwrite(fd, noise, sizeof(noise), 0), sizeof(noise));
+	close(fd);
+	ck_assert_int_eq(index_open(dir, 64u << 20, SEG, &x), -EUCLEAN);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *s = suite_create("qindex");
+	TCase *tc = tcase_create("index");
+	SRunner *sr;
+	int failed;
+
+	tcase_add_checked_fixture(tc, setup, teardown);
+	tcase_add_test(tc, a_row_comes_back_as_it_was_put);
+	tcase_add_test(tc, counts_change_by_what_was_found);
+	tcase_add_test(tc, an_aborted_transaction_leaves_nothing);
+	tcase_add_test(tc, a_full_map_is_enospc_and_the_index_lives_on);
+	tcase_add_test(tc, an_unreadable_index_is_euclean);
+	suite_add_tcase(s, tc);
+	sr = srunner_create(s);
+	srunner_run_all(sr, CK_NORMAL);
+	failed = srunner_ntests_failed(sr);
+	srunner_free(sr);
+	return failed != 0;
+}

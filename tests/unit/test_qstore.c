@@ -1,0 +1,303 @@
+/*
+ * tests/unit/test_qstore.c - the store half against a plain model
+ *
+ * Random mail, outcomes, decisions and crashes; the pieces of a checkpoint
+ * are made so small that crashes fall between all of its transactions.
+ */
+#include "qmodel.h"
+
+#include "queue/store.h"
+
+#include <check.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/uio.h>
+
+static const struct queue_settings small = {
+	.segment_bytes = 256u << 10,
+	.segments_ahead = 2,
+	.free_bytes_min = 1 << 20,
+	.index_bytes_max = 256u << 20,
+	.tasks_max = 60,
+	.queue_tasks_max = 9,
+	.checkpoint_s = 3,
+	.checkpoint_age_s = 1,
+};
+
+static void step(struct qmodel *m, bool decisions)
+{
+	uint32_t dice = qmodel_random(m, 100);
+
+	if (dice < 12)
+		qmodel_message(m);
+	else if (dice < 15)
+		qmodel_part(m);
+	else if (dice < 35)
+		qmodel_next(m);
+	else if (dice < 55 && m->loaded_count > 0)
+		qmodel_answer(m, qmodel_random(m, m->loaded_count), false);
+	else if (dice < 58 && m->loaded_count > 0)
+		qmodel_return(m, qmodel_random(m, m->loaded_count));
+	else if (dice < 80)
+		qmodel_work(m, 1 + (int)qmodel_random(m, 4));
+	else if (dice < 84)
+		m->now_s += qmodel_random(m, 4);
+	else if (dice < 85)
+		qmodel_check(m);
+	else if (dice < 86)
+		qmodel_crash(m);
+	else if (dice < 87 && decisions)
+		qmodel_decide(m, QUEUE_VERB_HOLD + qmodel_random(m, 6),
+			      qmodel_random(m, 3) == 0
+				      ? ""
+				      : qmodel_domain(qmodel_random(m, 6)),
+			      0);
+	else if (dice < 88 && decisions && m->message_count > 0)
+		qmodel_decide(
+			m, QUEUE_VERB_HOLD + qmodel_random(m, 4), "",
+			m->messages[qmodel_random(m, m->message_count)].id);
+	else if (dice < 95) {
+		qmodel_commit(m);
+		qmodel_apply(m);
+	} else if (decisions)
+		qmodel_decided(m);
+}
+
+/* Let every decision come to its end. */
+static void decide_all(struct qmodel *m)
+{
+	struct queue_counts counts;
+	uint32_t made;
+
+	qmodel_commit(m);
+	qmodel_apply(m);
+	do {
+		while (m->loaded_count > 0)
+			qmodel_return(m, 0);
+		qmodel_work(m, 100000);
+		for (made = 0; qmodel_decided(m); made++)
+			;
+		qmodel_commit(m);
+		qmodel_apply(m);
+	} while (made > 0);
+	queue_store_counts(m->q, &counts);
+	ck_assert_uint_eq(counts.loaded, 0);
+}
+
+/* Everything can be delivered, and then nothing is left anywhere. */
+static void deliver_all(struct qmodel *m)
+{
+	struct queue_counts counts;
+	uint32_t rounds, i;
+
+	for (i = 0; i < m->message_count; i++)
+		while (m->messages[i].coming)
+			qmodel_part(m);
+	qmodel_decide(m, QUEUE_VERB_RESUME, "", 0);
+	qmodel_decide(m, QUEUE_VERB_RELEASE, "", 0);
+	decide_all(m);
+	for (rounds = 0; qmodel_open_rcpts(m) > 0; rounds++) {
+		ck_assert_uint_lt(rounds, 10000);
+		m->now_s += 20;
+		qmodel_work(m, 100000);
+		while (qmodel_next(m))
+			;
+		while (m->loaded_count > 0)
+			qmodel_answer(m, 0, true);
+		qmodel_commit(m);
+		qmodel_apply(m);
+	}
+	qmodel_check(m);
+	ck_assert_int_eq(queue_store_checkpoint(m->q, m->now_s), 0);
+	m->now_s += 5;
+	qmodel_work(m, 100000);
+	qmodel_crash(m);
+	qmodel_check(m);
+	qmodel_work(m, 100000);
+	queue_store_counts(m->q, &counts);
+	ck_assert_uint_eq(counts.waiting + counts.held, 0);
+	/* The segment written to, and the one that recovery sealed. */
+	ck_assert_uint_le(counts.segments - counts.segments_free, 2);
+	ck_assert_uint_eq(index_meta(m->q->store->index)->totals.waiting, 0);
+	ck_assert_uint_eq(index_meta(m->q->store->index)->totals.held, 0);
+}
+
+static void play(uint64_t seed, int steps, bool decisions)
+{
+	struct qmodel m = { .run_rows = (uint32_t)(1 + seed % 7),
+			    .step_rows = (uint32_t)(1 + seed % 3),
+			    .lines_max = seed % 2 == 0 ? 3 : 0 };
+	int i;
+
+	qmodel_open(&m, &small, seed);
+	for (i = 0; i < steps; i++)
+		step(&m, decisions);
+	qmodel_check(&m);
+	qmodel_crash(&m);
+	qmodel_check(&m);
+	deliver_all(&m);
+	qmodel_close(&m);
+}
+
+static int times(int normal)
+{
+	const char *more = getenv("MTAQ_TEST_TIMES");
+
+	return more == NULL ? normal : normal * (int)strtol(more, NULL, 10);
+}
+
+START_TEST(random_mail_and_crashes_agree_with_the_model)
+{
+	int i;
+
+	for (i = 0; i < times(12); i++)
+		play(1000 + (uint64_t)i, 4000, false);
+}
+END_TEST
+
+START_TEST(decisions_agree_with_the_model)
+{
+	int i;
+
+	for (i = 0; i < times(12); i++)
+		play(5000 + (uint64_t)i, 4000, true);
+}
+END_TEST
+
+/* --- promises of the header, one by one ------------------------------------- */
+
+static void quiet_message(struct qmodel *m, uint32_t expires_s)
+{
+	static char text[] = "Subject: x\r\n\r\nx\r\n";
+	struct iovec iov = { text, sizeof(text) - 1 };
+	struct queue_rcpt rcpt = { .address = SPAN("x@a.example"),
+				   .domain = SPAN("a.example") };
+	uint64_t id;
+
+	ck_assert_int_eq(queue_put_message(m->q,
+					   &(struct queue_message){
+						   .submission = { 9 },
+						   .number = ++m->message_count,
+						   .tenant = SPAN("t"),
+						   .campaign = SPAN("spring"),
+						   .rcpts = &rcpt,
+						   .rcpt_count = 1,
+						   .arrived_s = m->now_s,
+						   .due_s = m->now_s,
+						   .expires_s = expires_s,
+						   .content = &iov,
+						   .content_count = 1,
+						   .size = iov.iov_len },
+					   &id),
+			 0);
+	qmodel_commit(m);
+	qmodel_apply(m);
+}
+
+START_TEST(a_paused_queue_gives_only_what_has_expired)
+{
+	struct qmodel m = { .run_rows = 2, .step_rows = 1 };
+	struct queue_task t;
+
+	qmodel_open(&m, &small, 1);
+	qmodel_decide(&m, QUEUE_VERB_PAUSE, "a.example", 0);
+	quiet_message(&m, m.now_s + 4000);
+	quiet_message(&m, m.now_s + 90000);
+	ck_assert_int_eq(queue_store_next(m.q, m.now_s, &t), 0);
+	ck_assert_int_eq(queue_store_checkpoint(m.q, m.now_s), 0);
+	queue_close(&m.q);
+	m.now_s += 8000;
+	ck_assert_int_eq(queue_open(&m.set, m.now_s, &m.q,
+				    &(struct queue_report){ .records = 0 }),
+			 0);
+	m.now_s += 61;
+	qmodel_work(&m, 1000);
+	ck_assert_int_eq(queue_store_next(m.q, m.now_s, &t), 1);
+	ck_assert_uint_le(t.expires_s, m.now_s);
+	ck_assert(queue_paused(m.q, t.queue));
+	ck_assert_int_eq(queue_store_next(m.q, m.now_s, &t), 0);
+	qmodel_decide(&m, QUEUE_VERB_RESUME, "", 0);
+	qmodel_commit(&m);
+	qmodel_apply(&m);
+	ck_assert_int_eq(queue_store_next(m.q, m.now_s, &t), 1);
+	qmodel_close(&m);
+}
+END_TEST
+
+START_TEST(a_submission_is_known_after_a_crash_and_forgotten_in_time)
+{
+	struct qmodel m = { .run_rows = 2, .step_rows = 1 };
+	const uint8_t name[16] = { 9 };
+	uint64_t id;
+	int i;
+
+	qmodel_open(&m, &small, 1);
+	for (i = 0; i < 20; i++)
+		quiet_message(&m, m.now_s + 90000);
+	ck_assert_int_eq(queue_store_checkpoint(m.q, m.now_s), 0);
+	quiet_message(&m, m.now_s + 90000);
+	queue_close(&m.q);
+	ck_assert_int_eq(queue_open(&m.set, m.now_s, &m.q,
+				    &(struct queue_report){ .records = 0 }),
+			 0);
+	ck_assert_int_eq(queue_store_submitted(m.q, name, 22, &id), 0);
+	ck_assert_int_eq(queue_store_submitted(m.q, name, 21, &id), 1);
+	ck_assert_uint_ne(id, 0);
+	ck_assert_int_eq(queue_store_submitted(m.q, name, 5, &id), 1);
+	ck_assert_uint_eq(id, 0);
+	ck_assert_int_eq(queue_store_checkpoint(m.q, m.now_s), 0);
+	ck_assert_int_eq(queue_store_submitted(m.q, name, 21, &id), 1);
+	m.now_s += 3 * 86400 + 10;
+	qmodel_decide(&m, QUEUE_VERB_PAUSE, "z.example", 0);
+	qmodel_commit(&m);
+	qmodel_apply(&m);
+	ck_assert_int_eq(queue_store_checkpoint(m.q, m.now_s), 0);
+	ck_assert_int_eq(queue_store_submitted(m.q, name, 21, &id), 0);
+	qmodel_close(&m);
+}
+END_TEST
+
+START_TEST(memory_does_not_grow_with_the_queue)
+{
+	struct qmodel m = { .run_rows = 50, .step_rows = 10 };
+	struct queue_settings set = small;
+	struct queue_counts counts;
+	struct queue_task t;
+	uint32_t i;
+
+	qmodel_open(&m, &set, 1);
+	for (i = 0; i < 3000; i++)
+		quiet_message(&m, m.now_s + 90000);
+	ck_assert_int_eq(queue_store_checkpoint(m.q, m.now_s), 0);
+	ck_assert_uint_eq(m.q->store->delta.task_count, 0);
+	for (i = 0; queue_store_next(m.q, m.now_s, &t) == 1; i++)
+		;
+	ck_assert_uint_eq(i, set.queue_tasks_max);
+	ck_assert_uint_le(m.q->store->delta.task_count, 200);
+	queue_store_counts(m.q, &counts);
+	ck_assert_uint_eq(counts.waiting, 3000);
+	qmodel_close(&m);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *s = suite_create("qstore");
+	TCase *tc = tcase_create("model");
+	SRunner *sr;
+	int failed;
+
+	tcase_set_timeout(tc, 250);
+	tcase_add_test(tc, random_mail_and_crashes_agree_with_the_model);
+	tcase_add_test(tc, decisions_agree_with_the_model);
+	tcase_add_test(tc, a_paused_queue_gives_only_what_has_expired);
+	tcase_add_test(
+		tc, a_submission_is_known_after_a_crash_and_forgotten_in_time);
+	tcase_add_test(tc, memory_does_not_grow_with_the_queue);
+	suite_add_tcase(s, tc);
+	sr = srunner_create(s);
+	srunner_run_all(sr, CK_NORMAL);
+	failed = srunner_ntests_failed(sr);
+	srunner_free(sr);
+	return failed != 0;
+}
