@@ -383,13 +383,15 @@ static int begin(struct queue *q, uint32_t now_s)
 
 	c->lsn = cover(q, now_s);
 	c->began_s = now_s;
-	if (c->lsn == index_meta(s->index)->checkpoint_lsn &&
-	    s->delta.tomb_count == 0 &&
-	    queue_cursor_lowest(q) == c->done_cursor) {
-		/* Nothing old enough: soon again when there is much. */
+	if (c->lsn == index_meta(s->index)->checkpoint_lsn) {
+		/* Nothing old enough: soon again when there is much.  Rows put
+		 * now would be unknown to a replay (reached_lsn). */
 		c->not_before_s = now_s + 1;
 		c->all = false;
-		return 0;
+		if (queue_cursor_lowest(q) == c->done_cursor)
+			return 0;
+		c->stage = CHECKPOINT_SUBMISSIONS;
+		return 1;
 	}
 	c->stage = CHECKPOINT_TAKE;
 	err = take_tasks(s);
@@ -460,7 +462,7 @@ int queue_store_checkpoint(struct queue *q, uint32_t now_s)
 	while (rc > 0 && c->stage != CHECKPOINT_NONE)
 		rc = checkpoint_work(q, now_s); /* the one under way */
 	c->all = true;
-	while (rc >= 0 && c->all)
+	while (rc >= 0 && (c->all || c->stage != CHECKPOINT_NONE))
 		rc = checkpoint_work(q, now_s);
 	return rc < 0 ? rc : 0;
 }

@@ -346,6 +346,7 @@ void qmodel_work(struct qmodel *m, int calls)
 
 void qmodel_crash(struct qmodel *m)
 {
+	struct queue_counts counts;
 	uint32_t i, j;
 
 	/* What was not committed never was. */
@@ -358,6 +359,8 @@ void qmodel_crash(struct qmodel *m)
 	}
 	m->loaded_count = 0;
 	open_queue(m);
+	queue_store_counts(m->q, &counts);
+	ck_assert_uint_eq(counts.waiting + counts.held, qmodel_open_rcpts(m));
 }
 
 /* --- decisions ------------------------------------------------------------------------ */
