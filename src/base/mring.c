@@ -7,10 +7,6 @@
  * head and tail count octets and never wrap; the place is the count modulo
  * the size.  A message that would not fit before the end of the memory is
  * preceded by a pad (len = PAD) that fills the end.
- *
- * The sleeping sign: the reader stores it, then looks at tail again; the
- * writer stores tail, then looks at the sign.  Both sequentially consistent,
- * so at least one of them sees the other.
  */
 #include "base/mring.h"
 
@@ -27,8 +23,7 @@ struct mring {
 	_Alignas(64) _Atomic uint64_t tail;
 	uint64_t head_seen; /* writer's copy */
 	uint64_t reserved;  /* where tail goes at publish; 0: nothing */
-	_Alignas(64) atomic_bool sleeps;
-	size_t size;
+	_Alignas(64) size_t size;
 	unsigned char *mem;
 };
 
@@ -103,13 +98,6 @@ void mring_publish(struct mring *r)
 	r->reserved = 0;
 }
 
-bool mring_reader_sleeps(struct mring *r)
-{
-	if (!atomic_load_explicit(&r->sleeps, memory_order_seq_cst))
-		return false;
-	return atomic_exchange(&r->sleeps, false);
-}
-
 const void *mring_peek(struct mring *r, size_t *len_r)
 {
 	uint64_t head = atomic_load_explicit(&r->head, memory_order_relaxed);
@@ -136,22 +124,6 @@ void mring_consume(struct mring *r)
 	BUG_ON(head == r->tail_seen || len == PAD);
 	head += HEAD_LEN + ((len + 7) & ~(uint64_t)7);
 	atomic_store_explicit(&r->head, head, memory_order_release);
-}
-
-bool mring_sleep(struct mring *r)
-{
-	uint64_t head = atomic_load_explicit(&r->head, memory_order_relaxed);
-
-	atomic_store_explicit(&r->sleeps, true, memory_order_seq_cst);
-	if (atomic_load_explicit(&r->tail, memory_order_seq_cst) == head)
-		return true;
-	mring_awake(r);
-	return false;
-}
-
-void mring_awake(struct mring *r)
-{
-	atomic_store_explicit(&r->sleeps, false, memory_order_relaxed);
 }
 
 size_t mring_fill(const struct mring *r)

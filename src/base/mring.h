@@ -9,9 +9,8 @@
  *	reader:  p = mring_peek(r, &len);    read p;  mring_consume(r);
  *
  * A message lies in one piece and is aligned to 8.  Waking the other side is
- * the caller's affair (a flag and an eventfd): after mring_publish() the
- * writer asks mring_reader_sleeps(), and a reader that means to sleep calls
- * mring_sleep() first, which says no when something has come meanwhile.
+ * the caller's affair (engine/lane.h); mring_publish() is sequentially
+ * consistent, so that a sign of sleep checked after it is seen.
  */
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -31,16 +30,10 @@ size_t mring_message_max(const struct mring *r);
  * the first. */
 void *mring_reserve(struct mring *r, size_t len);
 void mring_publish(struct mring *r);
-/* Did the reader say that it sleeps?  Clears the sign: who gets true wakes. */
-bool mring_reader_sleeps(struct mring *r);
 
 /* The oldest message, borrowed until mring_consume(); NULL when empty. */
 const void *mring_peek(struct mring *r, size_t *len_r);
 void mring_consume(struct mring *r);
-/* True: the ring is empty and the writer will be told that the reader sleeps.
- * False: there is something to read. */
-bool mring_sleep(struct mring *r);
-void mring_awake(struct mring *r); /* take the sign back */
 /* Octets written and not yet consumed; from any thread, a moment old. */
 size_t mring_fill(const struct mring *r);
 

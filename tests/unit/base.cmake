@@ -1,1 +1,2 @@
 mtaq_unit(test_base USES mtaq_base)
+set_tests_properties(base PROPERTIES LABELS "unit;threads")

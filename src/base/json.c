@@ -1,0 +1,103 @@
+/*
+ * base/json.c - emit JSON
+ */
+#include "base/json.h"
+
+/* How many octets at p are one character of UTF-8 (RFC 3629); 0: none. */
+static size_t utf8_len(const unsigned char *p, size_t len)
+{
+	uint32_t c;
+	size_t n, i;
+
+	if (p[0] < 0x80)
+		return 1;
+	n = p[0] >= 0xf0 ? 4 : p[0] >= 0xe0 ? 3 : 2;
+	if (p[0] < 0xc2 || p[0] > 0xf4 || n > len)
+		return 0;
+	c = p[0] & (0x7fu >> n);
+	for (i = 1; i < n; i++) {
+		if ((p[i] & 0xc0) != 0x80)
+			return 0;
+		c = c << 6 | (p[i] & 0x3fu);
+	}
+	if ((n == 3 && (c < 0x800 || (c >= 0xd800 && c < 0xe000))) ||
+	    (n == 4 && (c < 0x10000 || c > 0x10ffff)))
+		return 0;
+	return n;
+}
+
+static bool plain(unsigned char c)
+{
+	return c >= 32 && c < 127 && c != '"' && c != '\\';
+}
+
+static void escape(struct buf *out, unsigned char c)
+{
+	static const char hex[] = "0123456789abcdef";
+	char text[6] = { '\\', 'u', '0', '0', hex[c >> 4], hex[c & 15] };
+
+	if (c == '"' || c == '\\') {
+		text[1] = (char)c;
+		buf_add(out, text, 2);
+	} else {
+		buf_add(out, text, 6);
+	}
+}
+
+void json_string(struct buf *out, struct span s)
+{
+	const unsigned char *p = (const unsigned char *)s.p;
+	size_t at = 0, n;
+
+	buf_add_char(out, '"');
+	while (at < s.len) {
+		for (n = 0; at + n < s.len && plain(p[at + n]); n++)
+			;
+		buf_add(out, p + at, n);
+		at += n;
+		if (at == s.len)
+			break;
+		n = p[at] < 128 ? 0 : utf8_len(p + at, s.len - at);
+		if (n > 0)
+			buf_add(out, p + at, n);
+		else if (p[at] < 128)
+			escape(out, p[at]);
+		else
+			buf_add_span(out, SPAN("\\ufffd"));
+		at += n > 0 ? n : 1;
+	}
+	buf_add_char(out, '"');
+}
+
+void json_u64(struct buf *out, uint64_t v)
+{
+	char text[20];
+	size_t at = sizeof(text);
+
+	do {
+		text[--at] = (char)('0' + v % 10);
+		v /= 10;
+	} while (v > 0);
+	buf_add(out, text + at, sizeof(text) - at);
+}
+
+void json_key(struct buf *out, const char *key)
+{
+	if (out->len > 0 && out->p[out->len - 1] != '{')
+		buf_add_char(out, ',');
+	buf_add_char(out, '"');
+	buf_add(out, key, strlen(key));
+	buf_add(out, "\":", 2);
+}
+
+void json_member(struct buf *out, const char *key, struct span value)
+{
+	json_key(out, key);
+	json_string(out, value);
+}
+
+void json_member_u64(struct buf *out, const char *key, uint64_t value)
+{
+	json_key(out, key);
+	json_u64(out, value);
+}
