@@ -1,0 +1,195 @@
+/*
+ * report/event.c - a log record in words
+ */
+#include "report/event.h"
+
+#include "base/json.h"
+#include "base/msgid.h"
+#include "mtaq/smtp.h"
+#include "report/note.h"
+#include "site/classify.h"
+
+#include <errno.h>
+#include <time.h>
+
+/* 2026-11-22T16:08:00.123Z */
+static void add_time(struct buf *out, uint64_t ms)
+{
+	time_t s = (time_t)(ms / 1000);
+	char text[40];
+	struct tm tm;
+	size_t n;
+
+	gmtime_r(&s, &tm);
+	n = strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%S", &tm);
+	json_key(out, "time");
+	buf_add_char(out, '"');
+	buf_add(out, text, n);
+	buf_printf(out, ".%03uZ\"", (unsigned)(ms % 1000));
+}
+
+static void add_text(struct buf *out, const char *key, struct span s)
+{
+	if (s.len > 0)
+		json_member(out, key, s);
+}
+
+static void begin_line(struct buf *out, const char *type, uint64_t lsn,
+		       uint32_t n)
+{
+	/* lsn and n first: event_key() reads them from there. */
+	buf_add_char(out, '{');
+	json_member_u64(out, "lsn", lsn);
+	json_member_u64(out, "n", n);
+	json_member(out, "type", span_str(type));
+}
+
+static void add_id(struct buf *out, uint64_t id)
+{
+	char text[MSGID_LEN];
+
+	msgid_format(id, text);
+	json_member(out, "id", span_of(text, MSGID_LEN));
+}
+
+static const char *type_of(uint8_t state, const struct note_rcpt *note)
+{
+	switch ((enum queue_state)state) {
+	case QUEUE_DELIVERED:
+		return "delivered";
+	case QUEUE_BOUNCED:
+		return "bounced";
+	case QUEUE_EXPIRED:
+		return "expired";
+	case QUEUE_CANCELLED:
+		return "cancelled";
+	case QUEUE_HELD:
+		return "held";
+	case QUEUE_DAMAGED:
+		return "damaged";
+	case QUEUE_WAITING:
+		break;
+	}
+	return note->verdict.result == SMTP_UNSURE ? "unsure" : "deferred";
+}
+
+static void add_reply(struct buf *out, const struct note_rcpt *note)
+{
+	const struct smtp_verdict *v = &note->verdict;
+
+	if (v->code != 0)
+		json_member_u64(out, "code", v->code);
+	if (v->enhanced.cls != 0) {
+		json_key(out, "enhanced");
+		buf_printf(out, "\"%u.%u.%u\"", v->enhanced.cls,
+			   v->enhanced.subject, v->enhanced.detail);
+	}
+	add_text(out, "reply", v->text);
+	if (v->stage != SMTP_STAGE_NONE) {
+		json_member(out, "stage", span_str(smtp_stage_name(v->stage)));
+		json_member(
+			out, "class",
+			span_str(reply_kind_name((enum reply_kind)note->kind)));
+		json_member(out, "scope",
+			    span_str(reply_scope_name(
+				    (enum reply_scope)note->scope)));
+	}
+}
+
+static void out_line(const struct queue_record *rec, uint32_t n,
+		     const struct note_common *c, struct buf *out)
+{
+	const struct queue_out *o = &rec->out;
+	const struct queue_out_rcpt *r = &o->rcpts[n];
+	struct note_rcpt note = { .rule = LOCAL_NONE };
+
+	if (note_rcpt_get(r->note, &note) < 0)
+		note = (struct note_rcpt){ .rule = LOCAL_NONE };
+	begin_line(out, type_of(r->state, &note), rec->lsn, n);
+	add_time(out, c->time_ms);
+	add_id(out, o->id);
+	json_member_u64(out, "rcpt", r->rcpt);
+	json_member(out, "from", c->from);
+	add_text(out, "to", note.to);
+	json_member(out, "domain", o->domain);
+	add_text(out, "site", c->site);
+	add_text(out, "host", c->host);
+	add_text(out, "source", c->source);
+	add_reply(out, &note);
+	json_member_u64(out, "attempt", r->attempts);
+	json_member_u64(out, "queued_ms", note.queued_s * UINT64_C(1000));
+	json_member_u64(out, "size", c->size);
+	add_text(out, "tenant", o->tenant);
+	add_text(out, "campaign", o->campaign);
+	if (c->session != 0)
+		json_member_u64(out, "session", c->session);
+	add_text(out, "tls", c->tls);
+	buf_add(out, "}\n", 2);
+}
+
+static void msg_line(const struct queue_record *rec, uint32_t n,
+		     struct buf *out)
+{
+	const struct queue_view *v = &rec->msg;
+	struct queue_rcpt r;
+
+	queue_view_rcpt(v, n, &r);
+	begin_line(out, "accepted", rec->lsn, n);
+	add_time(out, v->arrived_s * UINT64_C(1000));
+	add_id(out, v->id);
+	json_member_u64(out, "rcpt", n);
+	json_member(out, "from", v->sender);
+	json_member(out, "to", r.address);
+	json_member(out, "domain", r.domain);
+	json_member_u64(out, "size", v->size);
+	add_text(out, "tenant", v->tenant);
+	add_text(out, "campaign", v->campaign);
+	buf_add(out, "}\n", 2);
+}
+
+int event_lines(const struct queue_record *rec, uint32_t from_n,
+		struct buf *out)
+{
+	struct note_common common = { .time_ms = 0 };
+	uint32_t n;
+
+	if (rec->type == QUEUE_REC_MSG) {
+		for (n = from_n; n < rec->msg.rcpt_count; n++)
+			msg_line(rec, n, out);
+		return out->failed < 0 ? out->failed : (int)rec->msg.rcpt_count;
+	}
+	if (rec->type != QUEUE_REC_OUT)
+		return 0;
+	note_common_get(rec->out.note, &common);
+	for (n = from_n; n < rec->out.rcpt_count; n++)
+		out_line(rec, n, &common, out);
+	return out->failed < 0 ? out->failed : (int)rec->out.rcpt_count;
+}
+
+/* Cut `lit` and the digits behind it off the front of line. */
+static bool cut_number(struct span *line, struct span lit, uint64_t *v_r)
+{
+	size_t n = 0;
+
+	if (line->len < lit.len || memcmp(line->p, lit.p, lit.len) != 0)
+		return false;
+	*line = span_of(line->p + lit.len, line->len - lit.len);
+	while (n < line->len && line->p[n] >= '0' && line->p[n] <= '9')
+		n++;
+	if (!span_u64(span_of(line->p, n), UINT64_MAX, v_r))
+		return false;
+	*line = span_of(line->p + n, line->len - n);
+	return true;
+}
+
+int event_key(struct span line, uint64_t *lsn_r, uint32_t *n_r)
+{
+	uint64_t lsn, n;
+
+	if (!cut_number(&line, SPAN("{\"lsn\":"), &lsn) ||
+	    !cut_number(&line, SPAN(",\"n\":"), &n) || n > UINT32_MAX)
+		return -EINVAL;
+	*lsn_r = lsn;
+	*n_r = (uint32_t)n;
+	return 0;
+}

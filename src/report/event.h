@@ -1,0 +1,32 @@
+#ifndef MTAQ_REPORT_EVENT_H
+#define MTAQ_REPORT_EVENT_H
+
+/*
+ * Events: one JSON line for each thing that happened to a recipient, made
+ * from a log record alone.  Keys are stable; scripts rely on them:
+ *
+ *	type      accepted delivered deferred bounced expired cancelled
+ *	          unsure held damaged released
+ *	lsn, n    the record and the place in it: rising, a consumer's cursor
+ *	time      UTC, RFC 3339 with milliseconds
+ *	id from to domain tenant campaign size
+ *	site host source session tls        where it was tried
+ *	code enhanced reply class scope stage    what was said
+ *	attempt queued_ms                   which try, how long it waited
+ *
+ * A key without a value is left out.
+ */
+#include "base/buf.h"
+#include "mtaq/queue.h"
+
+/* Append the lines of a record from place from_n on; wall_ms is the time of
+ * an MSG record (its own is in whole seconds of mail time).  Returns how many
+ * places the record has (0: it makes no events), or -EMSGSIZE, -ENOMEM. */
+int event_lines(const struct queue_record *rec, uint32_t from_n,
+		struct buf *out);
+
+/* Read lsn and n from the start of a line that event_lines() made.  0, or
+ * -EINVAL. */
+int event_key(struct span line, uint64_t *lsn_r, uint32_t *n_r);
+
+#endif

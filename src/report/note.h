@@ -1,0 +1,45 @@
+#ifndef MTAQ_REPORT_NOTE_H
+#define MTAQ_REPORT_NOTE_H
+
+/*
+ * What an OUT record carries for its events.  The queue keeps these octets
+ * without looking inside; an event is printed from its record alone, long
+ * after the session, the site and maybe the message are gone.
+ *
+ * Layout: little endian, strings with a u16 length in front.  The first octet
+ * is the version.  A reader refuses what it does not know or what is cut.
+ */
+#include "mtaq/outcome.h"
+
+#define NOTE_TEXT_MAX 512u /* of a reply; what is longer is cut */
+
+struct note_common {      /* one attempt; spans borrow */
+	uint64_t time_ms; /* wall clock when the last answer came */
+	uint64_t session; /* number within this run; 0: none */
+	uint64_t size;    /* of the content */
+	struct span from;
+	struct span site; /* its name for people */
+	struct span host; /* MX name and address: "mx.example[192.0.2.1]:25" */
+	struct span source;
+	struct span tls; /* "" in clear */
+};
+
+struct note_rcpt {
+	struct smtp_verdict verdict;
+	uint8_t kind, scope; /* src/site/classify.h */
+	uint8_t rule;        /* enum local_rule */
+	uint32_t queued_s;   /* since the message was accepted */
+	struct span to;
+};
+
+/* The octets that _put() will write. */
+size_t note_common_size(const struct note_common *n);
+size_t note_rcpt_size(const struct note_rcpt *n);
+/* Write exactly _size() octets. */
+void note_common_put(const struct note_common *n, void *to);
+void note_rcpt_put(const struct note_rcpt *n, void *to);
+/* 0, or -EINVAL for what is no such note.  The result borrows from s. */
+int note_common_get(struct span s, struct note_common *n_r);
+int note_rcpt_get(struct span s, struct note_rcpt *n_r);
+
+#endif

@@ -1,0 +1,1 @@
+mtaq_unit(test_report USES mtaq_report)

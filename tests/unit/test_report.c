@@ -1,0 +1,217 @@
+/*
+ * tests/unit/test_report.c - JSON, notes and event lines
+ */
+#include "base/json.h"
+#include "report/event.h"
+#include "report/note.h"
+
+#include <check.h>
+#include <errno.h>
+#include <stdlib.h>
+
+static const struct json_case {
+	struct span in;
+	const char *out;
+} json_cases[] = {
+	{ { "plain", 5 }, "\"plain\"" },
+	{ { "", 0 }, "\"\"" },
+	{ { "a\"b\\c", 5 }, "\"a\\\"b\\\\c\"" },
+	{ { "line\r\nbreak\0nul", 15 },
+	  "\"line\\u000d\\u000abreak\\u0000nul\"" },
+	{ { "\x7f\x1b[31m", 6 }, "\"\\u007f\\u001b[31m\"" },
+	{ { "gr\xc3\xbc\xc3\x9f", 6 }, "\"gr\xc3\xbc\xc3\x9f\"" },
+	{ { "\xff\xc3", 2 }, "\"\\ufffd\\ufffd\"" },
+	{ { "\xed\xa0\x80", 3 }, "\"\\ufffd\\ufffd\\ufffd\"" },
+	{ { "\xc0\xaf", 2 }, "\"\\ufffd\\ufffd\"" },
+	{ { "\xf0\x9f\x93\xa7", 4 }, "\"\xf0\x9f\x93\xa7\"" },
+};
+
+START_TEST(json_strings)
+{
+	const struct json_case *c = &json_cases[_i];
+	struct buf b;
+
+	buf_init(&b, 1000);
+	json_string(&b, c->in);
+	ck_assert_msg(span_eq(buf_span(&b), span_str(c->out)), "case %d: %.*s",
+		      _i, (int)b.len, b.p);
+	buf_free(&b);
+}
+END_TEST
+
+START_TEST(json_members)
+{
+	struct buf b;
+
+	buf_init(&b, 1000);
+	buf_add_char(&b, '{');
+	json_member_u64(&b, "n", UINT64_MAX);
+	json_member(&b, "s", SPAN("x"));
+	json_member_u64(&b, "z", 0);
+	buf_add_char(&b, '}');
+	ck_assert(span_eq(buf_span(&b),
+			  SPAN("{\"n\":18446744073709551615,\"s\":\"x\","
+			       "\"z\":0}")));
+	buf_free(&b);
+}
+END_TEST
+
+static const struct note_common common = {
+	.time_ms = 1795363680123u, /* 2026-11-22T16:08:00.123Z */
+	.session = 77,
+	.size = 4096,
+	.from = { "news@s.test", 11 },
+	.site = { "mx.d1.test", 10 },
+	.host = { "mx.d1.test[127.0.0.1:25]", 24 },
+};
+
+static const struct note_rcpt rcpt = {
+	.verdict = { .result = SMTP_REJECTED,
+		     .stage = SMTP_STAGE_RCPT,
+		     .code = 550,
+		     .enhanced = { 5, 1, 1 },
+		     .text = { "no \"such\" user\nhere", 19 } },
+	.kind = 7,
+	.scope = 0,
+	.queued_s = 12,
+	.to = { "u@d1.test", 9 },
+};
+
+START_TEST(notes_come_back)
+{
+	char mem[1024];
+	size_t len = note_common_size(&common);
+	struct note_common c;
+	struct note_rcpt r;
+
+	note_common_put(&common, mem);
+	ck_assert_int_eq(note_common_get(span_of(mem, len), &c), 0);
+	ck_assert_uint_eq(c.time_ms, common.time_ms);
+	ck_assert_uint_eq(c.session, 77);
+	ck_assert(span_eq(c.host, common.host));
+	ck_assert_uint_eq(c.tls.len, 0);
+	len = note_rcpt_size(&rcpt);
+	note_rcpt_put(&rcpt, mem);
+	ck_assert_int_eq(note_rcpt_get(span_of(mem, len), &r), 0);
+	ck_assert_uint_eq(r.verdict.code, 550);
+	ck_assert_uint_eq(r.verdict.enhanced.detail, 1);
+	ck_assert_uint_eq(r.queued_s, 12);
+	ck_assert(span_eq(r.verdict.text, rcpt.verdict.text));
+}
+END_TEST
+
+START_TEST(cut_notes_are_refused)
+{
+	char mem[1024];
+	size_t len = note_rcpt_size(&rcpt), cut;
+	struct note_rcpt r;
+	struct note_common c;
+
+	note_rcpt_put(&rcpt, mem);
+	for (cut = 0; cut < len; cut++)
+		ck_assert_int_eq(note_rcpt_get(span_of(mem, cut), &r), -EINVAL);
+	mem[1] = 99; /* no such result */
+	ck_assert_int_eq(note_rcpt_get(span_of(mem, len), &r), -EINVAL);
+	len = note_common_size(&common);
+	note_common_put(&common, mem);
+	for (cut = 0; cut < len; cut++)
+		ck_assert_int_eq(note_common_get(span_of(mem, cut), &c),
+				 -EINVAL);
+}
+END_TEST
+
+static struct span note_bytes(char *mem, bool is_common)
+{
+	if (is_common) {
+		note_common_put(&common, mem);
+		return span_of(mem, note_common_size(&common));
+	}
+	note_rcpt_put(&rcpt, mem);
+	return span_of(mem, note_rcpt_size(&rcpt));
+}
+
+START_TEST(out_record_makes_a_line_a_recipient)
+{
+	char mem[2][1024];
+	struct queue_out_rcpt rcpts[2] = {
+		{ .rcpt = 3, .state = QUEUE_BOUNCED, .attempts = 1 },
+		{ .rcpt = 4, .state = QUEUE_WAITING, .attempts = 1 },
+	};
+	struct queue_record rec = {
+		.lsn = 4711,
+		.type = QUEUE_REC_OUT,
+		.out = { .id = 64,
+			 .domain = { "d1.test", 7 },
+			 .rcpts = rcpts,
+			 .rcpt_count = 2 },
+	};
+	static const char first[] =
+		"{\"lsn\":4711,\"n\":0,\"type\":\"bounced\","
+		"\"time\":\"2026-11-22T16:08:00.123Z\",\"id\":\"";
+	static const char reply[] =
+		"\"reply\":\"no \\\"such\\\" user\\u000ahere\"";
+	struct buf b;
+	uint64_t lsn;
+	uint32_t n;
+	size_t len;
+
+	buf_init(&b, 10000);
+	rec.out.note = note_bytes(mem[0], true);
+	rcpts[0].note = rcpts[1].note = note_bytes(mem[1], false);
+	ck_assert_int_eq(event_lines(&rec, 0, &b), 2);
+	ck_assert_msg(memcmp(b.p, first, sizeof(first) - 1) == 0, "%.*s",
+		      (int)b.len, b.p);
+	ck_assert_ptr_nonnull(memmem(b.p, b.len, reply, sizeof(reply) - 1));
+	len = (size_t)span_find(buf_span(&b), '\n') + 1;
+	ck_assert_int_eq(event_key(span_of(b.p + len, b.len - len), &lsn, &n),
+			 0);
+	ck_assert_uint_eq(lsn, 4711);
+	ck_assert_uint_eq(n, 1);
+	/* Resuming behind (4711, 0) gives the second line alone. */
+	buf_shift(&b, len);
+	len = b.len;
+	ck_assert_int_eq(event_lines(&rec, 1, &b), 2);
+	ck_assert_uint_eq(b.len, 2 * len);
+	ck_assert_int_eq(memcmp(b.p, b.p + len, len), 0);
+	buf_free(&b);
+}
+END_TEST
+
+START_TEST(event_key_refuses_other_lines)
+{
+	static const char *const bad[] = { "",
+					   "{",
+					   "{\"lsn\":",
+					   "{\"lsn\":1}",
+					   "{\"lsn\":x,\"n\":1,",
+					   "{\"lsn\":1,\"n\":99999999999," };
+	uint64_t lsn;
+	uint32_t n;
+	size_t i;
+
+	for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		ck_assert_int_eq(event_key(span_str(bad[i]), &lsn, &n),
+				 -EINVAL);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("report");
+	TCase *tc = tcase_create("all");
+	SRunner *runner = srunner_create(suite);
+	int failed;
+
+	tcase_add_loop_test(tc, json_strings, 0,
+			    sizeof(json_cases) / sizeof(json_cases[0]));
+	tcase_add_test(tc, json_members);
+	tcase_add_test(tc, notes_come_back);
+	tcase_add_test(tc, cut_notes_are_refused);
+	tcase_add_test(tc, out_record_makes_a_line_a_recipient);
+	tcase_add_test(tc, event_key_refuses_other_lines);
+	suite_add_tcase(suite, tc);
+	srunner_run_all(runner, CK_NORMAL);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
