@@ -1,0 +1,564 @@
+/*
+ * engine/attempt.c - one mail in flight, and what came of it
+ *
+ *	task ─► open the message ─► its open recipients ─► smtp_session_mail()
+ *	   verdict per recipient ─► plan ─► note
+ *	   MAIL_DONE ─► OUT records to the log ─► what is left of the task
+ *
+ * A recipient of the mail either gets a place in an OUT record, and its bit
+ * of the task is cleared, or stays open in the task (PUT_BACK, AGAIN), which
+ * then goes back to the front of its queue.
+ *
+ * An outcome that finds its lane full waits in `stuck`; no mail begins
+ * meanwhile (worker_may_begin), so that list is as long as there are sessions
+ * at most.
+ */
+#include "engine/worker_private.h"
+
+#include "engine/logger.h"
+#include "engine/wire.h"
+#include "report/note.h"
+#include "site/plan.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#define NOTES_MAX  (QUEUE_RCPTS_MAX * 2048u)
+#define KEEP_RCPTS 64u /* arrays up to here stay with a free attempt */
+
+/* --- memory ---------------------------------------------------------------- */
+
+static void arrays_free(struct attempt *a)
+{
+	free(a->rcpts);
+	free(a->index);
+	free(a->outs);
+	a->rcpts = NULL;
+	a->index = NULL;
+	a->outs = NULL;
+	a->size = 0;
+}
+
+static int arrays_make(struct attempt *a, uint32_t count)
+{
+	uint32_t size = count < 8 ? 8 : count;
+
+	if (a->size >= count)
+		return 0;
+	arrays_free(a);
+	a->rcpts = calloc(size, sizeof(*a->rcpts));
+	a->index = calloc(size, sizeof(*a->index));
+	a->outs = calloc(size, sizeof(*a->outs));
+	if (a->rcpts == NULL || a->index == NULL || a->outs == NULL) {
+		arrays_free(a);
+		return -ENOMEM;
+	}
+	a->size = size;
+	return 0;
+}
+
+static struct attempt *attempt_new(struct worker_state *s, uint32_t count)
+{
+	struct list *l = list_pop(&s->attempts_free);
+	struct attempt *a = l == NULL ? calloc(1, sizeof(*a))
+				      : CONTAINER_OF(l, struct attempt, link);
+
+	if (a == NULL)
+		return NULL;
+	if (l == NULL) {
+		buf_init(&a->notes, NOTES_MAX);
+		buf_init(&a->common, LOGGER_OUT_MAX / 2);
+		list_init(&a->link);
+	}
+	if (arrays_make(a, count) < 0) {
+		list_add_head(&s->attempts_free, &a->link);
+		return NULL;
+	}
+	a->count = a->out_count = a->out_sent = 0;
+	a->any_accepted = a->judged = a->again = false;
+	buf_clear(&a->notes);
+	buf_clear(&a->common);
+	return a;
+}
+
+static void attempt_free(struct worker_state *s, struct attempt *a)
+{
+	if (a->size > KEEP_RCPTS) {
+		arrays_free(a);
+		buf_free(&a->notes);
+	}
+	list_del(&a->link);
+	list_add_head(&s->attempts_free, &a->link);
+}
+
+void attempt_free_all(struct worker_state *s)
+{
+	struct list *l;
+
+	while ((l = list_pop(&s->attempts_free)) != NULL) {
+		struct attempt *a = CONTAINER_OF(l, struct attempt, link);
+
+		arrays_free(a);
+		buf_free(&a->notes);
+		buf_free(&a->common);
+		free(a);
+	}
+	while ((l = list_pop(&s->iovs_free)) != NULL)
+		free(l);
+}
+
+/* --- beginning ------------------------------------------------------------- */
+
+/* The next open recipient at or behind `at`, or task->span. */
+static uint32_t next_open(struct sched_task *task, uint32_t at)
+{
+	const uint64_t *open = sched_task_open(task);
+
+	while (at < task->span && (open[at / 64] >> (at % 64) & 1) == 0)
+		at++;
+	return at;
+}
+
+static void bit_clear(struct sched_task *task, uint32_t at)
+{
+	sched_task_open(task)[at / 64] &= ~(UINT64_C(1) << (at % 64));
+}
+
+static uint32_t open_count(struct sched_task *task)
+{
+	uint32_t at, n = 0;
+
+	for (at = next_open(task, 0); at < task->span;
+	     at = next_open(task, at + 1))
+		n++;
+	return n;
+}
+
+static void fill_rcpts(struct attempt *a, uint32_t max)
+{
+	struct sched_task *task = a->task;
+	struct queue_rcpt r;
+	uint32_t at;
+
+	for (at = next_open(task, 0); at < task->span && a->count < max;
+	     at = next_open(task, at + 1)) {
+		queue_view_rcpt(&a->view, task->first + at, &r);
+		a->index[a->count] = (uint16_t)(task->first + at);
+		a->rcpts[a->count++] = (struct smtp_rcpt){
+			.address = r.address,
+			.params = r.params,
+		};
+	}
+}
+
+static uint32_t mail_flags(uint32_t flags)
+{
+	return (flags & QUEUE_MSG_8BIT ? SMTP_MAIL_8BIT : 0) |
+	       (flags & QUEUE_MSG_DOTS ? SMTP_MAIL_DOTS : 0) |
+	       (flags & QUEUE_MSG_UTF8 ? SMTP_MAIL_UTF8 : 0);
+}
+
+static int give_mail(struct worker_state *s, struct conn *c, struct attempt *a)
+{
+	struct smtp_mail mail = {
+		.tag = (uint64_t)(uintptr_t)a,
+		.sender = a->view.sender,
+		.params = a->view.params,
+		.rcpts = a->rcpts,
+		.rcpt_count = a->count,
+		.flags = mail_flags(a->view.flags),
+		.content = a->view.content,
+		.content_count = (uint32_t)a->view.content_count,
+		.content_bytes = a->view.size,
+	};
+
+	return smtp_session_mail(c->smtp, &mail, s->now_ms);
+}
+
+static int rule_of(int err)
+{
+	switch (err) {
+	case -EMSGSIZE:
+		return LOCAL_SIZE;
+	case -EOPNOTSUPP:
+	case -EILSEQ:
+		return LOCAL_UTF8;
+	default:
+		return LOCAL_NONE;
+	}
+}
+
+/* The message cannot be opened: the store holds what is left of the task. */
+static int give_up_damaged(struct worker_state *s, struct sched_task *task,
+			   struct wsite *ws)
+{
+	if (!worker_tell_store(s, TO_STORE_DAMAGED, task, ws->number, 0))
+		return -EAGAIN;
+	worker_task_end(s, task);
+	return 0;
+}
+
+int attempt_begin(struct worker_state *s, struct conn *c,
+		  struct sched_task *task, bool *settled_r)
+{
+	uint32_t room = smtp_session_room(c->smtp), open = open_count(task);
+	struct attempt *a;
+	int err;
+
+	if (room == 0)
+		return -EAGAIN;
+	a = attempt_new(s, open < room ? open : room);
+	if (a == NULL)
+		return -ENOMEM;
+	a->task = task;
+	a->conn = c;
+	a->wsite = c->site;
+	a->moves = task->moves;
+	err = queue_message_open(s->w->set.queue, task->id, &a->view);
+	if (err < 0) {
+		attempt_free(s, a);
+		if (err != -ENOMEM)
+			*settled_r = give_up_damaged(s, task, c->site) == 0;
+		return err;
+	}
+	fill_rcpts(a, open < room ? open : room);
+	err = give_mail(s, c, a);
+	if (err < 0) {
+		queue_message_close(s->w->set.queue, &a->view);
+		attempt_free(s, a);
+		if (rule_of(err) != LOCAL_NONE)
+			*settled_r = attempt_local(s, task, rule_of(err));
+		return err;
+	}
+	list_add_tail(&c->attempts, &a->link);
+	c->idle = false;
+	site_conn_begin(c->sc, s->now_ms);
+	atomic_fetch_add_explicit(&s->w->counts.transactions, 1,
+				  memory_order_relaxed);
+	return 0;
+}
+
+/* --- verdicts -------------------------------------------------------------- */
+
+static uint8_t state_of(enum plan_act act)
+{
+	switch (act) {
+	case PLAN_DELIVERED:
+		return QUEUE_DELIVERED;
+	case PLAN_RETRY:
+		return QUEUE_WAITING;
+	case PLAN_BOUNCE:
+		return QUEUE_BOUNCED;
+	case PLAN_EXPIRE:
+		return QUEUE_EXPIRED;
+	case PLAN_HOLD:
+		return QUEUE_HELD;
+	default:
+		return 0; /* stays open in the task */
+	}
+}
+
+static void count_outcome(struct worker_state *s, uint8_t state,
+			  enum smtp_result result)
+{
+	struct worker_counts *c = &s->w->counts;
+	_Atomic uint64_t *which = state == QUEUE_DELIVERED ? &c->delivered
+				  : state == QUEUE_WAITING ? &c->deferred
+							   : &c->bounced;
+
+	atomic_fetch_add_explicit(which, 1, memory_order_relaxed);
+	if (result == SMTP_UNSURE)
+		atomic_fetch_add_explicit(&c->unsure, 1, memory_order_relaxed);
+}
+
+static void add_out(struct worker_state *s, struct attempt *a,
+		    const struct plan *p, const struct note_rcpt *note,
+		    uint16_t index)
+{
+	size_t size = note_rcpt_size(note);
+
+	/* NOTES_MAX holds QUEUE_RCPTS_MAX notes of the largest size; memory
+	 * that is not there leaves the recipient in the task, to be tried
+	 * again: a second copy rather than none. */
+	if (buf_reserve(&a->notes, size) < 0)
+		return;
+	note_rcpt_put(note, a->notes.p + a->notes.len);
+	a->outs[a->out_count++] = (struct queue_out_rcpt){
+		.rcpt = index,
+		.state = state_of(p->act),
+		.attempts = p->attempts,
+		.unsure = p->unsure,
+		.due_s = p->act == PLAN_RETRY ? p->slot : 0,
+		/* by offset: the buffer may move */
+		.note = span_of(NULL, size),
+	};
+	a->notes.len += size;
+	bit_clear(a->task, index - (uint32_t)a->task->first);
+	count_outcome(s, state_of(p->act), note->verdict.result);
+}
+
+static void judge(struct worker_state *s, struct attempt *a,
+		  const struct smtp_verdict *v, struct reply_class *class)
+{
+	/* One answer to MAIL, DATA or the dot is one thing that the site did,
+	 * for however many recipients it is. */
+	if (v->stage != SMTP_STAGE_RCPT && a->judged &&
+	    a->judged_stage == v->stage) {
+		*class = a->class;
+		return;
+	}
+	site_conn_verdict(a->conn->sc, v, s->now_ms, class);
+	if (v->stage == SMTP_STAGE_RCPT)
+		return;
+	a->judged = true;
+	a->judged_stage = v->stage;
+	a->class = *class;
+	if (class->scope == SCOPE_TENANT && class->pause_s > 0)
+		sched_flow_park(&wqueue_of(a->task)->q,
+				s->now_ms + class->pause_s * UINT64_C(1000));
+}
+
+void attempt_verdict(struct worker_state *s, struct attempt *a, uint32_t rcpt,
+		     const struct smtp_verdict *v)
+{
+	struct sched_task *task = a->task;
+	struct reply_class class;
+	struct plan plan;
+	struct note_rcpt note = { .verdict = *v, .to = a->rcpts[rcpt].address };
+	struct plan_ask ask = {
+		.verdict = v,
+		.class = &class,
+		.attempts = task->attempts,
+		.unsure = task->unsure,
+		.moves = task->moves,
+		.again = (uint8_t)(task->mark + 1),
+		.any_accepted = a->any_accepted,
+		.session_carried = site_conn_carried(a->conn->sc),
+		.queue_hash = wqueue_of(task)->q.hash,
+		.slot = task->slot,
+		.epoch = atomic_load(s->w->set.epoch),
+		.expires_s = task->expires_s,
+		.now_s = s->now_s,
+	};
+
+	judge(s, a, v, &class);
+	if (v->result == SMTP_ACCEPTED)
+		a->any_accepted = true;
+	plan_recipient(&s->backoff, &ask, &plan);
+	if (plan.act == PLAN_PUT_BACK) {
+		a->moves = plan.moves;
+		return;
+	}
+	if (plan.act == PLAN_AGAIN) {
+		a->again = true;
+		return;
+	}
+	note.kind = (uint8_t) class.kind;
+	note.scope = (uint8_t) class.scope;
+	note.queued_s = s->now_s - a->view.arrived_s;
+	add_out(s, a, &plan, &note, a->index[rcpt]);
+}
+
+/* --- outcomes to the log --------------------------------------------------- */
+
+static void make_common(struct worker_state *s, struct attempt *a)
+{
+	struct note_common n = {
+		.time_ms = clock_wall_ms(),
+		.size = a->view.size,
+		.from = a->view.sender,
+		.site = span_str(site_name(a->wsite->site)),
+	};
+
+	if (a->conn != NULL) {
+		conn_text(a->conn, a->host, sizeof(a->host));
+		n.host = span_str(a->host);
+		n.session = a->conn->number;
+		n.source = span_str(s->source_text);
+	}
+	buf_clear(&a->common);
+	if (buf_reserve(&a->common, note_common_size(&n)) == 0) {
+		note_common_put(&n, a->common.p);
+		a->common.len = note_common_size(&n);
+	}
+}
+
+/* As many recipients from out_sent on as fit in one record. */
+static uint32_t chunk(const struct attempt *a)
+{
+	size_t size = a->common.len + 4 * QUEUE_WORD_MAX;
+	uint32_t n = 0;
+
+	while (a->out_sent + n < a->out_count) {
+		size += a->outs[a->out_sent + n].note.len + 32;
+		if (size > LOGGER_OUT_MAX && n > 0)
+			break;
+		n++;
+	}
+	return n;
+}
+
+/* False: no room in the lane. */
+static bool put_outs(struct worker_state *s, struct attempt *a)
+{
+	struct lane *lane = &s->w->set.log->lane;
+	struct queue_rcpt r;
+	struct queue_out out = {
+		.id = a->task->id,
+		.slot = a->task->slot,
+		.tenant = a->view.tenant,
+		.campaign = a->view.campaign,
+		.note = buf_span(&a->common),
+	};
+	void *p;
+
+	queue_view_rcpt(&a->view, a->task->first, &r);
+	out.domain = r.domain;
+	while (a->out_sent < a->out_count) {
+		out.rcpts = &a->outs[a->out_sent];
+		out.rcpt_count = chunk(a);
+		p = lane_reserve_or_wait(lane, out_wire_size(&out));
+		if (p == NULL)
+			return false;
+		out_wire_put(&out, p);
+		lane_publish(lane);
+		a->out_sent += out.rcpt_count;
+		s->outs_sent++;
+	}
+	return true;
+}
+
+/* The octets of the notes stand one after the other in a->notes. */
+static void place_notes(struct attempt *a)
+{
+	size_t at = 0;
+	uint32_t i;
+
+	for (i = 0; i < a->out_count; i++) {
+		a->outs[i].note.p = a->notes.p + at;
+		at += a->outs[i].note.len;
+	}
+}
+
+/* What is left of the task goes back, or the task ends.  A task that a local
+ * rule ended may have come from sched_drain(): it is idle then. */
+static void settle_task(struct worker_state *s, struct attempt *a)
+{
+	struct sched_task *task = a->task;
+	bool running = task->state == SCHED_TASK_RUNNING;
+
+	if (next_open(task, 0) == task->span) {
+		worker_task_end(s, task);
+		return;
+	}
+	task->moves = a->moves;
+	task->mark = a->again ? (uint8_t)(task->mark + 1) : 0;
+	if (running)
+		sched_put_back(task);
+	else
+		sched_add(&wqueue_of(task)->q, task);
+	worker_kick(s, a->wsite);
+}
+
+static void finish(struct worker_state *s, struct attempt *a)
+{
+	queue_message_close(s->w->set.queue, &a->view);
+	settle_task(s, a);
+	attempt_free(s, a);
+}
+
+static void hand_over(struct worker_state *s, struct attempt *a)
+{
+	place_notes(a);
+	make_common(s, a);
+	list_del(&a->link);
+	if (list_empty(&s->stuck) && put_outs(s, a))
+		finish(s, a);
+	else
+		list_add_tail(&s->stuck, &a->link);
+}
+
+void attempt_done(struct worker_state *s, struct attempt *a)
+{
+	site_conn_end(a->conn->sc, a->any_accepted, s->now_ms);
+	hand_over(s, a);
+}
+
+void attempt_unstick(struct worker_state *s)
+{
+	while (!list_empty(&s->stuck)) {
+		struct attempt *a =
+			CONTAINER_OF(s->stuck.next, struct attempt, link);
+
+		if (!put_outs(s, a))
+			return;
+		list_del(&a->link);
+		finish(s, a);
+	}
+}
+
+/* --- ended by a rule of our own -------------------------------------------- */
+
+static void local_rcpt(struct worker_state *s, struct attempt *a, int rule,
+		       uint32_t index)
+{
+	struct plan_ask ask = {
+		.attempts = a->task->attempts,
+		.unsure = a->task->unsure,
+		.queue_hash = wqueue_of(a->task)->q.hash,
+		.slot = a->task->slot,
+		.epoch = atomic_load(s->w->set.epoch),
+		.expires_s = a->task->expires_s,
+		.now_s = s->now_s,
+	};
+	struct note_rcpt note = {
+		.verdict = { .result = SMTP_REJECTED,
+			     .stage = SMTP_STAGE_NONE,
+			     .enhanced =
+				     plan_local_enhanced((enum local_rule)rule),
+			     .text = span_str(
+				     plan_local_words((enum local_rule)rule)) },
+		.rule = (uint8_t)rule,
+		.queued_s = s->now_s - a->view.arrived_s,
+	};
+	struct queue_rcpt r;
+	struct plan plan;
+
+	queue_view_rcpt(&a->view, index, &r);
+	note.to = r.address;
+	plan_local(&s->backoff, &ask, (enum local_rule)rule, &plan);
+	add_out(s, a, &plan, &note, (uint16_t)index);
+}
+
+static bool return_task(struct worker_state *s, struct sched_task *task,
+			uint32_t site)
+{
+	if (!worker_tell_store(s, TO_STORE_RETURN, task, site, s->now_s + 60))
+		return false;
+	if (task->state == SCHED_TASK_RUNNING)
+		worker_task_end(s, task);
+	return true;
+}
+
+bool attempt_local(struct worker_state *s, struct sched_task *task, int rule)
+{
+	struct attempt *a = attempt_new(s, open_count(task));
+	struct wqueue *q = wqueue_of(task);
+	uint32_t at;
+
+	if (a == NULL ||
+	    queue_message_open(s->w->set.queue, task->id, &a->view) < 0) {
+		if (a != NULL)
+			attempt_free(s, a);
+		return return_task(s, task, q->site->number);
+	}
+	a->task = task;
+	a->conn = NULL;
+	a->wsite = q->site;
+	a->moves = task->moves;
+	for (at = next_open(task, 0); at < task->span;
+	     at = next_open(task, at + 1))
+		local_rcpt(s, a, rule, task->first + at);
+	hand_over(s, a);
+	return true;
+}

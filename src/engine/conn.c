@@ -1,0 +1,389 @@
+/*
+ * engine/conn.c - a connection and the session that it carries
+ *
+ *	FREE ─► CONNECTING ─► OPEN ─► CLOSING ─► FREE
+ *	             └──────────────────┘
+ *
+ * io completions go in, the session says what to send, its events go to
+ * attempts and to the site.  In flight at most: one send, one receive.
+ *
+ * Closing: the session's last event is CLOSE, and it comes only when no send
+ * is lent.  A peer that does not read would hold that send for ever, so the
+ * descriptor is closed as soon as the session has ended inside (it has no
+ * deadline any more) while a send is out; the send then completes early.
+ */
+#include "engine/worker_private.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define PAUSE_MS 1000 /* after descriptors ran out */
+
+static struct io_token token_of(const struct conn *c)
+{
+	return (struct io_token){ .slot = c->slot, .gen = c->gen };
+}
+
+void conn_text(const struct conn *c, char *text, size_t size)
+{
+	char at[IO_ADDR_TEXT_MAX];
+	struct io_addr addr;
+
+	io_addr_from_mx(&c->addr, &addr);
+	io_addr_text(&addr, at);
+	snprintf(text, size, "%s[%s]", c->host, at);
+}
+
+static void set_timer(struct worker_state *s, struct conn *c)
+{
+	uint64_t at = smtp_session_deadline(c->smtp);
+
+	if (c->idle && !c->quitting && c->keep_ms < at)
+		at = c->keep_ms;
+	if (at <= s->now_ms)
+		at = s->now_ms + 1; /* the turn that is being taken is its */
+	if (at == SMTP_NEVER)
+		wheel_del(&s->wheel, &c->timer);
+	else if (!wheel_has(&c->timer) || c->timer_ms != at)
+		wheel_add(&s->wheel, &c->timer, at);
+	c->timer_ms = at;
+}
+
+/* --- opening --------------------------------------------------------------- */
+
+static void conn_release(struct worker_state *s, struct conn *c)
+{
+	BUG_ON(c->smtp != NULL || c->sc != NULL || c->iov != NULL);
+	wheel_del(&s->wheel, &c->timer);
+	list_del(&c->ready);
+	c->state = CONN_FREE;
+	c->gen++;
+	s->conns_used--;
+	list_add_tail(&s->conns_free, &c->ready);
+}
+
+static void close_io(struct worker_state *s, struct conn *c)
+{
+	if (c->asked_close)
+		return;
+	c->asked_close = true;
+	io_close(s->io, c->io, token_of(c));
+}
+
+/* The site's view of the connection ends, for the reason in v. */
+static void leave_site(struct worker_state *s, struct conn *c,
+		       const struct smtp_verdict *v)
+{
+	if (c->sc == NULL)
+		return;
+	site_conn_close(&c->sc, v, s->now_ms, NULL);
+	list_del(&c->ready);
+	worker_kick(s, c->site);
+}
+
+static void connect_failed(struct worker_state *s, struct conn *c, int err)
+{
+	const char *words = strerrordesc_np(-err);
+	struct smtp_verdict v = { .result = SMTP_LOST,
+				  .stage = SMTP_STAGE_CONNECT };
+
+	if (c->timed_out)
+		words = "connect: no answer in time";
+	v.text = span_str(words);
+	leave_site(s, c, s->stopping ? NULL : &v);
+	c->state = CONN_CLOSING;
+}
+
+int conn_open(struct worker_state *s, struct wsite *ws,
+	      const struct site_target *target)
+{
+	struct list *l = list_pop(&s->conns_free);
+	struct site_conn *sc = target->conn;
+	struct io_addr to;
+	struct conn *c;
+	int handle = -EMFILE;
+
+	if (l == NULL) {
+		site_conn_close(&sc, NULL, s->now_ms, NULL);
+		s->no_connect_until_ms = s->now_ms + PAUSE_MS;
+		return -EMFILE;
+	}
+	c = CONTAINER_OF(l, struct conn, ready);
+	io_addr_from_mx(&target->addr, &to);
+	handle = io_connect(s->io, s->source.len > 0 ? &s->source : NULL, &to,
+			    token_of(c));
+	s->conns_used++;
+	c->state = CONN_CONNECTING;
+	c->io = handle;
+	c->site = ws;
+	c->sc = sc;
+	c->host = target->host;
+	c->addr = target->addr;
+	c->keep_ms = SITE_NEVER;
+	c->receiving = c->sending = c->asked_close = c->timed_out = false;
+	c->quitting = c->ready_told = c->idle = false;
+	if (handle >= 0) {
+		c->timer_ms = s->now_ms + s->set->smtp.timeout.connect_ms;
+		wheel_add(&s->wheel, &c->timer, c->timer_ms);
+		return 0;
+	}
+	if (handle == -EMFILE || handle == -ENFILE || handle == -ENOBUFS ||
+	    handle == -ENOMEM) {
+		/* Ours, not the host's: nobody is blamed. */
+		leave_site(s, c, NULL);
+		s->no_connect_until_ms = s->now_ms + PAUSE_MS;
+	} else {
+		connect_failed(s, c, handle);
+	}
+	conn_release(s, c);
+	return handle;
+}
+
+static void receive(struct worker_state *s, struct conn *c)
+{
+	if (c->receiving || c->asked_close)
+		return;
+	c->receiving = true;
+	io_recv(s->io, c->io, c->in, sizeof(c->in), token_of(c));
+}
+
+static void connected(struct worker_state *s, struct conn *c, int result)
+{
+	if (result == 0 && !s->stopping)
+		c->smtp = smtp_session_new(&s->smtp, s->smtp_pool, s->now_ms);
+	if (c->smtp == NULL) {
+		connect_failed(s, c, result < 0 ? result : -ENOMEM);
+		close_io(s, c);
+		return;
+	}
+	c->state = CONN_OPEN;
+	c->number = ++s->sessions * s->w->set.count + s->w->set.number;
+	atomic_fetch_add_explicit(&s->w->counts.sessions, 1,
+				  memory_order_relaxed);
+	site_conn_connected(c->sc, s->now_ms);
+	receive(s, c);
+	conn_turn(s, c, false);
+}
+
+/* --- the session's turn ---------------------------------------------------- */
+
+static void session_closed(struct worker_state *s, struct conn *c,
+			   const struct smtp_event *ev)
+{
+	const struct smtp_verdict *v = &ev->verdict;
+	bool ours = v->stage == SMTP_STAGE_QUIT || c->quitting;
+
+	leave_site(s, c, ours || ev->idle ? NULL : v);
+	c->state = CONN_CLOSING;
+	close_io(s, c);
+}
+
+/* True: the session has ended and is freed. */
+static bool take_events(struct worker_state *s, struct conn *c)
+{
+	struct smtp_event ev;
+
+	while (smtp_session_event(c->smtp, &ev)) {
+		struct attempt *a = (struct attempt *)(uintptr_t)ev.tag;
+
+		switch (ev.type) {
+		case SMTP_EV_RCPT:
+			attempt_verdict(s, a, ev.rcpt, &ev.verdict);
+			break;
+		case SMTP_EV_MAIL_DONE:
+			attempt_done(s, a);
+			break;
+		case SMTP_EV_READY:
+			if (!c->ready_told)
+				site_conn_ready(c->sc, s->now_ms);
+			c->ready_told = true;
+			c->idle = true;
+			break;
+		case SMTP_EV_TLS:
+			smtp_session_tls_done(c->smtp, false, s->now_ms);
+			break;
+		case SMTP_EV_CLOSE:
+			session_closed(s, c, &ev);
+			smtp_session_free(&c->smtp);
+			return true;
+		}
+	}
+	return false;
+}
+
+static struct iovec *take_iov(struct worker_state *s)
+{
+	struct list *l = list_pop(&s->iovs_free);
+
+	if (l != NULL)
+		return (struct iovec *)(void *)l;
+	return malloc(SMTP_IOV_MAX * sizeof(struct iovec));
+}
+
+static void give_iov(struct worker_state *s, struct conn *c)
+{
+	struct list *l = (struct list *)(void *)c->iov;
+
+	c->iov = NULL;
+	list_init(l);
+	list_add_head(&s->iovs_free, l);
+}
+
+static void send_some(struct worker_state *s, struct conn *c, bool pending)
+{
+	int n;
+
+	if (c->sending || c->asked_close)
+		return;
+	if (c->iov == NULL)
+		c->iov = take_iov(s);
+	if (c->iov == NULL)
+		return; /* the deadline ends it if memory stays away */
+	n = smtp_session_output(c->smtp, c->iov, SEND_MAX, pending, s->now_ms);
+	if (n == 0) {
+		give_iov(s, c);
+		return;
+	}
+	c->sending = true;
+	io_send(s->io, c->io, c->iov, (size_t)n, token_of(c));
+}
+
+void conn_turn(struct worker_state *s, struct conn *c, bool pending)
+{
+	list_del(&c->ready);
+	if (take_events(s, c))
+		return;
+	if (c->idle && list_empty(&c->attempts) && !c->quitting) {
+		if (deliver_next(s, c))
+			list_add_tail(&c->site->ready, &c->ready);
+		else if (c->state != CONN_OPEN || take_events(s, c))
+			return;
+	}
+	send_some(s, c, pending);
+	if (c->sending && smtp_session_deadline(c->smtp) == SMTP_NEVER)
+		close_io(s, c);
+	set_timer(s, c);
+}
+
+void conn_quit(struct worker_state *s, struct conn *c)
+{
+	if (c->quitting || smtp_session_quit(c->smtp, s->now_ms) < 0)
+		return;
+	c->quitting = true;
+	list_del(&c->ready);
+	send_some(s, c, false);
+	set_timer(s, c);
+}
+
+void conn_abort(struct worker_state *s, struct conn *c)
+{
+	close_io(s, c);
+}
+
+void conn_timer(struct worker_state *s, struct conn *c)
+{
+	if (c->state == CONN_CONNECTING) {
+		c->timed_out = true;
+		close_io(s, c);
+		return;
+	}
+	if (c->state != CONN_OPEN)
+		return;
+	if (smtp_session_deadline(c->smtp) <= s->now_ms)
+		smtp_session_tick(c->smtp, s->now_ms);
+	conn_turn(s, c, false);
+}
+
+/* --- completions ----------------------------------------------------------- */
+
+static void received(struct worker_state *s, struct conn *c, int result)
+{
+	size_t at = 0, len = result > 0 ? (size_t)result : 0;
+
+	c->receiving = false;
+	if (c->smtp == NULL)
+		return;
+	if (len == 0)
+		smtp_session_eof(c->smtp);
+	while (at < len) {
+		at += smtp_session_input(c->smtp, c->in + at, len - at,
+					 s->now_ms);
+		conn_turn(s, c, at < len);
+		if (c->smtp == NULL)
+			return;
+	}
+	if (len > 0) {
+		receive(s, c);
+		return;
+	}
+	conn_turn(s, c, false);
+	if (c->smtp != NULL && c->sending)
+		close_io(s, c);
+}
+
+static void sent(struct worker_state *s, struct conn *c, int result)
+{
+	c->sending = false;
+	give_iov(s, c);
+	if (c->smtp == NULL)
+		return;
+	if (result > 0)
+		atomic_fetch_add_explicit(&s->w->counts.octets,
+					  (uint64_t)result,
+					  memory_order_relaxed);
+	smtp_session_sent(c->smtp, s->now_ms);
+	/*
+	 * A send that failed says only that the peer is gone; what it said
+	 * before that (rule 18) is in the receive that follows, whose end
+	 * then ends the session.
+	 */
+	if (result < 0 && !c->receiving)
+		smtp_session_eof(c->smtp);
+	conn_turn(s, c, false);
+}
+
+static void closed(struct worker_state *s, struct conn *c)
+{
+	struct smtp_verdict v = { .result = SMTP_LOST,
+				  .stage = SMTP_STAGE_NONE };
+
+	if (c->smtp != NULL) {
+		/* Closed under a session that still waited for its send. */
+		smtp_session_eof(c->smtp);
+		BUG_ON(!take_events(s, c));
+	}
+	BUG_ON(!list_empty(&c->attempts));
+	leave_site(s, c, &v);
+	conn_release(s, c);
+}
+
+void conn_done(struct worker_state *s, const struct io_done *done)
+{
+	struct conn *c;
+
+	if (done->op == IO_WAKE)
+		return;
+	BUG_ON(done->token.slot >= s->conns_max);
+	c = &s->conns[done->token.slot];
+	if (c->gen != done->token.gen)
+		return;
+	switch (done->op) {
+	case IO_CONNECT:
+		if (c->state == CONN_CONNECTING)
+			wheel_del(&s->wheel, &c->timer);
+		connected(s, c, done->result);
+		break;
+	case IO_RECV:
+		received(s, c, done->result);
+		break;
+	case IO_SEND:
+		sent(s, c, done->result);
+		break;
+	case IO_CLOSE:
+		closed(s, c);
+		break;
+	default:
+		BUG_ON(true);
+	}
+}

@@ -1,0 +1,151 @@
+/*
+ * engine/deliver.c - a site's turn: who sends next, who connects
+ *
+ * A site is kicked when something that it waits for may have changed: a task
+ * came, a session became ready or closed, its timer passed, outcomes became
+ * durable.  Its ready sessions then take tasks, and site_want() says whether
+ * to connect; when neither can be done, a timer is set for when time alone
+ * would change that.
+ */
+#include "engine/worker_private.h"
+
+#include <errno.h>
+
+#define SCAN_MS 60000 /* between two looks for expired tasks at a dead site */
+
+void deliver_load(const struct wsite *ws, struct site_load *load_r)
+{
+	struct sched_counts c;
+
+	sched_rq_counts(ws->rq, &c);
+	load_r->urgent = c.waiting[SCHED_TRANSACTIONAL];
+	load_r->waiting = c.waiting[SCHED_TRANSACTIONAL] +
+			  c.waiting[SCHED_BULK] - c.parked;
+	if (load_r->urgent > load_r->waiting)
+		load_r->urgent = load_r->waiting;
+}
+
+static void set_timer(struct worker_state *s, struct wsite *ws, uint64_t when)
+{
+	if (when == SITE_NEVER)
+		return;
+	/* An earlier one stays: a kick too many costs little. */
+	if (!wheel_has(&ws->timer) || when < ws->timer_ms) {
+		wheel_add(&s->wheel, &ws->timer, when);
+		ws->timer_ms = when;
+	}
+}
+
+/* A task for c: true when a mail has begun or c may try again. */
+static bool take_task(struct worker_state *s, struct conn *c)
+{
+	struct wsite *ws = c->site;
+	struct sched_task *task;
+	uint64_t when = SITE_NEVER;
+	bool settled = false;
+	int err;
+
+	if (!worker_may_begin(s, ws))
+		return false;
+	task = sched_next(ws->rq, s->now_ms, &when);
+	if (task == NULL) {
+		set_timer(s, ws, when);
+		return false;
+	}
+	err = attempt_begin(s, c, task, &settled);
+	if (err < 0 && !settled)
+		sched_put_back(task);
+	return err == 0 || settled;
+}
+
+bool deliver_next(struct worker_state *s, struct conn *c)
+{
+	struct site_load load;
+	uint64_t when = SITE_NEVER;
+
+	while (c->state == CONN_OPEN && list_empty(&c->attempts)) {
+		deliver_load(c->site, &load);
+		switch (site_conn_next(c->sc, &load, s->now_ms, &when)) {
+		case SITE_TAKE:
+			if (take_task(s, c))
+				break; /* begun, or one task fewer */
+			c->keep_ms = s->now_ms + s->set->session.idle_ms;
+			return true;
+		case SITE_KEEP:
+			c->keep_ms = when;
+			return true;
+		case SITE_CLOSE:
+			conn_quit(s, c);
+			return false;
+		}
+	}
+	return false;
+}
+
+static void feed_ready(struct worker_state *s, struct wsite *ws)
+{
+	struct list round, *l;
+
+	list_init(&round);
+	while ((l = list_pop(&ws->ready)) != NULL)
+		list_add_tail(&round, l);
+	while ((l = list_pop(&round)) != NULL) {
+		struct conn *c = CONTAINER_OF(l, struct conn, ready);
+
+		conn_turn(s, c, false);
+	}
+}
+
+/* Tasks whose age limit has passed while their site was dead. */
+static void scan_expired(struct worker_state *s, struct wsite *ws)
+{
+	struct list tasks, *l;
+
+	if (s->now_ms < ws->scan_ms)
+		return;
+	ws->scan_ms = s->now_ms + SCAN_MS;
+	LIST_FOR_EACH_SAFE(at, next, &ws->queues)
+	{
+		struct wqueue *q = CONTAINER_OF(at, struct wqueue, link);
+
+		list_init(&tasks);
+		sched_drain(&q->q, &tasks);
+		while ((l = list_pop(&tasks)) != NULL) {
+			struct sched_task *t =
+				CONTAINER_OF(l, struct sched_task, link);
+
+			if (!sched_task_expired(t, s->now_s) ||
+			    !attempt_local(s, t, LOCAL_EXPIRED))
+				sched_add(&q->q, t);
+		}
+	}
+}
+
+static void open_more(struct worker_state *s, struct wsite *ws)
+{
+	struct site_target target;
+	struct site_load load;
+	enum site_answer answer;
+	uint64_t when;
+
+	while (!s->stopping && s->no_connect_until_ms == 0) {
+		deliver_load(ws, &load);
+		when = SITE_NEVER;
+		answer = site_want(ws->site, &load, s->now_ms, &target, &when);
+		if (answer == SITE_OPEN) {
+			if (conn_open(s, ws, &target) < 0)
+				return;
+			continue;
+		}
+		set_timer(s, ws, when);
+		if (answer == SITE_DEAD || answer == SITE_PAUSED)
+			scan_expired(s, ws);
+		return;
+	}
+}
+
+void deliver_turn(struct worker_state *s, struct wsite *ws)
+{
+	feed_ready(s, ws);
+	open_more(s, ws);
+}

@@ -1,0 +1,388 @@
+/*
+ * engine/dispatch.c - where a task goes
+ *
+ *	domain ─► routes: or resolver ─► set of hosts ─► site ─► worker
+ *
+ * What a domain's answer means for its tasks:
+ *
+ *	none yet    they wait here, asked for once; a full domain's further
+ *	            tasks are handed back to the queue
+ *	MX_OK       to the worker that owns the site; an expired set goes on
+ *	            being used while a new one is asked for
+ *	MX_TEMPFAIL handed back until the answer expires: nothing is written,
+ *	            no attempt is charged (an outage is one record, rule 32);
+ *	            only what is past its age limit ends (5.4.7 by 4.4.3)
+ *	the rest    bounce (rule 7)
+ */
+#include "engine/storer_private.h"
+
+#include "base/bug.h"
+#include "base/hash.h"
+#include "engine/resolver.h"
+#include "engine/wire.h"
+#include "mtaq/outcome.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define PARKED_MAX    1000 /* tasks of one domain that wait for its hosts */
+#define ASK_AGAIN_S   5
+#define ROUTE_FOREVER UINT64_MAX
+
+/* --- tables ---------------------------------------------------------------- */
+
+static int grow(void ***items, uint32_t count, uint32_t *size)
+{
+	uint32_t more = *size == 0 ? 256 : *size * 2;
+	void **p;
+
+	if (count < *size)
+		return 0;
+	p = realloc(*items, more * sizeof(*p));
+	if (p == NULL)
+		return -ENOMEM;
+	*items = p;
+	*size = more;
+	return 0;
+}
+
+static bool dest_is(const void *item, const void *key)
+{
+	const struct dest *d = item;
+	const struct span *name = key;
+
+	return span_eq(span_of(d->name, d->name_len), *name);
+}
+
+static struct mxset *route_set(const struct settings_endpoint *to)
+{
+	struct mxset *set = mxset_new(1);
+	struct mx_addr *a;
+
+	if (set == NULL)
+		return NULL;
+	a = &set->hosts[0].addrs[0];
+	set->status = MX_OK;
+	set->expires_ms = ROUTE_FOREVER;
+	set->hosts[0].addr_count = 1;
+	a->port = to->port;
+	if (inet_pton(AF_INET, to->host, a->ip) == 1) {
+		a->family = 4;
+	} else if (inet_pton(AF_INET6, to->host, a->ip) == 1) {
+		a->family = 6;
+	} else {
+		set->status = MX_NO_ADDRESS;
+		snprintf(set->why, sizeof(set->why),
+			 "routes: %.100s is no IP address", to->host);
+	}
+	if (mxset_name(set, 0, span_str(to->host)) < 0)
+		mxset_unref(&set);
+	return set;
+}
+
+static struct dest *dest_make(struct storer_state *s, struct span name,
+			      uint64_t hash)
+{
+	const struct settings_endpoint *route =
+		settings_route(s->st->set.set, name.p, name.len);
+	struct dest *d = calloc(1, sizeof(*d) + name.len + 1);
+
+	if (d == NULL)
+		return NULL;
+	d->hash = hash;
+	d->number = s->dest_count;
+	d->name_len = (uint16_t)name.len;
+	memcpy(d->name, name.p, name.len);
+	list_init(&d->parked);
+	if (route != NULL) {
+		d->fixed = true;
+		d->set = route_set(route);
+	}
+	if ((route != NULL && d->set == NULL) ||
+	    grow((void ***)&s->dests, s->dest_count, &s->dest_size) < 0 ||
+	    map_put(&s->dest_map, hash, d) < 0) {
+		mxset_unref(&d->set);
+		free(d);
+		return NULL;
+	}
+	s->dests[s->dest_count++] = d;
+	return d;
+}
+
+static struct dest *dest_get(struct storer_state *s, struct span name)
+{
+	uint64_t hash = hash_bytes(name.p, name.len, 0);
+	struct dest *d = map_find(&s->dest_map, hash, dest_is, &name);
+
+	return d != NULL ? d : dest_make(s, name, hash);
+}
+
+static struct target *target_get(struct storer_state *s,
+				 const struct mxset *set)
+{
+	struct site_key key;
+	struct target *t;
+
+	site_key(set, s->st->set.presets, s->st->set.preset_count, 0, 0, &key);
+	t = map_find(&s->target_map, key.hash, NULL, NULL);
+	if (t != NULL)
+		return t;
+	t = calloc(1, sizeof(*t));
+	if (t == NULL)
+		return NULL;
+	t->hash = key.hash;
+	t->number = s->target_count;
+	t->worker = (unsigned)(key.owner % s->st->set.workers);
+	if (grow((void ***)&s->targets, s->target_count, &s->target_size) < 0 ||
+	    map_put(&s->target_map, key.hash, t) < 0) {
+		free(t);
+		return NULL;
+	}
+	s->targets[s->target_count++] = t;
+	return t;
+}
+
+static void dest_free(struct dest *d)
+{
+	struct list *l;
+
+	while ((l = list_pop(&d->parked)) != NULL)
+		free(CONTAINER_OF(l, struct parked, link));
+	mxset_unref(&d->set);
+	free(d);
+}
+
+void dispatch_free(struct storer_state *s)
+{
+	uint32_t i;
+
+	for (i = 0; i < s->dest_count; i++)
+		dest_free(s->dests[i]);
+	for (i = 0; i < s->target_count; i++) {
+		mxset_unref(&s->targets[i]->told);
+		free(s->targets[i]);
+	}
+	free(s->dests);
+	free(s->targets);
+	map_free(&s->dest_map);
+	map_free(&s->target_map);
+}
+
+/* --- to a worker ----------------------------------------------------------- */
+
+static bool tell_site(struct storer_state *s, struct target *t,
+		      struct mxset *set)
+{
+	struct to_worker_site *m;
+
+	if (t->told == set)
+		return true;
+	m = lane_reserve_or_wait(&s->st->to_worker[t->worker], sizeof(*m));
+	if (m == NULL)
+		return false;
+	*m = (struct to_worker_site){ .type = TO_WORKER_SITE,
+				      .site = t->number,
+				      .set = mxset_ref(set) };
+	lane_publish(&s->st->to_worker[t->worker]);
+	mxset_unref(&t->told);
+	t->told = mxset_ref(set);
+	return true;
+}
+
+static bool to_worker(struct storer_state *s, struct dest *d,
+		      const struct queue_task *t)
+{
+	size_t words = (t->span + 63u) / 64;
+	struct span tenant, campaign, domain;
+	struct to_worker_task *m;
+	struct lane *lane;
+
+	if (d->target == NULL)
+		d->target = target_get(s, d->set);
+	/* Another domain of the site may have brought a newer set; the
+	 * worker gets whichever came last. */
+	if (d->target == NULL ||
+	    (d->target->told == NULL && !tell_site(s, d->target, d->set)))
+		return false;
+	lane = &s->st->to_worker[d->target->worker];
+	m = lane_reserve_or_wait(lane, sizeof(*m) + words * 8);
+	if (m == NULL)
+		return false;
+	queue_handle_name(s->st->set.queue, t->queue, &tenant, &campaign,
+			  &domain);
+	*m = (struct to_worker_task){
+		.type = TO_WORKER_TASK,
+		.site = d->target->number,
+		.id = t->id,
+		.queue = t->queue,
+		.slot = t->slot,
+		.expires_s = t->expires_s,
+		.flags = t->flags,
+		.first = t->first,
+		.span = t->span,
+		.attempts = t->attempts,
+		.unsure = t->unsure,
+	};
+	m->flow_hash = hash_bytes(campaign.p, campaign.len,
+				  hash_bytes(tenant.p, tenant.len, 0));
+	m->queue_hash = hash_pair(m->flow_hash, d->hash);
+	memcpy(m->open, t->open, words * 8);
+	lane_publish(lane);
+	return true;
+}
+
+/* --- by the domain's answer ------------------------------------------------ */
+
+static bool ask(struct storer_state *s, struct dest *d)
+{
+	struct dns_ask_message *m;
+
+	if (d->asking || d->fixed)
+		return true;
+	m = lane_reserve_or_wait(&s->st->set.resolver->from_store, sizeof(*m));
+	if (m == NULL)
+		return false;
+	m->domain = d->number;
+	m->len = d->name_len;
+	memcpy(m->name, d->name, d->name_len);
+	lane_publish(&s->st->set.resolver->from_store);
+	d->asking = true;
+	atomic_fetch_add(&s->st->asking, 1);
+	return true;
+}
+
+static void hand_back(struct storer_state *s, const struct queue_task *t,
+		      uint32_t due_s)
+{
+	queue_store_return(s->st->set.queue, t->id, t->first, due_s);
+}
+
+static bool park(struct storer_state *s, struct dest *d,
+		 const struct queue_task *t)
+{
+	struct parked *p = NULL;
+
+	if (!ask(s, d))
+		return false;
+	if (d->parked_count < PARKED_MAX)
+		p = malloc(sizeof(*p));
+	if (p == NULL) {
+		hand_back(s, t, s->now_s + ASK_AGAIN_S);
+		return true;
+	}
+	p->task = *t;
+	list_init(&p->link);
+	list_add_tail(&d->parked, &p->link);
+	d->parked_count++;
+	return true;
+}
+
+static bool temp_failed(struct storer_state *s, struct dest *d,
+			const struct queue_task *t)
+{
+	uint64_t left_ms = d->set->expires_ms > s->now_ms
+				   ? d->set->expires_ms - s->now_ms
+				   : 0;
+
+	if (left_ms == 0)
+		return park(s, d, t);
+	if (s->now_s >= t->expires_s)
+		return local_settle(s, t, LOCAL_EXPIRED, d->set->why);
+	hand_back(s, t, s->now_s + 1 + (uint32_t)(left_ms / 1000));
+	return true;
+}
+
+static bool by_answer(struct storer_state *s, struct dest *d,
+		      const struct queue_task *t)
+{
+	switch (d->set->status) {
+	case MX_OK:
+		if (d->set->expires_ms <= s->now_ms && !ask(s, d))
+			return false;
+		return to_worker(s, d, t);
+	case MX_TEMPFAIL:
+		return temp_failed(s, d, t);
+	case MX_NXDOMAIN:
+		return local_settle(s, t, LOCAL_NXDOMAIN, d->set->why);
+	case MX_NULL:
+		return local_settle(s, t, LOCAL_NULL_MX, d->set->why);
+	case MX_NO_ADDRESS:
+		return local_settle(s, t, LOCAL_NO_ADDRESS, d->set->why);
+	case MX_LOOP:
+		return local_settle(s, t, LOCAL_LOOP, d->set->why);
+	}
+	BUG_ON(true);
+}
+
+bool dispatch_task(struct storer_state *s, const struct queue_task *t)
+{
+	struct span tenant, campaign, domain;
+	struct dest *d;
+
+	queue_handle_name(s->st->set.queue, t->queue, &tenant, &campaign,
+			  &domain);
+	d = dest_get(s, domain);
+	if (d == NULL)
+		return false;
+	/* A permanent no is asked for again when it has expired. */
+	if (d->set == NULL || (d->set->status != MX_OK && !d->fixed &&
+			       d->set->expires_ms <= s->now_ms))
+		return park(s, d, t);
+	/* Order: what came earlier and could not be placed goes first. */
+	if (d->parked_count > 0)
+		return park(s, d, t);
+	return by_answer(s, d, t);
+}
+
+static bool unpark(struct storer_state *s, struct dest *d)
+{
+	while (!list_empty(&d->parked)) {
+		struct parked *p =
+			CONTAINER_OF(d->parked.next, struct parked, link);
+
+		if (!by_answer(s, d, &p->task))
+			return false;
+		list_del(&p->link);
+		d->parked_count--;
+		free(p);
+	}
+	return true;
+}
+
+bool dispatch_answer(struct storer_state *s, uint32_t number, struct mxset *set)
+{
+	struct dest *d = s->dests[number];
+	struct target *target;
+
+	BUG_ON(number >= s->dest_count);
+	if (d->set != set) { /* not the second call for this answer */
+		/* Stale hosts are better than none: rule 7 takes a failure
+		 * for temporary, and the old set served until now. */
+		mxset_unref(&d->set);
+		d->set = set;
+		d->target = NULL;
+		atomic_fetch_sub(&s->st->asking, 1);
+	}
+	if (set->status == MX_OK) {
+		target = target_get(s, set);
+		if (target == NULL || !tell_site(s, target, set))
+			return false;
+		d->target = target;
+	}
+	d->asking = false;
+	return unpark(s, d);
+}
+
+bool dispatch_refresh(struct storer_state *s, uint32_t number)
+{
+	uint32_t i;
+
+	/* Any one domain of the site will do: it brings the site's set. */
+	for (i = 0; i < s->dest_count; i++)
+		if (s->dests[i]->target != NULL &&
+		    s->dests[i]->target->number == number)
+			return ask(s, s->dests[i]);
+	return true;
+}

@@ -1,0 +1,403 @@
+/*
+ * engine/engine.c - the threads and their wiring
+ *
+ *	 ingress ──► log ──► (durable) ──► store ──► workers
+ *	    ▲         │ ▲                   │ ▲         │
+ *	    └─────────┘ └───────────────────┼─┴─────────┘ outcomes
+ *	                                    ▼
+ *	                                 resolver
+ *
+ * Stopping goes along the flow: ingress first, then the store (no new tasks),
+ * then the workers (no new mails; they wait for what is under way), then the
+ * log commits what they wrote; the store's thread has ended by then, and a
+ * last checkpoint makes the next start quick.  A SIGKILL at any moment is as
+ * safe as this.
+ */
+#include "engine/engine_private.h"
+
+#include "engine/tune.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+
+#define SEEN_IDS_MAX (1u << 20)
+
+static void say(char *words, size_t size, int err, const char *what)
+{
+	if (words[0] == '\0')
+		snprintf(words, size, "%s: %s", what, strerrordesc_np(-err));
+}
+
+static unsigned worker_count(const struct settings *set)
+{
+	long cores = sysconf(_SC_NPROCESSORS_ONLN);
+
+	if (set->workers > 0)
+		return set->workers < STORER_WORKERS_MAX ? set->workers
+							 : STORER_WORKERS_MAX;
+	if (cores <= 4)
+		return 2;
+	return cores - 2 < STORER_WORKERS_MAX ? (unsigned)cores - 2
+					      : STORER_WORKERS_MAX;
+}
+
+/* --- the parts ------------------------------------------------------------- */
+
+static int open_queue(struct engine *e, char *words, size_t size)
+{
+	struct queue_settings q;
+	struct queue_report report = { .records = 0 };
+	int err;
+
+	if (mkdir(e->set->spool, 0750) < 0 && errno != EEXIST) {
+		snprintf(words, size, "cannot make the spool %s: %s",
+			 e->set->spool, strerrordesc_np(errno));
+		return -errno;
+	}
+	tune_queue(e->set, &q);
+	err = queue_open(&q, clock_mail_s(&e->clock), &e->queue, &report);
+	if (err < 0)
+		snprintf(words, size, "cannot open the spool %s: %s%s%s",
+			 e->set->spool, strerrordesc_np(-err),
+			 report.words[0] == '\0' ? "" : ": ", report.words);
+	else if (report.words[0] != '\0')
+		fprintf(stderr, "mtaq: spool: %s\n", report.words);
+	return err;
+}
+
+static int make_resolver(struct engine *e, char *words, size_t size)
+{
+	const char *servers[DNS_SERVERS_MAX];
+	char text[DNS_SERVERS_MAX][80];
+	struct dns_settings dns = {
+		.servers = servers,
+		.hostname = span_str(e->set->hostname),
+		.smtp_port = e->set->smtp.port,
+		.timeout_ms = (unsigned)e->set->dns.timeout_ms,
+		.outstanding_max = e->set->dns.outstanding_max,
+		.seed = clock_wall_ms(),
+	};
+	uint32_t i;
+	int err;
+
+	for (i = 0; i < e->set->dns.servers.count && i < DNS_SERVERS_MAX; i++) {
+		const struct settings_endpoint *at =
+			&e->set->dns.servers.items[i];
+
+		snprintf(text[i], sizeof(text[i]),
+			 strchr(at->host, ':') == NULL ? "%s:%u" : "[%s]:%u",
+			 at->host, at->port);
+		servers[dns.server_count++] = text[i];
+	}
+	err = resolver_init(&e->resolver, &dns, &e->storer.bell);
+	if (err < 0)
+		say(words, size, err, "cannot set up the resolver");
+	return err;
+}
+
+static int start_workers(struct engine *e, char *words, size_t size)
+{
+	struct worker_settings ws = {
+		.set = e->set,
+		.clock = &e->clock,
+		.queue = e->queue,
+		.presets = e->presets,
+		.preset_count = e->preset_count,
+		.epoch = &e->storer.epoch,
+		.count = e->worker_count,
+	};
+	unsigned i;
+	int err;
+
+	for (i = 0; i < e->worker_count; i++) {
+		struct worker *w = &e->workers[i];
+
+		ws.number = i;
+		ws.log = &e->logger.sources[i];
+		ws.from_store = &e->storer.to_worker[i];
+		ws.to_store = &e->storer.from_worker[i];
+		err = storer_connect(&e->storer, i, &w->bell, &e->bell);
+		if (err == 0)
+			err = worker_start(w, &ws);
+		if (err < 0) {
+			snprintf(words, size, "cannot start a worker: %s%s%s",
+				 strerrordesc_np(-err),
+				 w->why[0] == '\0' ? "" : ": ", w->why);
+			return err;
+		}
+		e->workers_started++;
+		e->logger.sources[i].owner = &w->bell;
+	}
+	if (e->workers[0].why[0] != '\0')
+		fprintf(stderr, "mtaq: %s\n", e->workers[0].why);
+	return 0;
+}
+
+static int make_store(struct engine *e)
+{
+	struct storer_settings st = {
+		.set = e->set,
+		.clock = &e->clock,
+		.queue = e->queue,
+		.resolver = &e->resolver,
+		.log = &e->logger.sources[e->worker_count],
+		.presets = e->presets,
+		.preset_count = e->preset_count,
+		.workers = e->worker_count,
+	};
+	int err = storer_init(&e->storer, &st);
+
+	if (err == 0)
+		e->logger.sources[e->worker_count].owner = &e->storer.bell;
+	return err;
+}
+
+static int make_listener(struct engine *e, char *words, size_t size)
+{
+	struct listener_settings in = { .set = e->set,
+					.clock = &e->clock,
+					.logger = &e->logger,
+					.storer = &e->storer };
+
+	e->seen = ingress_seen_new(SEEN_IDS_MAX);
+	if (e->seen == NULL)
+		return -ENOMEM;
+	in.seen = e->seen;
+	return listener_new(&in, &e->ingress_bell, words, size, &e->listener);
+}
+
+static int open_parts(struct engine *e, char *words, size_t size)
+{
+	int err = open_queue(e, words, size);
+
+	if (err < 0)
+		return err;
+	err = bell_init(&e->bell);
+	if (err == 0)
+		err = bell_init(&e->ingress_bell);
+	if (err == 0)
+		err = logger_init(&e->logger, e->queue, &e->ingress_bell,
+				  e->worker_count + 1);
+	if (err == 0)
+		err = make_store(e);
+	if (err == 0)
+		err = make_resolver(e, words, size);
+	if (err == 0)
+		err = storer_connect_ingress(&e->storer, &e->ingress_bell);
+	if (err == 0)
+		err = make_listener(e, words, size);
+	if (err < 0)
+		return err;
+	e->logger.followers[0] = &e->storer.bell;
+	e->logger.followers[1] = &e->report_bell;
+	e->logger.control = &e->bell;
+	err = bell_init(&e->report_bell);
+	if (err < 0)
+		return err;
+	err = reporter_init(&e->reporter, e->queue, e->set->log.events,
+			    &e->report_bell);
+	if (err < 0)
+		snprintf(words, size, "cannot open the event log %s: %s",
+			 e->set->log.events, strerrordesc_np(-err));
+	return err;
+}
+
+static void raise_limits(void)
+{
+	struct rlimit lim;
+
+	if (getrlimit(RLIMIT_NOFILE, &lim) == 0) {
+		lim.rlim_cur = lim.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &lim);
+	}
+}
+
+int engine_open(const struct settings *set, struct engine **engine_r,
+		char *words, size_t words_size)
+{
+	struct engine *e = calloc(1, sizeof(*e));
+	int err;
+
+	words[0] = '\0';
+	if (e == NULL)
+		return -ENOMEM;
+	e->set = set;
+	e->bell.fd = e->ingress_bell.fd = e->report_bell.fd = -1;
+	e->worker_count = worker_count(set);
+	e->presets = site_presets_builtin(&e->preset_count);
+	e->workers = calloc(e->worker_count, sizeof(*e->workers));
+	raise_limits();
+	clock_start(&e->clock, 0);
+	err = e->workers == NULL ? -ENOMEM : open_parts(e, words, words_size);
+	if (err < 0) {
+		say(words, words_size, err, "cannot start");
+		engine_close(&e);
+		return err;
+	}
+	*engine_r = e;
+	return 0;
+}
+
+/* --- running --------------------------------------------------------------- */
+
+static int block_signals(void)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	signal(SIGPIPE, SIG_IGN);
+	if (pthread_sigmask(SIG_BLOCK, &set, NULL) != 0)
+		return -EINVAL;
+	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+static int start_all(struct engine *e, char *words, size_t size)
+{
+	int err = start_workers(e, words, size);
+
+	if (err == 0)
+		err = logger_start(&e->logger);
+	if (err < 0)
+		return err;
+	e->logger_runs = true;
+	err = reporter_start(&e->reporter);
+	if (err < 0)
+		return err;
+	e->reporter_runs = true;
+	err = resolver_start(&e->resolver);
+	if (err < 0)
+		return err;
+	e->resolver_runs = true;
+	err = storer_start(&e->storer);
+	if (err < 0)
+		return err;
+	e->storer_runs = true;
+	err = listener_start(e->listener);
+	e->listener_runs = err == 0;
+	return err;
+}
+
+static int find_failure(struct engine *e, char *words, size_t size)
+{
+	unsigned i;
+	int err = atomic_load(&e->logger.failed);
+
+	if (err < 0) {
+		say(words, size, err, "the spool cannot be written");
+		return err;
+	}
+	err = atomic_load(&e->storer.failed);
+	if (err < 0) {
+		say(words, size, err, "the index cannot be kept");
+		return err;
+	}
+	for (i = 0; i < e->workers_started; i++) {
+		err = atomic_load(&e->workers[i].failed);
+		if (err < 0) {
+			say(words, size, err, "a worker's io failed");
+			return err;
+		}
+	}
+	return 0;
+}
+
+static int wait_for_end(struct engine *e, int signals, char *words, size_t size)
+{
+	struct pollfd p[2] = { { .fd = signals, .events = POLLIN },
+			       { .fd = e->bell.fd, .events = POLLIN } };
+	int err;
+
+	for (;;) {
+		bell_doze(&e->bell);
+		err = find_failure(e, words, size);
+		if (err < 0)
+			return err;
+		poll(p, 2, 1000);
+		bell_wait(&e->bell, 0);
+		if (p[0].revents != 0)
+			return 0;
+	}
+}
+
+static void stop_all(struct engine *e)
+{
+	unsigned i;
+
+	if (e->listener_runs)
+		listener_stop(e->listener);
+	if (e->storer_runs)
+		storer_stop(&e->storer);
+	if (e->resolver_runs)
+		resolver_stop(&e->resolver);
+	for (i = 0; i < e->workers_started; i++)
+		worker_ask_stop(&e->workers[i]);
+	for (i = 0; i < e->workers_started; i++)
+		worker_wait(&e->workers[i]);
+	if (e->logger_runs)
+		logger_stop(&e->logger);
+	if (e->reporter_runs)
+		reporter_stop(&e->reporter);
+	for (i = 0; i < e->workers_started; i++)
+		worker_join(&e->workers[i]);
+	e->listener_runs = e->storer_runs = e->resolver_runs = false;
+	e->logger_runs = e->reporter_runs = false;
+	e->workers_started = 0;
+}
+
+static void last_checkpoint(struct engine *e)
+{
+	uint32_t now = clock_mail_s(&e->clock);
+
+	if (queue_store_apply(e->queue, now) == 0)
+		queue_store_checkpoint(e->queue, now);
+}
+
+int engine_run(struct engine *e, char *words, size_t words_size)
+{
+	int signals = block_signals(), err;
+
+	words[0] = '\0';
+	if (signals < 0)
+		return signals;
+	err = start_all(e, words, words_size);
+	if (err == 0) {
+		fprintf(stderr, "mtaq: ready: %u workers over %s, spool %s\n",
+			e->worker_count, e->workers[0].backend, e->set->spool);
+		err = wait_for_end(e, signals, words, words_size);
+	}
+	stop_all(e);
+	close(signals);
+	if (err == 0)
+		last_checkpoint(e);
+	say(words, words_size, err, "stopped");
+	return err;
+}
+
+void engine_close(struct engine **engine)
+{
+	struct engine *e = *engine;
+
+	*engine = NULL;
+	if (e == NULL)
+		return;
+	listener_free(&e->listener);
+	ingress_seen_free(&e->seen);
+	reporter_free(&e->reporter);
+	resolver_free(&e->resolver);
+	storer_free(&e->storer);
+	logger_free(&e->logger);
+	bell_free(&e->bell);
+	bell_free(&e->ingress_bell);
+	bell_free(&e->report_bell);
+	if (e->queue != NULL)
+		queue_close(&e->queue);
+	free(e->workers);
+	free(e);
+}

@@ -1,0 +1,36 @@
+#ifndef MTAQ_ENGINE_ENGINE_PRIVATE_H
+#define MTAQ_ENGINE_ENGINE_PRIVATE_H
+
+/* The engine's own: engine.c wires, admin reads its parts. */
+#include "engine/engine.h"
+#include "engine/listener.h"
+#include "engine/logger.h"
+#include "engine/reporter.h"
+#include "engine/resolver.h"
+#include "engine/storer.h"
+#include "engine/worker.h"
+
+#include <poll.h>
+#include <unistd.h>
+
+struct engine {
+	const struct settings *set;
+	struct clock clock;
+	struct queue *queue;
+	const struct site_preset *presets;
+	size_t preset_count;
+	unsigned worker_count, workers_started;
+	struct bell bell; /* control's */
+	struct bell ingress_bell, report_bell;
+	struct logger logger;
+	struct storer storer;
+	struct resolver resolver;
+	struct reporter reporter;
+	struct ingress_seen *seen;
+	struct listener *listener;
+	struct worker *workers;
+	bool logger_runs, resolver_runs, storer_runs, listener_runs,
+		reporter_runs;
+};
+
+#endif

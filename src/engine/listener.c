@@ -1,0 +1,451 @@
+/*
+ * engine/listener.c - the ingress thread
+ *
+ *	NEW ─► reading ─► over ─► (items come back) ─► answered ─► closed
+ *	          └─► gone (peer hung up) ─► (items come back) ─► closed
+ *
+ * A source is a connection or a file of the drop folder.  Descriptors are
+ * edge triggered: a source remembers that it may read or write and stands in
+ * the list `busy` while a turn could move it.  While the log is behind
+ * (`lent` messages or octets at their limits) sources stand in `busy` and
+ * are looked at again when answers come.
+ *
+ * Invariant: a source is freed only when none of its items is lent.
+ */
+#include "engine/listener_private.h"
+
+#include "base/bug.h"
+#include "engine/logger.h"
+#include "engine/storer.h"
+#include "engine/wire.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define READS_PER_TURN 4
+#define EVENTS_MAX     256
+#define SCAN_MS        10000
+
+static bool may_lend(const struct listener *in)
+{
+	return in->lent < LOGGER_REQUESTS_MAX &&
+	       in->lent_bytes < in->set.set->limits.unsynced_bytes;
+}
+
+static void make_busy(struct listener *in, struct source *s)
+{
+	if (list_empty(&s->link))
+		list_add_tail(&in->busy, &s->link);
+}
+
+/* --- what comes back from the log ----------------------------------------- */
+
+static void take_answer(struct listener *in, const struct put_answer *a)
+{
+	struct ingress_item *item = a->cookie;
+	struct source *s = item->user;
+
+	BUG_ON(in->lent == 0 || in->lent_bytes < item->msg.size);
+	in->lent--;
+	in->lent_bytes -= item->msg.size;
+	if (a->err < 0) {
+		s->later = true;
+		ingress_refused(item, a->err);
+		atomic_fetch_add(&in->refused, 1);
+	} else {
+		ingress_accepted(item, a->id);
+		atomic_fetch_add(&in->accepted, 1);
+	}
+	make_busy(in, s);
+}
+
+static void take_seen(struct listener *in, const struct seen_answer *a)
+{
+	struct ingress_item *item = a->cookie;
+	struct source *s = item->user;
+
+	BUG_ON(!s->asking || s->held != item);
+	s->asking = false;
+	in->asking--;
+	item->may_repeat = false; /* asked: to be lent, unless it was found */
+	if (a->found) {
+		s->held = NULL;
+		ingress_accepted(item, a->id);
+	}
+	make_busy(in, s);
+}
+
+static bool take_answers(struct listener *in)
+{
+	struct lane *lane = &in->set.logger->to_ingress;
+	const struct put_answer *a;
+	const struct seen_answer *seen;
+	bool any = false;
+	size_t len;
+
+	while ((a = lane_peek(lane, &len)) != NULL) {
+		take_answer(in, a);
+		lane_consume(lane);
+		any = true;
+	}
+	lane = &in->set.storer->answers;
+	while ((seen = lane_peek(lane, &len)) != NULL) {
+		take_seen(in, seen);
+		lane_consume(lane);
+		any = true;
+	}
+	return any;
+}
+
+/* --- one source ------------------------------------------------------------ */
+
+static void lend(struct listener *in, struct put_request *req,
+		 struct ingress_item *item)
+{
+	*req = (struct put_request){ .msg = &item->msg, .cookie = item };
+	mring_publish(in->set.logger->from_ingress.ring);
+	in->lent++;
+	in->lent_bytes += item->msg.size;
+}
+
+/* Items of one source must become durable in their order: while the store is
+ * asked about one, no other is lent. */
+static bool ask_store(struct listener *in, struct source *s,
+		      struct ingress_item *item)
+{
+	struct lane *lane = &in->set.storer->asks;
+	struct seen_ask *ask = lane_reserve_or_wait(lane, sizeof(*ask));
+
+	if (ask == NULL)
+		return false;
+	*ask = (struct seen_ask){ .cookie = item, .number = item->msg.number };
+	memcpy(ask->submission, item->msg.submission, sizeof(ask->submission));
+	lane_publish(lane);
+	s->asking = true;
+	in->asking++;
+	return true;
+}
+
+/* The item that waits first, else the next one; NULL: none now. */
+static struct ingress_item *next_item(struct listener *in, struct source *s)
+{
+	struct ingress_item *item = s->held;
+
+	if (s->asking)
+		return NULL;
+	if (item == NULL && ingress_next(s->conn, clock_mail_s(in->set.clock),
+					 clock_wall_ms() / 1000, &item) != 1)
+		return NULL;
+	item->user = s;
+	s->held = item;
+	if (!item->may_repeat)
+		return item;
+	ask_store(in, s, item);
+	return NULL;
+}
+
+/* Lend what is ready to the log; the bell is rung once. */
+static bool lend_items(struct listener *in, struct source *s)
+{
+	struct lane *lane = &in->set.logger->from_ingress;
+	struct ingress_item *item;
+	struct put_request *req;
+	bool any = false;
+
+	while (may_lend(in)) {
+		req = lane_reserve_or_wait(lane, sizeof(*req));
+		if (req == NULL)
+			break;
+		item = next_item(in, s);
+		if (item == NULL)
+			break;
+		lend(in, req, item);
+		s->held = NULL;
+		any = true;
+	}
+	if (any)
+		bell_ring(lane->to);
+	return any;
+}
+
+static bool read_some(struct source *s)
+{
+	size_t room;
+	void *p = ingress_room(s->conn, &room);
+	ssize_t n;
+
+	if (!s->readable || s->gone || p == NULL || room == 0)
+		return false;
+	n = read(s->fd, p, room);
+	if (n > 0) {
+		ingress_fed(s->conn, (size_t)n);
+		return true;
+	}
+	if (n < 0 && errno == EINTR)
+		return true;
+	s->readable = false;
+	if (n == 0 || errno != EAGAIN)
+		s->gone = true; /* a file: all of it has been read */
+	return false;
+}
+
+static bool write_some(struct source *s)
+{
+	struct span answer = ingress_answer(s->conn);
+	ssize_t n;
+
+	if (answer.len == 0)
+		return false;
+	if (s->file != NULL) { /* nobody listens */
+		ingress_sent(s->conn, answer.len);
+		return true;
+	}
+	if (!s->writable)
+		return false;
+	n = send(s->fd, answer.p, answer.len, MSG_NOSIGNAL);
+	if (n > 0) {
+		ingress_sent(s->conn, (size_t)n);
+		return true;
+	}
+	if (n < 0 && errno == EINTR)
+		return true;
+	s->writable = false;
+	if (errno != EAGAIN) {
+		s->gone = true;
+		s->deaf = true;
+	}
+	return false;
+}
+
+static bool source_done(struct source *s)
+{
+	if (ingress_items_out(s->conn) > 0)
+		return false;
+	if (s->deaf || (s->gone && s->file != NULL))
+		return true;
+	return (s->gone || ingress_over(s->conn)) &&
+	       ingress_answer(s->conn).len == 0;
+}
+
+static void source_free(struct listener *in, struct source *s)
+{
+	list_del(&s->link);
+	list_del(&s->all);
+	if (s->file != NULL)
+		drop_finish(in, s);
+	else
+		atomic_fetch_sub(&in->connections, 1);
+	close(s->fd);
+	ingress_conn_free(&s->conn);
+	free(s);
+}
+
+/* What no lane has taken yet is not accepted: its client comes back. */
+static void refuse_held(struct source *s)
+{
+	if (s->held == NULL || s->asking)
+		return;
+	s->later = true;
+	ingress_refused(s->held, -EAGAIN);
+	s->held = NULL;
+}
+
+/* Move one source as far as a turn may; true: there is more to do now. */
+static bool pump(struct listener *in, struct source *s)
+{
+	bool moved = false;
+	int i;
+
+	for (i = 0; i < READS_PER_TURN && !in->stopping && may_lend(in); i++) {
+		if (!read_some(s))
+			break;
+		moved = true;
+		lend_items(in, s);
+	}
+	if (in->stopping)
+		refuse_held(s);
+	else if (lend_items(in, s))
+		moved = true;
+	while (write_some(s))
+		moved = true;
+	return moved;
+}
+
+static void pump_all(struct listener *in)
+{
+	struct list round;
+	struct list *l;
+
+	/* Each busy source once: what moved goes to the end for later. */
+	list_init(&round);
+	while ((l = list_pop(&in->busy)) != NULL)
+		list_add_tail(&round, l);
+	while ((l = list_pop(&round)) != NULL) {
+		struct source *s = CONTAINER_OF(l, struct source, link);
+
+		if (pump(in, s) || !may_lend(in))
+			make_busy(in, s);
+		if (source_done(s))
+			source_free(in, s);
+	}
+}
+
+struct source *listener_add(struct listener *in, int fd, uint32_t uid)
+{
+	struct source *s = calloc(1, sizeof(*s));
+
+	if (s == NULL)
+		return NULL;
+	s->fd = fd;
+	s->readable = s->writable = true;
+	list_init(&s->link);
+	list_init(&s->all);
+	if (ingress_conn_new(in->set.set, in->set.seen, uid, &s->conn) < 0) {
+		free(s);
+		return NULL;
+	}
+	list_add_tail(&in->sources, &s->all);
+	make_busy(in, s);
+	return s;
+}
+
+/* --- the socket ------------------------------------------------------------ */
+
+static void accept_one(struct listener *in, int fd)
+{
+	struct epoll_event ev = { .events = EPOLLIN | EPOLLOUT | EPOLLRDHUP |
+					    EPOLLET };
+	struct ucred peer = { .uid = UINT32_MAX };
+	socklen_t len = sizeof(peer);
+	struct source *s;
+
+	getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len);
+	s = listener_add(in, fd, peer.uid);
+	ev.data.ptr = s;
+	if (s == NULL) {
+		close(fd);
+		return;
+	}
+	atomic_fetch_add(&in->connections, 1);
+	if (epoll_ctl(in->epoll, EPOLL_CTL_ADD, fd, &ev) < 0) {
+		s->gone = s->deaf = true;
+		make_busy(in, s);
+	}
+}
+
+static void accept_all(struct listener *in)
+{
+	int fd;
+
+	while (atomic_load(&in->connections) < in->set.set->limits.submitters) {
+		fd = accept4(in->listen, NULL, NULL,
+			     SOCK_CLOEXEC | SOCK_NONBLOCK);
+		if (fd < 0)
+			break;
+		accept_one(in, fd);
+	}
+}
+
+static void take_event(struct listener *in, const struct epoll_event *ev)
+{
+	struct source *s = ev->data.ptr;
+
+	if (ev->data.ptr == in) {
+		accept_all(in);
+		return;
+	}
+	if (ev->data.ptr == &in->bell)
+		return; /* the lanes are looked at every turn */
+	if (ev->events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR))
+		s->readable = true;
+	if (ev->events & EPOLLOUT)
+		s->writable = true;
+	if (ev->events & (EPOLLHUP | EPOLLERR))
+		s->writable = s->readable = true;
+	make_busy(in, s);
+}
+
+static void wait_events(struct listener *in, bool more)
+{
+	struct epoll_event evs[EVENTS_MAX];
+	uint64_t now = clock_now_ms();
+	int timeout =
+		in->next_scan_ms > now ? (int)(in->next_scan_ms - now) : 0;
+	int i, n;
+
+	bell_doze(in->bell);
+	lane_settle(&in->set.logger->to_ingress);
+	lane_settle(&in->set.storer->answers);
+	if (more || take_answers(in))
+		timeout = 0;
+	n = epoll_wait(in->epoll, evs, EVENTS_MAX, timeout);
+	bell_wait(in->bell, 0); /* empties the bell */
+	for (i = 0; i < n; i++)
+		take_event(in, &evs[i]);
+}
+
+static void *listener_main(void *arg)
+{
+	struct listener *in = arg;
+	bool more = false;
+
+	while (!in->stopping || in->lent + in->asking > 0) {
+		wait_events(in, more);
+		in->stopping = atomic_load(&in->stop);
+		take_answers(in);
+		if (clock_now_ms() >= in->next_scan_ms && !in->stopping) {
+			drop_scan(in);
+			/* Also for those that were over the limit before. */
+			accept_all(in);
+			ingress_seen_expire(in->set.seen,
+					    clock_mail_s(in->set.clock));
+			in->next_scan_ms = clock_now_ms() + SCAN_MS;
+		}
+		pump_all(in);
+		more = !list_empty(&in->busy) && may_lend(in) && !in->stopping;
+	}
+	return NULL;
+}
+
+int listener_start(struct listener *in)
+{
+	return -pthread_create(&in->thread, NULL, listener_main, in);
+}
+
+void listener_stop(struct listener *in)
+{
+	atomic_store(&in->stop, true);
+	bell_ring(in->bell);
+	pthread_join(in->thread, NULL);
+}
+
+void listener_free(struct listener **listener)
+{
+	struct listener *in = *listener;
+
+	*listener = NULL;
+	if (in == NULL)
+		return;
+	LIST_FOR_EACH_SAFE(l, next, &in->sources)
+	{
+		struct source *s = CONTAINER_OF(l, struct source, all);
+
+		refuse_held(s);
+		BUG_ON(ingress_items_out(s->conn) > 0);
+		source_free(in, s);
+	}
+	listener_close_socket(in);
+	free(in);
+}
+
+void listener_count(const struct listener *in, struct listener_counts *counts_r)
+{
+	*counts_r = (struct listener_counts){
+		.connections = atomic_load(&in->connections),
+		.accepted = atomic_load(&in->accepted),
+		.refused = atomic_load(&in->refused),
+	};
+}

@@ -1,0 +1,147 @@
+/*
+ * engine/listener_open.c - the submission socket and the drop folder, opened
+ *
+ * The spool's lock has been taken before: nobody else serves this spool.  A
+ * socket file that nobody answers on is left from a killed process and goes;
+ * one that somebody answers on belongs to another spool's daemon.
+ */
+#include "engine/listener_private.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+static int fail(char *words, size_t size, int err, const char *what,
+		const char *path)
+{
+	snprintf(words, size, "%s %s: %s", what, path, strerrordesc_np(-err));
+	return err;
+}
+
+/* Is there somebody?  -EADDRINUSE, or 0 with the old file gone. */
+static int clear_path(const struct sockaddr_un *at)
+{
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), err = 0;
+
+	if (fd < 0)
+		return -errno;
+	if (connect(fd, (const struct sockaddr *)at, sizeof(*at)) == 0)
+		err = -EADDRINUSE;
+	else if (errno == ECONNREFUSED)
+		unlink(at->sun_path);
+	close(fd);
+	return err;
+}
+
+static int open_socket(struct listener *in, char *words, size_t size)
+{
+	struct sockaddr_un at = { .sun_family = AF_UNIX };
+	int err;
+
+	snprintf(in->socket_path, sizeof(in->socket_path), "%s/submit.sock",
+		 in->set.set->runtime);
+	if (mkdir(in->set.set->runtime, 0755) < 0 && errno != EEXIST)
+		return fail(words, size, -errno, "cannot make",
+			    in->set.set->runtime);
+	memcpy(at.sun_path, in->socket_path, sizeof(at.sun_path));
+	err = clear_path(&at);
+	if (err < 0)
+		return fail(words, size, err, "another mtaq serves",
+			    at.sun_path);
+	in->listen =
+		socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (in->listen < 0 ||
+	    bind(in->listen, (struct sockaddr *)&at, sizeof(at)) < 0 ||
+	    chmod(at.sun_path, 0660) < 0 || listen(in->listen, 1024) < 0)
+		return fail(words, size, -errno, "cannot listen on",
+			    at.sun_path);
+	return 0;
+}
+
+static int open_folder(const char *path, int *fd_r)
+{
+	if (mkdir(path, 0770) < 0 && errno != EEXIST)
+		return -errno;
+	*fd_r = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return *fd_r < 0 ? -errno : 0;
+}
+
+static int open_drop(struct listener *in, char *words, size_t size)
+{
+	static const char *const names[] = { "", "/tmp", "/new", "/rejected" };
+	char path[4096];
+	int fds[4] = { -1, -1, -1, -1 }, err = 0, i;
+
+	for (i = 0; i < 4 && err == 0; i++) {
+		snprintf(path, sizeof(path), "%s/incoming%s",
+			 in->set.set->spool, names[i]);
+		err = open_folder(path, &fds[i]);
+	}
+	if (fds[0] >= 0)
+		close(fds[0]);
+	if (fds[1] >= 0)
+		close(fds[1]);
+	in->drop_new = fds[2];
+	in->drop_rejected = fds[3];
+	if (err < 0)
+		return fail(words, size, err, "cannot open", path);
+	return 0;
+}
+
+static int watch(struct listener *in, int fd, void *ptr)
+{
+	struct epoll_event ev = { .events = EPOLLIN, .data.ptr = ptr };
+
+	return epoll_ctl(in->epoll, EPOLL_CTL_ADD, fd, &ev) < 0 ? -errno : 0;
+}
+
+void listener_close_socket(struct listener *in)
+{
+	if (in->listen >= 0) {
+		unlink(in->socket_path);
+		close(in->listen);
+	}
+	if (in->epoll >= 0)
+		close(in->epoll);
+	if (in->drop_new >= 0)
+		close(in->drop_new);
+	if (in->drop_rejected >= 0)
+		close(in->drop_rejected);
+}
+
+int listener_new(const struct listener_settings *set, struct bell *bell,
+		 char *words, size_t words_size, struct listener **listener_r)
+{
+	struct listener *in = calloc(1, sizeof(*in));
+	int err;
+
+	if (in == NULL)
+		return -ENOMEM;
+	in->set = *set;
+	in->bell = bell;
+	in->listen = in->drop_new = in->drop_rejected = -1;
+	list_init(&in->sources);
+	list_init(&in->busy);
+	in->epoll = epoll_create1(EPOLL_CLOEXEC);
+	/* The socket first: who finds nobody there uses the folder, and who
+	 * uses the folder is found by the scan that comes after. */
+	err = open_socket(in, words, words_size);
+	if (err == 0)
+		err = open_drop(in, words, words_size);
+	if (err == 0)
+		err = watch(in, in->listen, in);
+	if (err == 0)
+		err = watch(in, bell->fd, &in->bell);
+	if (err < 0) {
+		listener_free(&in);
+		return err;
+	}
+	*listener_r = in;
+	return 0;
+}

@@ -1,0 +1,51 @@
+#ifndef MTAQ_ENGINE_LISTENER_PRIVATE_H
+#define MTAQ_ENGINE_LISTENER_PRIVATE_H
+
+/* The ingress thread's own: listener.c (the loop), listener_open.c (socket and
+ * folders), drop.c (the drop folder). */
+#include "base/list.h"
+#include "engine/listener.h"
+
+struct source {
+	struct list link; /* in listener.busy, or alone */
+	struct list all;  /* in listener.sources */
+	struct ingress_conn *conn;
+	int fd;
+	struct ingress_item *held; /* wants a place in the log's lane */
+	bool asking; /* the store is asked whether it knows an item */
+	char *file;  /* its name in the drop folder; NULL: a socket */
+	bool readable, writable;
+	bool gone;  /* nothing more will be read */
+	bool deaf;  /* nothing more can be written */
+	bool later; /* the queue could not take all of it now */
+};
+
+struct listener {
+	struct listener_settings set;
+	struct bell *bell; /* the engine's, so that it can be known earlier */
+	int epoll, listen;
+	int drop_new, drop_rejected; /* folders; -1: none */
+	char socket_path[108];
+	struct list sources, busy;
+	size_t asking; /* items the store is asked about */
+	size_t lent;   /* items with the log */
+	uint64_t lent_bytes;
+	uint64_t next_scan_ms;
+	bool stopping;
+	atomic_bool stop;
+	_Atomic uint64_t connections, accepted, refused;
+	pthread_t thread;
+};
+
+/* A source that reads fd, which is nonblocking; NULL: no memory. */
+struct source *listener_add(struct listener *in, int fd, uint32_t uid);
+void listener_close_socket(struct listener *in);
+
+/* Make sources of the files that wait in the drop folder. */
+void drop_scan(struct listener *in);
+/* A file has been read and all of it is answered: remove it, or move it to
+ * rejected/ when something in it was refused, or leave it for the next scan
+ * when the queue could not take it now. */
+void drop_finish(struct listener *in, struct source *s);
+
+#endif

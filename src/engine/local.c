@@ -1,0 +1,284 @@
+/*
+ * engine/local.c - tasks that end or wait without a session
+ *
+ * The store thread writes their OUT records itself: for what the resolver
+ * said, for damaged messages, and for operators' decisions.
+ */
+#include "engine/storer_private.h"
+
+#include "base/bug.h"
+#include "engine/logger.h"
+#include "engine/wire.h"
+#include "report/note.h"
+#include "site/plan.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+struct local {
+	struct storer_state *s;
+	const struct queue_task *task;
+	struct queue_out out;
+	struct queue_out_rcpt rcpts[QUEUE_RCPTS_MAX];
+	char notes[LOGGER_OUT_MAX - 8192];
+	size_t len;
+	char common[4096];
+};
+
+int local_init(struct storer_state *s)
+{
+	s->local = calloc(1, sizeof(*s->local));
+	return s->local == NULL ? -ENOMEM : 0;
+}
+
+void local_free(struct storer_state *s)
+{
+	free(s->local);
+}
+
+static uint8_t state_of(enum plan_act act)
+{
+	return act == PLAN_RETRY    ? QUEUE_WAITING
+	       : act == PLAN_EXPIRE ? QUEUE_EXPIRED
+				    : QUEUE_BOUNCED;
+}
+
+static bool put(struct storer_state *s, const struct queue_out *out)
+{
+	struct lane *lane = &s->st->set.log->lane;
+	void *p = lane_reserve_or_wait(lane, out_wire_size(out));
+
+	if (p == NULL)
+		return false;
+	out_wire_put(out, p);
+	lane_publish(lane);
+	return true;
+}
+
+static bool is_open(const struct queue_task *t, uint32_t at)
+{
+	return (t->open[at / 64] >> (at % 64) & 1) != 0;
+}
+
+static void common_note(struct local *l, const struct queue_view *view)
+{
+	struct note_common n = {
+		.time_ms = clock_wall_ms(),
+		.size = view->size,
+		.from = view->sender,
+	};
+
+	BUG_ON(note_common_size(&n) > sizeof(l->common));
+	note_common_put(&n, l->common);
+	l->out.note = span_of(l->common, note_common_size(&n));
+}
+
+static void add_rcpt(struct local *l, const struct queue_view *view,
+		     uint32_t index, const struct note_rcpt *like,
+		     struct queue_out_rcpt rcpt)
+{
+	struct note_rcpt note = *like;
+	struct queue_rcpt r;
+	size_t size;
+
+	queue_view_rcpt(view, index, &r);
+	note.to = r.address;
+	note.queued_s = l->s->now_s - view->arrived_s;
+	size = note_rcpt_size(&note);
+	note_rcpt_put(&note, l->notes + l->len);
+	rcpt.rcpt = (uint16_t)index;
+	rcpt.note = span_of(l->notes + l->len, size);
+	l->rcpts[l->out.rcpt_count++] = rcpt;
+	l->len += size;
+}
+
+/* One OUT holds what fits; the rest of a large task comes in further ones. */
+static bool put_all(struct local *l, const struct queue_view *view,
+		    const struct note_rcpt *like, struct queue_out_rcpt rcpt)
+{
+	const struct queue_task *t = l->task;
+	uint32_t at;
+
+	for (at = 0; at < t->span; at++) {
+		if (!is_open(t, at))
+			continue;
+		add_rcpt(l, view, t->first + at, like, rcpt);
+		if (l->len + 2048 < sizeof(l->notes) && l->out.rcpt_count < 64)
+			continue;
+		if (!put(l->s, &l->out))
+			return false;
+		l->len = 0;
+		l->out.rcpt_count = 0;
+	}
+	return l->out.rcpt_count == 0 || put(l->s, &l->out);
+}
+
+static bool settle_with(struct storer_state *s, const struct queue_task *t,
+			const struct note_rcpt *like,
+			struct queue_out_rcpt rcpt)
+{
+	struct local *l = s->local;
+	struct queue_view view;
+	bool done = false;
+	int err;
+
+	l->s = s;
+	l->len = 0;
+	l->task = t;
+	l->out = (struct queue_out){ .id = t->id,
+				     .slot = t->slot,
+				     .rcpts = l->rcpts };
+	queue_handle_name(s->st->set.queue, t->queue, &l->out.tenant,
+			  &l->out.campaign, &l->out.domain);
+	err = queue_message_open(s->st->set.queue, t->id, &view);
+	if (err == 0) {
+		common_note(l, &view);
+		/* All or nothing: room for the largest task is asked for
+		 * first, so that no part is written twice. */
+		if (mring_fill(s->st->set.log->lane.ring) == 0 || t->span <= 64)
+			done = put_all(l, &view, like, rcpt);
+		else
+			lane_reserve_or_wait(&s->st->set.log->lane, 1);
+		queue_message_close(s->st->set.queue, &view);
+	} else {
+		queue_store_return(s->st->set.queue, t->id, t->first,
+				   s->now_s + 60);
+		done = true;
+	}
+	return done;
+}
+
+bool local_settle(struct storer_state *s, const struct queue_task *t, int rule,
+		  const char *why)
+{
+	struct plan_ask ask = {
+		.attempts = t->attempts,
+		.unsure = t->unsure,
+		.slot = t->slot,
+		.expires_s = t->expires_s,
+		.now_s = s->now_s,
+	};
+	struct note_rcpt note = { .rule = (uint8_t)rule };
+	struct queue_out_rcpt rcpt = { .rcpt = 0 };
+	char words[512];
+	struct plan plan;
+
+	plan_local(&s->backoff, &ask, (enum local_rule)rule, &plan);
+	snprintf(words, sizeof(words), "%s%s%s",
+		 plan_local_words((enum local_rule)rule),
+		 why[0] == '\0' ? "" : ": ", why);
+	note.verdict = (struct smtp_verdict){
+		.result = SMTP_REJECTED,
+		.stage = SMTP_STAGE_NONE,
+		.enhanced = plan_local_enhanced((enum local_rule)rule),
+		.text = span_str(words),
+	};
+	rcpt.state = state_of(plan.act);
+	rcpt.attempts = plan.attempts;
+	rcpt.unsure = plan.unsure;
+	rcpt.due_s = plan.act == PLAN_RETRY ? plan.slot : 0;
+	return settle_with(s, t, &note, rcpt);
+}
+
+/* --- damaged messages ------------------------------------------------------ */
+
+/* Its addresses cannot be read either: the event names the message alone. */
+static bool hold_damaged(struct storer_state *s, const struct queue_task *t)
+{
+	struct note_rcpt note = {
+		.verdict = { .result = SMTP_DEFERRED,
+			     .text = SPAN("the stored message fails its "
+					  "check; it is held") },
+	};
+	struct local *l = s->local;
+	struct note_common common = { .time_ms = clock_wall_ms() };
+	uint32_t at;
+
+	l->out = (struct queue_out){ .id = t->id,
+				     .slot = t->slot,
+				     .rcpts = l->rcpts };
+	queue_handle_name(s->st->set.queue, t->queue, &l->out.tenant,
+			  &l->out.campaign, &l->out.domain);
+	note_common_put(&common, l->common);
+	l->out.note = span_of(l->common, note_common_size(&common));
+	note_rcpt_put(&note, l->notes);
+	for (at = 0; at < t->span; at++)
+		if (is_open(t, at))
+			l->rcpts[l->out.rcpt_count++] = (struct queue_out_rcpt){
+				.rcpt = (uint16_t)(t->first + at),
+				.state = QUEUE_DAMAGED,
+				.attempts = t->attempts,
+				.unsure = t->unsure,
+			};
+	/* One note for all: it has no address to tell them apart. */
+	l->rcpts[0].note = span_of(l->notes, note_rcpt_size(&note));
+	return put(s, &l->out);
+}
+
+#define TASKS_OF_ONE 16 /* open tasks of one message looked at a time */
+
+bool local_damaged(struct storer_state *s, uint64_t id, uint16_t first,
+		   uint16_t span)
+{
+	struct queue_task *tasks = calloc(TASKS_OF_ONE, sizeof(*tasks));
+	uint32_t count = 0, i;
+	bool done = true;
+
+	if (tasks == NULL)
+		return false;
+	if (queue_show(s->st->set.queue, id, tasks, TASKS_OF_ONE, &count) < 0)
+		count = 0;
+	for (i = 0; i < count && done; i++)
+		if (tasks[i].first >= first && tasks[i].first < first + span)
+			done = hold_damaged(s, &tasks[i]);
+	free(tasks);
+	/* Nothing found: a decision or an outcome was faster. */
+	return done;
+}
+
+/* --- decisions ------------------------------------------------------------- */
+
+static const char *verb_words(enum queue_verb verb)
+{
+	switch (verb) {
+	case QUEUE_VERB_HOLD:
+		return "held by an operator";
+	case QUEUE_VERB_RELEASE:
+		return "released by an operator";
+	case QUEUE_VERB_CANCEL:
+		return "cancelled by an operator";
+	case QUEUE_VERB_RETRY:
+		return "to be tried at once, by an operator";
+	default:
+		return "decided by an operator";
+	}
+}
+
+void local_decided(struct storer_state *s, enum queue_verb verb,
+		   const struct queue_out *out)
+{
+	struct note_rcpt note = {
+		.verdict = { .result = SMTP_DEFERRED,
+			     .text = span_str(verb_words(verb)) },
+	};
+	struct queue_view view;
+	struct local *l = s->local;
+	uint32_t i;
+
+	l->s = s;
+	l->len = 0;
+	l->out = *out;
+	l->out.rcpts = l->rcpts;
+	l->out.rcpt_count = 0;
+	if (queue_message_open(s->st->set.queue, out->id, &view) == 0) {
+		common_note(l, &view);
+		for (i = 0; i < out->rcpt_count; i++)
+			add_rcpt(l, &view, out->rcpts[i].rcpt, &note,
+				 out->rcpts[i]);
+		queue_message_close(s->st->set.queue, &view);
+		BUG_ON(!put(s, &l->out));
+		return;
+	}
+	BUG_ON(!put(s, out)); /* damaged: without words */
+}

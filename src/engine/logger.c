@@ -1,0 +1,334 @@
+/*
+ * engine/logger.c - the log thread
+ *
+ *	gather: outcomes of every source, then messages, until the lanes are
+ *	        empty or the group is full
+ *	commit: one write, one fdatasync
+ *	tell:   answers to ingress, counts to the sources, bells to followers
+ *
+ * Invariant: an answer or a count is published only after the commit that
+ * made its record durable returned 0.  Outcomes go before messages, since
+ * they give room back.
+ */
+#include "engine/logger.h"
+
+#include "base/bug.h"
+#include "engine/wire.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+/* An answer and its length are 32 octets. */
+#define ANSWER_BYTES      (LOGGER_REQUESTS_MAX * 64u)
+#define GROUP_ANSWERS_MAX 8192u
+#define GROUP_BYTES_MAX   (8u << 20)
+/* Pieces of canonical content: mail/canon.h promises at most 600. */
+#define LARGE_PIECES_MAX 640
+
+struct logger_group {
+	struct put_answer answers[GROUP_ANSWERS_MAX];
+	unsigned answer_count;
+	struct queue_out_rcpt rcpts[QUEUE_RCPTS_MAX];
+	/* A message over QUEUE_PART_MAX that is being put part by part. */
+	struct put_request large; /* .msg is NULL: none */
+	uint64_t large_id, large_at;
+};
+
+int logger_init(struct logger *l, struct queue *queue, struct bell *ingress,
+		unsigned sources)
+{
+	unsigned i;
+	int err;
+
+	BUG_ON(sources > LOGGER_SOURCES_MAX);
+	*l = (struct logger){ .queue = queue, .source_count = sources };
+	l->bell.fd = -1;
+	l->group = calloc(1, sizeof(*l->group));
+	if (l->group == NULL)
+		return -ENOMEM;
+	err = bell_init(&l->bell);
+	if (err == 0)
+		err = lane_init(&l->from_ingress, 4u << 20, ingress, &l->bell);
+	if (err == 0) /* room for an answer to every request */
+		err = lane_init(&l->to_ingress, ANSWER_BYTES, &l->bell,
+				ingress);
+	for (i = 0; i < sources && err == 0; i++)
+		err = lane_init(&l->sources[i].lane, 8 * LOGGER_OUT_MAX, NULL,
+				&l->bell);
+	return err;
+}
+
+void logger_free(struct logger *l)
+{
+	unsigned i;
+
+	lane_free(&l->from_ingress);
+	lane_free(&l->to_ingress);
+	for (i = 0; i < l->source_count; i++)
+		lane_free(&l->sources[i].lane);
+	bell_free(&l->bell);
+	free(l->group);
+	l->group = NULL;
+}
+
+static bool group_full(const struct logger *l)
+{
+	return l->group->answer_count == GROUP_ANSWERS_MAX ||
+	       queue_staged(l->queue) >= GROUP_BYTES_MAX;
+}
+
+/* False: the group is full. */
+static bool gather_source(struct logger *l, struct logger_source *s)
+{
+	struct queue_out out;
+	const void *p;
+	size_t len;
+	int err;
+
+	while ((p = lane_peek(&s->lane, &len)) != NULL) {
+		out_wire_get(p, l->group->rcpts, QUEUE_RCPTS_MAX, &out);
+		err = queue_put_out(l->queue, &out);
+		if (err == -EAGAIN)
+			return false;
+		BUG_ON(err == -EINVAL || err == -EMSGSIZE);
+		if (err < 0) {
+			atomic_store(&l->failed, err);
+			return true;
+		}
+		lane_consume(&s->lane);
+		s->staged++;
+	}
+	return true;
+}
+
+static void answer(struct logger *l, const struct put_request *req, uint64_t id,
+		   int err)
+{
+	struct logger_group *g = l->group;
+
+	BUG_ON(g->answer_count == GROUP_ANSWERS_MAX);
+	g->answers[g->answer_count++] = (struct put_answer){
+		.cookie = req->cookie, .id = err < 0 ? 0 : id, .err = err
+	};
+}
+
+/* At most QUEUE_PART_MAX octets of the content from `at` on.  Returns how
+ * many; *count_r pieces of them are in iov, which has room for all. */
+static size_t slice(const struct queue_message *msg, uint64_t at,
+		    struct iovec *iov, int *count_r)
+{
+	size_t left = QUEUE_PART_MAX, len;
+	int i, n = 0;
+
+	for (i = 0; i < msg->content_count && left > 0; i++) {
+		struct iovec v = msg->content[i];
+
+		if (at >= v.iov_len) {
+			at -= v.iov_len;
+			continue;
+		}
+		len = v.iov_len - at < left ? v.iov_len - at : left;
+		if (n == LARGE_PIECES_MAX)
+			break;
+		iov[n++] = (struct iovec){ (char *)v.iov_base + at, len };
+		left -= len;
+		at = 0;
+	}
+	*count_r = n;
+	return QUEUE_PART_MAX - left;
+}
+
+/* Put parts of the large message; 0 when it is whole or was refused, -EAGAIN
+ * when the group is full. */
+static int put_parts(struct logger *l)
+{
+	struct logger_group *g = l->group;
+	const struct queue_message *msg = g->large.msg;
+	struct iovec iov[LARGE_PIECES_MAX];
+	size_t len;
+	int n, err = 0;
+
+	while (err == 0 && g->large_at < msg->size) {
+		if (group_full(l))
+			return -EAGAIN;
+		len = slice(msg, g->large_at, iov, &n);
+		BUG_ON(len == 0);
+		err = queue_put_part(l->queue, g->large_id, g->large_at, iov,
+				     n);
+		if (err == 0)
+			g->large_at += len;
+	}
+	if (err == -EAGAIN)
+		return err;
+	if (err < 0 && queue_put_abandon(l->queue, g->large_id) == -EAGAIN)
+		return -EAGAIN; /* the part is tried again first: as it was */
+	answer(l, &g->large, g->large_id, err);
+	g->large.msg = NULL;
+	return 0;
+}
+
+static int put_large(struct logger *l, const struct put_request *req)
+{
+	struct logger_group *g = l->group;
+	struct queue_message first = *req->msg;
+	struct iovec iov[LARGE_PIECES_MAX];
+	size_t len = slice(req->msg, 0, iov, &first.content_count);
+	int err;
+
+	first.content = iov;
+	err = queue_put_message(l->queue, &first, &g->large_id);
+	if (err < 0)
+		return err;
+	g->large = *req;
+	g->large_at = len;
+	return 0;
+}
+
+/* One request: 0 when it was taken out of its lane. */
+static int put_request(struct logger *l, const struct put_request *req)
+{
+	uint64_t id = 0;
+	int err;
+
+	if (req->msg->size > QUEUE_PART_MAX) {
+		err = put_large(l, req);
+		if (err == 0)
+			return 0;
+	} else {
+		err = queue_put_message(l->queue, req->msg, &id);
+	}
+	if (err == -EAGAIN)
+		return err;
+	answer(l, req, id, err);
+	return 0;
+}
+
+static void gather_messages(struct logger *l)
+{
+	const struct put_request *req;
+	size_t len;
+
+	for (;;) {
+		if (l->group->large.msg != NULL && put_parts(l) < 0)
+			return;
+		req = lane_peek(&l->from_ingress, &len);
+		if (req == NULL || group_full(l) || put_request(l, req) < 0)
+			return;
+		lane_consume(&l->from_ingress);
+	}
+}
+
+static void gather(struct logger *l)
+{
+	unsigned i;
+
+	for (i = 0; i < l->source_count; i++)
+		if (!gather_source(l, &l->sources[i]))
+			return;
+	gather_messages(l);
+}
+
+static void tell_answers(struct logger *l, const struct queue_committed *done,
+			 int err)
+{
+	struct logger_group *g = l->group;
+	struct put_answer *to;
+	unsigned i;
+
+	for (i = 0; i < g->answer_count; i++) {
+		to = mring_reserve(l->to_ingress.ring, sizeof(*to));
+		/* ingress keeps to LOGGER_REQUESTS_MAX */
+		BUG_ON(to == NULL);
+		*to = g->answers[i];
+		if (err < 0 && to->err == 0)
+			*to = (struct put_answer){ to->cookie, 0, err };
+		if (to->err == 0)
+			to->id = queue_lsn_final(done, to->id);
+		mring_publish(l->to_ingress.ring);
+	}
+	if (g->answer_count > 0)
+		bell_ring(l->to_ingress.to);
+	g->answer_count = 0;
+}
+
+static void tell_sources(struct logger *l)
+{
+	unsigned i;
+
+	for (i = 0; i < l->source_count; i++) {
+		struct logger_source *s = &l->sources[i];
+
+		if (s->staged ==
+		    atomic_load_explicit(&s->durable, memory_order_relaxed))
+			continue;
+		atomic_store(&s->durable, s->staged);
+		if (atomic_exchange(&s->waits, false))
+			bell_ring(s->owner);
+	}
+}
+
+/* Returns whether anything was done. */
+static bool turn(struct logger *l)
+{
+	struct queue_committed done = { .durable = 0 };
+	int err = 0;
+
+	gather(l);
+	if (queue_staged(l->queue) == 0 && l->group->answer_count == 0)
+		return false;
+	if (queue_staged(l->queue) > 0)
+		err = queue_commit(l->queue, &done);
+	if (err < 0)
+		atomic_store(&l->failed, err);
+	tell_answers(l, &done, err);
+	if (l->group->large.msg != NULL)
+		l->group->large_id = queue_lsn_final(&done, l->group->large_id);
+	if (err < 0)
+		return false;
+	tell_sources(l);
+	bell_ring(l->followers[0]);
+	bell_ring(l->followers[1]);
+	return true;
+}
+
+static void settle(struct logger *l)
+{
+	unsigned i;
+
+	lane_settle(&l->from_ingress);
+	for (i = 0; i < l->source_count; i++)
+		lane_settle(&l->sources[i].lane);
+}
+
+static void *logger_main(void *arg)
+{
+	struct logger *l = arg;
+
+	while (atomic_load(&l->failed) == 0) {
+		if (turn(l))
+			continue;
+		if (atomic_load(&l->stop) || atomic_load(&l->failed) != 0)
+			break;
+		bell_doze(&l->bell);
+		settle(l);
+		if (turn(l))
+			bell_awake(&l->bell);
+		else
+			bell_wait(&l->bell, atomic_load(&l->stop) ? 0 : 1000);
+	}
+	if (atomic_load(&l->failed) != 0)
+		bell_ring(l->control);
+	return NULL;
+}
+
+int logger_start(struct logger *l)
+{
+	return -pthread_create(&l->thread, NULL, logger_main, l);
+}
+
+void logger_stop(struct logger *l)
+{
+	atomic_store(&l->stop, true);
+	bell_ring(&l->bell);
+	pthread_join(l->thread, NULL);
+}

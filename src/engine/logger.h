@@ -1,0 +1,50 @@
+#ifndef MTAQ_ENGINE_LOGGER_H
+#define MTAQ_ENGINE_LOGGER_H
+
+/*
+ * The log thread: the only writer of segments.  It takes messages from
+ * ingress and outcomes from workers and store, commits them in groups, and
+ * says what has become durable.  While one group is being synced the next
+ * gathers in the lanes: the sync is the batching window.
+ */
+#include "engine/lane.h"
+#include "mtaq/queue.h"
+
+#include <pthread.h>
+
+#define LOGGER_SOURCES_MAX 66 /* workers, and the store */
+
+/* One thread that writes outcomes. */
+struct logger_source {
+	struct lane lane;   /* struct queue_out, flattened */
+	struct bell *owner; /* rung when its outcomes became durable ... */
+	atomic_bool waits;  /* ... if it says that it waits for that */
+	_Atomic uint64_t durable; /* outcomes of this source on disk */
+	uint64_t staged;          /* log thread's own */
+};
+
+struct logger {
+	struct queue *queue;
+	struct bell bell;
+	struct lane from_ingress, to_ingress;
+	struct logger_source sources[LOGGER_SOURCES_MAX];
+	unsigned source_count;
+	struct bell *followers[2]; /* store and report */
+	struct bell *control;      /* rung when failed is set */
+	_Atomic int failed;        /* the queue's final error */
+	atomic_bool stop;
+	pthread_t thread;
+	struct logger_group *group;
+};
+
+#define LOGGER_OUT_MAX      (64u << 10) /* octets of one flattened outcome */
+#define LOGGER_REQUESTS_MAX 65536u      /* unanswered put_requests at most */
+
+int logger_init(struct logger *l, struct queue *queue, struct bell *ingress,
+		unsigned sources);
+int logger_start(struct logger *l);
+/* Commit what is in the lanes, end the thread.  The senders have ended. */
+void logger_stop(struct logger *l);
+void logger_free(struct logger *l);
+
+#endif

@@ -1,0 +1,83 @@
+/*
+ * engine/reporter.c - the report thread
+ *
+ * The file is synced once a second and at the end.  A file that cannot be
+ * written loses nothing: its events stay in the log, whose segments are kept
+ * until the cursor has passed them.
+ */
+#include "engine/reporter.h"
+
+#include "engine/clock.h"
+#include "report/eventlog.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define SYNC_MS  1000
+#define RETRY_MS 1000
+
+int reporter_init(struct reporter *r, struct queue *q, const char *path,
+		  struct bell *bell)
+{
+	*r = (struct reporter){ .bell = bell };
+	if (path == NULL || path[0] == '\0')
+		return 0;
+	return eventlog_open(q, path, &r->log);
+}
+
+void reporter_free(struct reporter *r)
+{
+	eventlog_close(&r->log);
+}
+
+static void note_error(struct reporter *r, int err)
+{
+	int before = atomic_exchange(&r->failing, err < 0 ? err : 0);
+
+	if (err < 0 && before != err)
+		fprintf(stderr,
+			"mtaq: the event log cannot be written: %s; events "
+			"are kept in the spool until it can\n",
+			strerrordesc_np(-err));
+}
+
+static void *reporter_main(void *arg)
+{
+	struct reporter *r = arg;
+	uint64_t sync_at = clock_now_ms() + SYNC_MS;
+	int got;
+
+	while (!atomic_load(&r->stop)) {
+		if (atomic_exchange(&r->reopen, false))
+			note_error(r, eventlog_reopen(r->log));
+		bell_doze(r->bell);
+		got = eventlog_write(r->log);
+		note_error(r, got);
+		if (clock_now_ms() >= sync_at) {
+			note_error(r, eventlog_sync(r->log));
+			sync_at = clock_now_ms() + SYNC_MS;
+		}
+		bell_wait(r->bell, got == 1 ? 0 : RETRY_MS);
+	}
+	while (eventlog_write(r->log) == 1)
+		;
+	note_error(r, eventlog_sync(r->log));
+	return NULL;
+}
+
+int reporter_start(struct reporter *r)
+{
+	if (r->log == NULL)
+		return 0;
+	return -pthread_create(&r->thread, NULL, reporter_main, r);
+}
+
+void reporter_stop(struct reporter *r)
+{
+	if (r->log == NULL)
+		return;
+	atomic_store(&r->stop, true);
+	atomic_store(&r->bell->dozing, true);
+	bell_ring(r->bell);
+	pthread_join(r->thread, NULL);
+}

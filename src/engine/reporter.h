@@ -1,0 +1,29 @@
+#ifndef MTAQ_ENGINE_REPORTER_H
+#define MTAQ_ENGINE_REPORTER_H
+
+/*
+ * The report thread: follows the durable log and writes the event log.
+ */
+#include "engine/lane.h"
+
+#include <pthread.h>
+
+struct eventlog;
+struct queue;
+
+struct reporter {
+	struct bell *bell;
+	struct eventlog *log; /* NULL: no event log is wanted */
+	atomic_bool stop, reopen;
+	_Atomic int failing; /* the last error of the file, 0 when it works */
+	pthread_t thread;
+};
+
+int reporter_init(struct reporter *r, struct queue *q, const char *path,
+		  struct bell *bell);
+int reporter_start(struct reporter *r);
+/* Write what is durable, sync, end the thread. */
+void reporter_stop(struct reporter *r);
+void reporter_free(struct reporter *r);
+
+#endif

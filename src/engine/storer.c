@@ -1,0 +1,317 @@
+/*
+ * engine/storer.c - the store thread
+ *
+ *	take in what became durable
+ *	answers of the resolver, tasks that workers hand back, jobs
+ *	due tasks out, until a lane is full or there are none
+ *	outcomes of decisions
+ *	a piece of checkpoint, refill, freeing
+ *
+ * A task that cannot be placed stays in s->task, and nothing is pulled until
+ * it can: the full lane rings when it has room.
+ */
+#include "engine/storer_private.h"
+
+#include "base/bug.h"
+#include "engine/logger.h"
+#include "engine/resolver.h"
+#include "engine/tune.h"
+#include "engine/wire.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#define TASKS_PER_TURN 4096
+#define LANE_BYTES     (1u << 20)
+
+int storer_init(struct storer *st, const struct storer_settings *set)
+{
+	int err;
+
+	*st = (struct storer){ .set = *set };
+	BUG_ON(set->workers > STORER_WORKERS_MAX);
+	err = bell_init(&st->bell);
+	if (err < 0)
+		return err;
+	st->state = calloc(1, sizeof(*st->state));
+	if (st->state == NULL)
+		return -ENOMEM;
+	st->state->st = st;
+	map_init(&st->state->dest_map);
+	map_init(&st->state->target_map);
+	tune_backoff(set->set, &st->state->backoff);
+	return local_init(st->state);
+}
+
+int storer_connect(struct storer *st, unsigned worker, struct bell *bell,
+		   struct bell *control)
+{
+	int err =
+		lane_init(&st->to_worker[worker], LANE_BYTES, &st->bell, bell);
+
+	if (err == 0)
+		err = lane_init(&st->from_worker[worker], LANE_BYTES, bell,
+				&st->bell);
+	if (err == 0 && st->jobs.ring == NULL)
+		err = lane_init(&st->jobs, 4096, control, &st->bell);
+	if (err == 0 && st->jobs_done.ring == NULL)
+		err = lane_init(&st->jobs_done, 4096, &st->bell, control);
+	st->control = control;
+	return err;
+}
+
+int storer_connect_ingress(struct storer *st, struct bell *ingress)
+{
+	int err = lane_init(&st->asks, 64u << 10, ingress, &st->bell);
+
+	if (err < 0)
+		return err;
+	return lane_init(&st->answers, 64u << 10, &st->bell, ingress);
+}
+
+void storer_free(struct storer *st)
+{
+	unsigned i;
+
+	if (st->state != NULL)
+		dispatch_free(st->state);
+	if (st->state != NULL)
+		local_free(st->state);
+	for (i = 0; i < st->set.workers; i++) {
+		lane_free(&st->to_worker[i]);
+		lane_free(&st->from_worker[i]);
+	}
+	lane_free(&st->asks);
+	lane_free(&st->answers);
+	lane_free(&st->jobs);
+	lane_free(&st->jobs_done);
+	bell_free(&st->bell);
+	free(st->state);
+	st->state = NULL;
+}
+
+/* --- what comes in --------------------------------------------------------- */
+
+static void take_answers(struct storer_state *s)
+{
+	struct lane *lane = &s->st->set.resolver->to_store;
+	const struct dns_answer_message *m;
+	size_t len;
+
+	while ((m = lane_peek(lane, &len)) != NULL) {
+		if (!dispatch_answer(s, m->domain, m->set))
+			return;
+		lane_consume(lane);
+	}
+}
+
+static bool take_one(struct storer_state *s, const struct to_store *m)
+{
+	switch ((enum to_store_type)m->type) {
+	case TO_STORE_RETURN:
+		queue_store_return(s->st->set.queue, m->id, m->first, m->due_s);
+		return true;
+	case TO_STORE_DAMAGED:
+		return local_damaged(s, m->id, m->first, m->span);
+	case TO_STORE_REFRESH:
+		return dispatch_refresh(s, m->site);
+	}
+	BUG_ON(true);
+}
+
+static void take_from_workers(struct storer_state *s)
+{
+	const struct to_store *m;
+	size_t len;
+	unsigned i;
+
+	for (i = 0; i < s->st->set.workers; i++) {
+		struct lane *lane = &s->st->from_worker[i];
+
+		while ((m = lane_peek(lane, &len)) != NULL && take_one(s, m))
+			lane_consume(lane);
+	}
+}
+
+static void take_asks(struct storer_state *s)
+{
+	struct storer *st = s->st;
+	const struct seen_ask *ask;
+	struct seen_answer *answer;
+	uint64_t id = 0;
+	size_t len;
+	bool found;
+
+	while ((ask = lane_peek(&st->asks, &len)) != NULL) {
+		answer = lane_reserve_or_wait(&st->answers, sizeof(*answer));
+		if (answer == NULL)
+			return;
+		found = queue_store_submitted(st->set.queue, ask->submission,
+					      ask->number, &id) == 1;
+		*answer = (struct seen_answer){ .cookie = ask->cookie,
+						.id = id,
+						.found = found };
+		lane_publish(&st->answers);
+		lane_consume(&st->asks);
+	}
+}
+
+static void take_jobs(struct storer_state *s)
+{
+	const struct storer_job *job;
+	size_t len;
+
+	while ((job = lane_peek(&s->st->jobs, &len)) != NULL) {
+		job->run(s->st->set.queue, job->arg);
+		lane_consume(&s->st->jobs);
+		/* Control has one job out at a time. */
+		*(char *)lane_reserve(&s->st->jobs_done, 1) = 1;
+		lane_publish(&s->st->jobs_done);
+	}
+}
+
+/* --- what goes out --------------------------------------------------------- */
+
+/* 1: a task was placed; 0: there is none, or no room. */
+static int place_next(struct storer_state *s)
+{
+	int got;
+
+	if (!s->have_task) {
+		got = queue_store_next(s->st->set.queue, s->now_s, &s->task);
+		if (got <= 0)
+			return got;
+	}
+	s->have_task = !dispatch_task(s, &s->task);
+	return s->have_task ? 0 : 1;
+}
+
+static int place_tasks(struct storer_state *s, bool *more_r)
+{
+	int n, got = 1;
+
+	for (n = 0; n < TASKS_PER_TURN && got == 1; n++)
+		got = place_next(s);
+	*more_r = got == 1;
+	return got < 0 ? got : 0;
+}
+
+static int place_decided(struct storer_state *s)
+{
+	struct queue_out out;
+	enum queue_verb verb;
+	int got;
+
+	/* An outcome is borrowed until the next call: room is asked for
+	 * before one is taken. */
+	for (;;) {
+		if (lane_reserve_or_wait(&s->st->set.log->lane,
+					 LOGGER_OUT_MAX) == NULL)
+			return 0;
+		got = queue_store_decided(s->st->set.queue, s->now_s, &verb,
+					  &out);
+		if (got <= 0)
+			return got;
+		local_decided(s, verb, &out);
+	}
+}
+
+static void tell_counts(struct storer_state *s)
+{
+	struct queue_counts c;
+
+	if (s->now_ms < s->counts_ms)
+		return;
+	s->counts_ms = s->now_ms + 200;
+	queue_store_counts(s->st->set.queue, &c);
+	atomic_store(&s->st->waiting, c.waiting);
+	atomic_store(&s->st->held, c.held);
+	atomic_store(&s->st->loaded, c.loaded);
+	atomic_store(&s->st->domains, s->dest_count);
+}
+
+/* Negative: the store cannot go on.  Otherwise *more_r: turn again at once. */
+static int turn(struct storer_state *s, bool *more_r)
+{
+	struct queue *q = s->st->set.queue;
+	bool more = false;
+	int err, work;
+
+	s->now_ms = clock_now_ms();
+	s->now_s = clock_mail_s(s->st->set.clock);
+	err = queue_store_apply(q, s->now_s);
+	if (err < 0)
+		return err;
+	take_answers(s);
+	take_from_workers(s);
+	take_asks(s);
+	take_jobs(s);
+	err = place_tasks(s, &more);
+	if (err == 0)
+		err = place_decided(s);
+	if (err < 0)
+		return err;
+	work = queue_store_work(q, s->now_s);
+	if (work < 0)
+		return work;
+	tell_counts(s);
+	*more_r = more || work == 1;
+	return 0;
+}
+
+static void settle(struct storer_state *s)
+{
+	unsigned i;
+
+	lane_settle(&s->st->set.resolver->to_store);
+	lane_settle(&s->st->jobs);
+	lane_settle(&s->st->asks);
+	for (i = 0; i < s->st->set.workers; i++)
+		lane_settle(&s->st->from_worker[i]);
+}
+
+static int wait_ms(struct storer_state *s)
+{
+	uint32_t wake = queue_store_wake_s(s->st->set.queue);
+
+	if (wake <= s->now_s)
+		return 100;
+	return wake - s->now_s > 1 ? 1000 : 250;
+}
+
+static void *storer_main(void *arg)
+{
+	struct storer *st = arg;
+	struct storer_state *s = st->state;
+	bool more = true;
+	int err = 0;
+
+	while (!atomic_load(&st->stop) && err >= 0) {
+		err = turn(s, &more);
+		if (more || err < 0)
+			continue;
+		bell_doze(&st->bell);
+		settle(s);
+		err = turn(s, &more);
+		if (err < 0)
+			break;
+		bell_wait(&st->bell, more ? 0 : wait_ms(s));
+	}
+	if (err < 0) {
+		atomic_store(&st->failed, err);
+		bell_ring(st->control);
+	}
+	return NULL;
+}
+
+int storer_start(struct storer *st)
+{
+	return -pthread_create(&st->thread, NULL, storer_main, st);
+}
+
+void storer_stop(struct storer *st)
+{
+	atomic_store(&st->stop, true);
+	bell_ring(&st->bell);
+	pthread_join(st->thread, NULL);
+}

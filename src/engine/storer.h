@@ -1,0 +1,69 @@
+#ifndef MTAQ_ENGINE_STORER_H
+#define MTAQ_ENGINE_STORER_H
+
+/*
+ * The store thread: follows the durable log, keeps the index, finds out where
+ * each domain's mail goes, and hands tasks to the worker that owns the site.
+ */
+#include "engine/clock.h"
+#include "engine/lane.h"
+#include "mtaq/settings.h"
+#include "site/site.h"
+
+#include <pthread.h>
+
+struct logger_source;
+struct queue;
+struct resolver;
+struct storer_state;
+
+#define STORER_WORKERS_MAX 64
+
+struct storer_settings { /* all borrowed for life */
+	const struct settings *set;
+	const struct clock *clock;
+	struct queue *queue;
+	struct resolver *resolver;
+	struct logger_source *log;
+	const struct site_preset *presets;
+	size_t preset_count;
+	unsigned workers;
+};
+
+/* A piece of work that another thread wants done in this one: it is called
+ * between two turns, with the queue in the store role. */
+struct storer_job {
+	void (*run)(struct queue *queue, void *arg);
+	void *arg;
+};
+
+struct storer {
+	struct storer_settings set;
+	struct bell bell;
+	struct lane to_worker[STORER_WORKERS_MAX];
+	struct lane from_worker[STORER_WORKERS_MAX];
+	struct lane asks;      /* struct seen_ask, from ingress */
+	struct lane answers;   /* struct seen_answer, to ingress */
+	struct lane jobs;      /* struct storer_job, from control */
+	struct lane jobs_done; /* one octet a job, to control */
+	_Atomic uint32_t epoch;
+	_Atomic int failed;
+	struct bell *control; /* rung when failed is set */
+	atomic_bool stop;
+	struct storer_state *state;
+	pthread_t thread;
+	/* Figures, a moment old. */
+	_Atomic uint64_t waiting, held, loaded, domains, asking;
+};
+
+int storer_init(struct storer *st, const struct storer_settings *set);
+/* Lanes from and to the threads whose bells are known now. */
+int storer_connect_ingress(struct storer *st, struct bell *ingress);
+int storer_connect(struct storer *st, unsigned worker, struct bell *bell,
+		   struct bell *control);
+int storer_start(struct storer *st);
+/* End the thread; a last whole checkpoint is the caller's. */
+void storer_stop(struct storer *st);
+void storer_free(struct storer *st);
+
+#endif

@@ -1,0 +1,74 @@
+#ifndef MTAQ_ENGINE_STORER_PRIVATE_H
+#define MTAQ_ENGINE_STORER_PRIVATE_H
+
+/* The store thread's own: storer.c (the loop), dispatch.c (where a task
+ * goes), local.c (tasks that end without a session). */
+#include "base/list.h"
+#include "base/map.h"
+#include "base/mxset.h"
+#include "engine/storer.h"
+#include "mtaq/queue.h"
+#include "sched/backoff.h"
+
+struct target { /* a site, as the store sees it */
+	uint32_t number;
+	unsigned worker;
+	uint64_t hash;
+	struct mxset *told; /* the set that the worker knows */
+};
+
+struct parked { /* a task that waits for its domain's hosts */
+	struct list link;
+	struct queue_task task;
+};
+
+struct dest { /* a domain */
+	uint32_t number;
+	uint64_t hash;
+	struct mxset *set;     /* NULL: never answered */
+	struct target *target; /* set->status is MX_OK */
+	bool asking, fixed;    /* fixed: a route, never asked for */
+	struct list parked;
+	uint32_t parked_count;
+	uint16_t name_len;
+	char name[];
+};
+
+struct local;
+
+struct storer_state {
+	struct storer *st;
+	uint64_t now_ms;
+	uint32_t now_s;
+	struct map dest_map, target_map;
+	struct dest **dests; /* by number */
+	struct target **targets;
+	uint32_t dest_count, dest_size, target_count, target_size;
+	bool have_task; /* task could not be placed: its lane is full */
+	struct queue_task task;
+	struct backoff_settings backoff;
+	uint64_t counts_ms;
+	struct local *local; /* local.c's own */
+};
+
+/* dispatch.c: each returns false when a lane is full: the same again later. */
+bool dispatch_task(struct storer_state *s, const struct queue_task *t);
+bool dispatch_answer(struct storer_state *s, uint32_t number,
+		     struct mxset *set);
+bool dispatch_refresh(struct storer_state *s, uint32_t target);
+void dispatch_free(struct storer_state *s);
+
+/* local.c */
+int local_init(struct storer_state *s);
+void local_free(struct storer_state *s);
+/* End (or defer) all open recipients of a task by a rule (enum local_rule);
+ * why is for people.  Also false: no room. */
+bool local_settle(struct storer_state *s, const struct queue_task *t, int rule,
+		  const char *why);
+bool local_damaged(struct storer_state *s, uint64_t id, uint16_t first,
+		   uint16_t span);
+/* An outcome made by a decision; the lane has room for the largest. */
+void local_decided(struct storer_state *s, enum queue_verb verb,
+		   const struct queue_out *out);
+
+#endif

@@ -1,0 +1,100 @@
+#ifndef MTAQ_ENGINE_WIRE_H
+#define MTAQ_ENGINE_WIRE_H
+
+/*
+ * The messages that travel in lanes.
+ *
+ *	ingress -> log      put_request       a message to make durable
+ *	log     -> ingress  put_answer        after the commit
+ *	worker  -> log      a struct queue_out, flattened (out_wire_*)
+ *	ingress -> store    seen_ask, and back: seen_answer
+ *	store   -> log      the same, for tasks that need no session
+ *	store   -> worker   to_worker_*
+ *	worker  -> store    to_store_*
+ *	store  <-> resolver ask, answer
+ *
+ * All are plain data within one process; nothing here goes to disk.
+ */
+#include "mtaq/queue.h"
+
+struct mxset;
+
+struct put_request {
+	/* Lent, with all it points to, until its answer. */
+	const struct queue_message *msg;
+	void *cookie;
+};
+
+struct put_answer {
+	void *cookie;
+	uint64_t id;
+	int err; /* 0, or a negative errno value and no id */
+};
+
+/* ingress -> store: did an earlier life take this message? */
+struct seen_ask {
+	void *cookie;
+	uint64_t number;
+	uint8_t submission[16];
+};
+
+/* store -> ingress */
+struct seen_answer {
+	void *cookie;
+	uint64_t id; /* when found */
+	bool found;
+};
+
+enum to_worker_type {
+	TO_WORKER_SITE, /* a site, or what is new about it */
+	TO_WORKER_TASK
+};
+
+struct to_worker_site {
+	uint32_t type, site; /* number given by the store, never reused */
+	struct mxset *set;   /* one reference, given away */
+	char name[256];      /* for people */
+};
+
+/* open[] has as many words as (span + 63) / 64. */
+struct to_worker_task {
+	uint32_t type, site;
+	uint64_t id, queue_hash, flow_hash;
+	uint32_t queue, slot, expires_s, flags;
+	uint16_t first, span;
+	uint8_t attempts, unsure;
+	uint64_t open[];
+};
+
+enum to_store_type {
+	TO_STORE_RETURN,  /* a task, unattempted */
+	TO_STORE_DAMAGED, /* a task whose message fails its check */
+	TO_STORE_REFRESH  /* the site's hosts are out of date: resolve again */
+};
+
+struct to_store {
+	uint32_t type, site;
+	uint64_t id;
+	uint32_t due_s;
+	uint16_t first, span;
+};
+
+struct dns_ask_message {
+	uint32_t domain; /* the store's number for it */
+	uint16_t len;
+	char name[256];
+};
+
+struct dns_answer_message {
+	uint32_t domain;
+	struct mxset *set; /* one reference, given away */
+};
+
+/* A queue_out in one piece. */
+size_t out_wire_size(const struct queue_out *out);
+void out_wire_put(const struct queue_out *out, void *to);
+/* The result borrows from `from` and from rcpts (room for rcpts_max). */
+void out_wire_get(const void *from, struct queue_out_rcpt *rcpts,
+		  size_t rcpts_max, struct queue_out *out_r);
+
+#endif

@@ -1,0 +1,584 @@
+/*
+ * engine/worker.c - a worker's loop
+ *
+ *	lanes ─► tasks into run queues ─► sites kicked
+ *	io completions ─► connections ─► sessions ─► outcomes ─► log lane
+ *	timers ─► sites, connections
+ *	kicked sites ─► next mails, new connections
+ *	then one io_wait(), which hands over all that was begun
+ *
+ * Nothing here blocks but io_wait().  A task is in exactly one place: its
+ * run queue, an attempt, or handed back.
+ */
+#include "engine/worker_private.h"
+
+#include "base/hash.h"
+#include "engine/logger.h"
+#include "engine/tune.h"
+#include "engine/wire.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define DONE_MAX         256
+#define LANE_TURN        1024 /* messages taken from the store a turn */
+#define EMPTY_QUEUES_MAX 10000
+#define REFRESH_MS       10000
+
+/* --- sites and queues ------------------------------------------------------ */
+
+struct wsite *worker_site(struct worker_state *s, uint32_t number)
+{
+	return map_find(&s->site_map, hash_u64(number), NULL, NULL);
+}
+
+void worker_kick(struct worker_state *s, struct wsite *ws)
+{
+	if (list_empty(&ws->kicked))
+		list_add_tail(&s->kicked, &ws->kicked);
+}
+
+static struct wsite *site_make(struct worker_state *s, uint32_t number,
+			       const struct mxset *set)
+{
+	struct wsite *ws = calloc(1, sizeof(*ws));
+	struct site_key key;
+
+	if (ws == NULL)
+		return NULL;
+	ws->number = number;
+	list_init(&ws->ready);
+	list_init(&ws->kicked);
+	list_init(&ws->capped);
+	list_init(&ws->queues);
+	wheel_node_init(&ws->timer);
+	site_key(set, s->w->set.presets, s->w->set.preset_count, 0, 0, &key);
+	ws->site = site_get(s->sites, &key, set, s->now_ms);
+	ws->rq = ws->site == NULL ? NULL : sched_rq_new(s->pool);
+	if (ws->rq == NULL || map_put(&s->site_map, hash_u64(number), ws) < 0) {
+		sched_rq_free(&ws->rq);
+		site_put(&ws->site);
+		free(ws);
+		return NULL;
+	}
+	return ws;
+}
+
+static bool take_site(struct worker_state *s, const struct to_worker_site *m)
+{
+	struct wsite *ws = worker_site(s, m->site);
+	struct mxset *set = m->set;
+
+	if (ws == NULL) {
+		ws = site_make(s, m->site, set);
+		if (ws == NULL)
+			return false; /* again when memory came back */
+	} else if (site_refresh(ws->site, set, s->now_ms) < 0) {
+		return false;
+	}
+	mxset_unref(&set);
+	worker_kick(s, ws);
+	return true;
+}
+
+static void queue_drop(struct worker_state *s, struct wqueue *q)
+{
+	list_del(&q->lru);
+	list_del(&q->link);
+	map_del(&s->queue_map, q->key, q);
+	sched_queue_detach(&q->q);
+	free(q);
+}
+
+static struct wqueue *queue_get(struct worker_state *s,
+				const struct to_worker_task *m,
+				struct wsite *ws)
+{
+	uint64_t key = hash_pair(m->queue_hash, m->site);
+	struct wqueue *q = map_find(&s->queue_map, key, NULL, NULL);
+
+	if (q != NULL)
+		return q;
+	q = calloc(1, sizeof(*q));
+	if (q == NULL)
+		return NULL;
+	q->key = key;
+	q->site = ws;
+	list_init(&q->link);
+	list_init(&q->lru);
+	sched_queue_init(&q->q, m->queue, m->queue_hash, m->flow_hash);
+	if (map_put(&s->queue_map, key, q) < 0) {
+		free(q);
+		return NULL;
+	}
+	if (sched_queue_attach(ws->rq, &q->q) < 0) {
+		map_del(&s->queue_map, key, q);
+		free(q);
+		return NULL;
+	}
+	list_add_tail(&ws->queues, &q->link);
+	return q;
+}
+
+/* Queues without tasks are kept for a while: more often comes for them. */
+static void queue_settle(struct worker_state *s, struct wqueue *q)
+{
+	if (q->tasks == 0 && list_empty(&q->lru)) {
+		list_add_tail(&s->empty, &q->lru);
+		s->empty_count++;
+	} else if (q->tasks > 0 && !list_empty(&q->lru)) {
+		list_del(&q->lru);
+		s->empty_count--;
+	}
+}
+
+static void drop_empty(struct worker_state *s)
+{
+	while (s->empty_count > EMPTY_QUEUES_MAX) {
+		struct list *oldest = list_pop(&s->empty);
+
+		s->empty_count--;
+		queue_drop(s, CONTAINER_OF(oldest, struct wqueue, lru));
+	}
+}
+
+static bool take_task(struct worker_state *s, const struct to_worker_task *m)
+{
+	struct wsite *ws = worker_site(s, m->site);
+	struct sched_task *task;
+	struct wqueue *q;
+
+	BUG_ON(ws == NULL);
+	q = queue_get(s, m, ws);
+	task = q == NULL ? NULL : sched_task_new(s->pool, m->span);
+	if (task == NULL) {
+		if (q != NULL)
+			queue_settle(s, q);
+		return false;
+	}
+	q->tasks++;
+	task->user = q;
+	task->id = m->id;
+	task->slot = m->slot;
+	task->expires_s = m->expires_s;
+	task->flags = m->flags;
+	task->first = m->first;
+	task->attempts = m->attempts;
+	task->unsure = m->unsure;
+	task->loaded_s = s->now_s;
+	task->class = m->flags & QUEUE_MSG_TRANSACTIONAL ? SCHED_TRANSACTIONAL
+							 : SCHED_BULK;
+	memcpy(sched_task_open(task), m->open, (m->span + 63u) / 64 * 8);
+	sched_add(&q->q, task);
+	queue_settle(s, q);
+	worker_kick(s, ws);
+	return true;
+}
+
+void worker_task_end(struct worker_state *s, struct sched_task *task)
+{
+	struct wqueue *q = wqueue_of(task);
+
+	if (task->state == SCHED_TASK_RUNNING)
+		sched_done(task);
+	sched_task_free(s->pool, &task);
+	BUG_ON(q->tasks == 0);
+	q->tasks--;
+	queue_settle(s, q);
+}
+
+bool worker_tell_store(struct worker_state *s, uint32_t type,
+		       const struct sched_task *task, uint32_t site,
+		       uint32_t due_s)
+{
+	struct to_store *m =
+		lane_reserve_or_wait(s->w->set.to_store, sizeof(*m));
+
+	if (m == NULL)
+		return false;
+	*m = (struct to_store){ .type = type, .site = site, .due_s = due_s };
+	if (task != NULL) {
+		m->id = task->id;
+		m->first = task->first;
+		m->span = task->span;
+	}
+	lane_publish(s->w->set.to_store);
+	return true;
+}
+
+bool worker_may_begin(struct worker_state *s, struct wsite *ws)
+{
+	struct logger_source *log = s->w->set.log;
+	uint64_t open = s->outs_sent - atomic_load(&log->durable);
+
+	if (s->stopping)
+		return false;
+	if (open < s->set->max_unsynced_outcomes && list_empty(&s->stuck) &&
+	    queue_out_room(s->w->set.queue))
+		return true;
+	if (list_empty(&ws->capped))
+		list_add_tail(&s->capped, &ws->capped);
+	atomic_store(&log->waits, true);
+	if (s->outs_sent - atomic_load(&log->durable) == 0)
+		atomic_store(&log->waits, false); /* all is on disk already */
+	return false;
+}
+
+/* --- the loop -------------------------------------------------------------- */
+
+static bool take_lane(struct worker_state *s)
+{
+	struct lane *lane = s->w->set.from_store;
+	const uint32_t *type;
+	size_t len;
+	int n;
+
+	for (n = 0; n < LANE_TURN; n++) {
+		type = lane_peek(lane, &len);
+		if (type == NULL)
+			return false;
+		if (*type == TO_WORKER_SITE ? !take_site(s, (const void *)type)
+					    : !take_task(s, (const void *)type))
+			return false; /* memory: it stays first in its lane */
+		lane_consume(lane);
+	}
+	return true;
+}
+
+static void uncap(struct worker_state *s)
+{
+	struct logger_source *log = s->w->set.log;
+	struct list *l;
+
+	if (list_empty(&s->capped) || !list_empty(&s->stuck) ||
+	    s->outs_sent - atomic_load(&log->durable) >=
+		    s->set->max_unsynced_outcomes)
+		return;
+	while ((l = list_pop(&s->capped)) != NULL)
+		worker_kick(s, CONTAINER_OF(l, struct wsite, capped));
+}
+
+static void refresh_sites(struct worker_state *s)
+{
+	struct wsite *ws;
+	size_t at = 0;
+
+	while ((ws = map_walk(&s->site_map, &at)) != NULL) {
+		struct sched_counts c;
+
+		sched_rq_counts(ws->rq, &c);
+		if (c.waiting[0] + c.waiting[1] == 0 ||
+		    site_refresh_ms(ws->site) > s->now_ms ||
+		    ws->refresh_ms > s->now_ms)
+			continue;
+		if (worker_tell_store(s, TO_STORE_REFRESH, NULL, ws->number, 0))
+			ws->refresh_ms = s->now_ms + REFRESH_MS;
+	}
+}
+
+static void each_second(struct worker_state *s)
+{
+	struct wsite *ws;
+	size_t at = 0;
+
+	site_table_reap(s->sites, s->now_ms);
+	drop_empty(s);
+	refresh_sites(s);
+	atomic_store(&s->w->counts.tasks, sched_pool_used(s->pool));
+	atomic_store(&s->w->counts.sessions_open, s->conns_used);
+	uncap(s);
+	if (s->no_connect_until_ms != 0 &&
+	    s->no_connect_until_ms <= s->now_ms) {
+		s->no_connect_until_ms = 0;
+		while ((ws = map_walk(&s->site_map, &at)) != NULL)
+			worker_kick(s, ws);
+	}
+	wheel_add(&s->wheel, &s->second, s->now_ms + 1000);
+}
+
+static void take_timers(struct worker_state *s)
+{
+	struct wheel_node *n;
+
+	while ((n = wheel_take(&s->wheel, s->now_ms)) != NULL) {
+		struct conn *c = CONTAINER_OF(n, struct conn, timer);
+
+		if (n == &s->second)
+			each_second(s);
+		else if (c >= s->conns && c < s->conns + s->conns_max)
+			conn_timer(s, c);
+		else
+			worker_kick(s, CONTAINER_OF(n, struct wsite, timer));
+	}
+}
+
+static void take_kicked(struct worker_state *s)
+{
+	struct list round, *l;
+
+	list_init(&round);
+	while ((l = list_pop(&s->kicked)) != NULL)
+		list_add_tail(&round, l);
+	while ((l = list_pop(&round)) != NULL)
+		deliver_turn(s, CONTAINER_OF(l, struct wsite, kicked));
+}
+
+static int wait_ms(const struct worker_state *s, bool more)
+{
+	uint64_t next = wheel_next_ms(&s->wheel);
+
+	if (more || !list_empty(&s->kicked) || next <= s->now_ms)
+		return 0;
+	return next - s->now_ms > 1000 ? 1000 : (int)(next - s->now_ms);
+}
+
+static void read_clocks(struct worker_state *s)
+{
+	s->now_ms = io_now_ms(s->io);
+	s->now_s = clock_mail_s(s->w->set.clock);
+}
+
+static void turn(struct worker_state *s)
+{
+	struct io_done done[DONE_MAX];
+	bool more = take_lane(s);
+	int i, n;
+
+	attempt_unstick(s);
+	uncap(s);
+	take_kicked(s);
+	bell_doze(&s->w->bell);
+	lane_settle(s->w->set.from_store);
+	more = more || mring_fill(s->w->set.from_store->ring) > 0;
+	n = io_wait(s->io, wait_ms(s, more), done, DONE_MAX);
+	bell_awake(&s->w->bell);
+	if (n < 0) {
+		atomic_store(&s->w->failed, n);
+		return;
+	}
+	read_clocks(s);
+	for (i = 0; i < n; i++)
+		conn_done(s, &done[i]);
+	take_timers(s);
+}
+
+static void begin_stop(struct worker_state *s)
+{
+	uint32_t i;
+
+	s->stopping = true;
+	s->stop_at_ms = s->now_ms + s->set->stop_grace_ms;
+	for (i = 0; i < s->conns_max; i++)
+		if (s->conns[i].state == CONN_OPEN)
+			conn_quit(s, &s->conns[i]);
+}
+
+/* The grace is over: what had its dot sent becomes unsure, and its outcome
+ * says so. */
+static void abort_all(struct worker_state *s)
+{
+	uint32_t i;
+
+	s->aborted = true;
+	for (i = 0; i < s->conns_max; i++)
+		if (s->conns[i].state != CONN_FREE)
+			conn_abort(s, &s->conns[i]);
+}
+
+/* --- begin and end --------------------------------------------------------- */
+
+static int make_tables(struct worker_state *s)
+{
+	const struct settings *set = s->set;
+	struct site_settings site;
+	struct sched_settings sched;
+	uint32_t i;
+
+	tune_site(set, &site);
+	tune_backoff(set, &s->backoff);
+	tune_smtp(set, &s->smtp);
+	sched_settings_default(&sched);
+	s->conns_max = set->limits.connections / s->w->set.count;
+	if (s->conns_max == 0)
+		s->conns_max = 1;
+	s->sites = site_table_new(&site, s->conns_max);
+	s->pool = sched_pool_new(&sched, set->limits.tasks);
+	s->smtp_pool = smtp_pool_new(QUEUE_RCPTS_MAX);
+	s->conns = calloc(s->conns_max, sizeof(*s->conns));
+	if (s->sites == NULL || s->pool == NULL || s->smtp_pool == NULL ||
+	    s->conns == NULL)
+		return -ENOMEM;
+	for (i = 0; i < s->conns_max; i++) {
+		s->conns[i].slot = i;
+		wheel_node_init(&s->conns[i].timer);
+		list_init(&s->conns[i].ready);
+		list_init(&s->conns[i].attempts);
+		list_add_tail(&s->conns_free, &s->conns[i].ready);
+	}
+	if (set->smtp.sources.count > 0) {
+		if (io_addr_parse(span_str(set->smtp.sources.items[0]), 0,
+				  &s->source) < 0)
+			return -EINVAL;
+		snprintf(s->source_text, sizeof(s->source_text), "%s",
+			 set->smtp.sources.items[0]);
+	}
+	return 0;
+}
+
+static int make_io(struct worker_state *s)
+{
+	static const enum io_backend backends[] = {
+		[SETTINGS_IO_AUTO] = IO_BACKEND_AUTO,
+		[SETTINGS_IO_URING] = IO_BACKEND_IO_URING,
+		[SETTINGS_IO_EPOLL] = IO_BACKEND_EPOLL,
+	};
+	struct io_settings io = { .backend = backends[s->set->io_backend],
+				  .conns_max = s->conns_max + 1 };
+	int err = io_new(&io, s->w->why, &s->io);
+
+	if (err == 0)
+		s->w->backend = io_backend_name(s->io);
+	return err;
+}
+
+static void state_free(struct worker_state *s)
+{
+	struct wqueue *q;
+	struct wsite *ws;
+	size_t at = 0;
+
+	io_free(&s->io);
+	attempt_free_all(s);
+	while ((q = map_walk(&s->queue_map, &at)) != NULL) {
+		struct list tasks, *l;
+
+		list_init(&tasks);
+		sched_drain(&q->q, &tasks);
+		while ((l = list_pop(&tasks)) != NULL) {
+			struct sched_task *t =
+				CONTAINER_OF(l, struct sched_task, link);
+
+			sched_task_free(s->pool, &t);
+		}
+		sched_queue_detach(&q->q);
+		free(q);
+	}
+	for (at = 0; (ws = map_walk(&s->site_map, &at)) != NULL;) {
+		sched_rq_free(&ws->rq);
+		site_put(&ws->site);
+		free(ws);
+	}
+	map_free(&s->queue_map);
+	map_free(&s->site_map);
+	site_table_free(&s->sites);
+	sched_pool_free(&s->pool);
+	smtp_pool_free(&s->smtp_pool);
+	free(s->conns);
+	free(s);
+}
+
+static struct worker_state *state_new(struct worker *w)
+{
+	struct worker_state *s = calloc(1, sizeof(*s));
+	int err;
+
+	if (s == NULL) {
+		atomic_store(&w->failed, -ENOMEM);
+		return NULL;
+	}
+	s->w = w;
+	s->set = w->set.set;
+	list_init(&s->kicked);
+	list_init(&s->capped);
+	list_init(&s->empty);
+	list_init(&s->conns_free);
+	list_init(&s->attempts_free);
+	list_init(&s->iovs_free);
+	list_init(&s->stuck);
+	map_init(&s->site_map);
+	map_init(&s->queue_map);
+	wheel_node_init(&s->second);
+	err = make_tables(s);
+	if (err == 0)
+		err = make_io(s);
+	if (err < 0) {
+		atomic_store(&w->failed, err);
+		state_free(s);
+		return NULL;
+	}
+	read_clocks(s);
+	wheel_init(&s->wheel, s->now_ms);
+	wheel_add(&s->wheel, &s->second, s->now_ms + 1000);
+	return s;
+}
+
+static void *worker_main(void *arg)
+{
+	struct worker *w = arg;
+	struct worker_state *s = state_new(w);
+
+	w->state = s;
+	if (s != NULL)
+		bell_init_io(&w->bell, s->io);
+	sem_post(&w->started);
+	if (s == NULL)
+		return NULL;
+	while (atomic_load(&w->failed) == 0) {
+		if (atomic_load(&w->stop) && !s->stopping)
+			begin_stop(s);
+		if (s->stopping && s->now_ms >= s->stop_at_ms && !s->aborted)
+			abort_all(s);
+		if (s->stopping && s->conns_used == 0 && list_empty(&s->stuck))
+			break;
+		turn(s);
+	}
+	sem_post(&w->ended);
+	while (sem_wait(&w->release) < 0)
+		;
+	/* An io that broke may still hold lent memory: the process ends. */
+	if (atomic_load(&w->failed) == 0)
+		state_free(s);
+	return NULL;
+}
+
+int worker_start(struct worker *w, const struct worker_settings *set)
+{
+	int err;
+
+	*w = (struct worker){ .set = *set };
+	sem_init(&w->started, 0, 0);
+	sem_init(&w->ended, 0, 0);
+	sem_init(&w->release, 0, 0);
+	err = -pthread_create(&w->thread, NULL, worker_main, w);
+	if (err < 0)
+		return err;
+	while (sem_wait(&w->started) < 0)
+		;
+	err = atomic_load(&w->failed);
+	if (err < 0)
+		pthread_join(w->thread, NULL);
+	return err;
+}
+
+void worker_ask_stop(struct worker *w)
+{
+	atomic_store(&w->stop, true);
+	atomic_store(&w->bell.dozing, true); /* ring in any case */
+	bell_ring(&w->bell);
+}
+
+void worker_wait(struct worker *w)
+{
+	while (sem_wait(&w->ended) < 0)
+		;
+}
+
+void worker_join(struct worker *w)
+{
+	sem_post(&w->release);
+	pthread_join(w->thread, NULL);
+	sem_destroy(&w->started);
+	sem_destroy(&w->ended);
+	sem_destroy(&w->release);
+}

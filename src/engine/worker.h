@@ -1,0 +1,62 @@
+#ifndef MTAQ_ENGINE_WORKER_H
+#define MTAQ_ENGINE_WORKER_H
+
+/*
+ * A worker thread: a shard of the sites with their tasks, sessions and
+ * connections, over one io.  Tasks and sites come from the store, outcomes
+ * go to the log.
+ */
+#include "engine/clock.h"
+#include "engine/lane.h"
+#include "mtaq/settings.h"
+#include "site/site.h"
+
+#include <pthread.h>
+#include <semaphore.h>
+
+struct logger_source;
+struct queue;
+
+struct worker_settings {
+	const struct settings *set; /* borrowed for life, as all here */
+	const struct clock *clock;
+	struct queue *queue;
+	struct logger_source *log;
+	struct lane *from_store, *to_store;
+	const struct site_preset *presets;
+	size_t preset_count;
+	_Atomic uint32_t *epoch; /* checkpoints begun; for jitter */
+	unsigned number, count;
+};
+
+/* Figures of one worker, from any thread, a moment old. */
+struct worker_counts {
+	_Atomic uint64_t sessions, sessions_open, transactions, delivered,
+		deferred, bounced, unsure, tasks, octets;
+};
+
+struct worker {
+	struct worker_settings set;
+	struct bell bell;
+	struct worker_counts counts;
+	struct worker_state *state; /* the thread's own */
+	_Atomic int failed;
+	char why[160]; /* the io back end's words; "" */
+	const char *backend;
+	atomic_bool stop;
+	sem_t started, ended, release;
+	pthread_t thread;
+};
+
+/* Make the thread and wait until its io is there.  Negative errno: why says
+ * what failed. */
+int worker_start(struct worker *w, const struct worker_settings *set);
+/* Begin no mail, wait at most stop_grace for what is under way, end. */
+void worker_ask_stop(struct worker *w);
+/* Wait until it has ended; its bell may still be rung. */
+void worker_wait(struct worker *w);
+/* Nobody rings any more: let it free its io (which only its own thread may
+ * do), and join it. */
+void worker_join(struct worker *w);
+
+#endif

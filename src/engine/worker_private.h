@@ -1,0 +1,174 @@
+#ifndef MTAQ_ENGINE_WORKER_PRIVATE_H
+#define MTAQ_ENGINE_WORKER_PRIVATE_H
+
+/*
+ * A worker's own: worker.c (the loop and the lanes), deliver.c (a site's
+ * turn: who sends next, who connects), conn.c (a connection and its session),
+ * attempt.c (a mail in flight and its outcomes).
+ */
+#include "base/buf.h"
+#include "base/list.h"
+#include "base/map.h"
+#include "base/wheel.h"
+#include "engine/worker.h"
+#include "io/io.h"
+#include "mtaq/queue.h"
+#include "mtaq/smtp.h"
+#include "sched/backoff.h"
+#include "sched/sched.h"
+
+#define SEND_MAX (256u << 10) /* octets of one batch */
+
+struct wsite {           /* a site, as this worker sees it */
+	uint32_t number; /* the store's name for it */
+	struct site *site;
+	struct sched_rq *rq;
+	struct list ready;       /* connections that could send now */
+	struct list kicked;      /* in worker_state.kicked, or alone */
+	struct list capped;      /* in worker_state.capped, or alone */
+	struct wheel_node timer; /* ask site_want() again */
+	uint64_t timer_ms;
+	struct list queues;
+	uint64_t scan_ms;    /* when expired tasks were last looked for */
+	uint64_t refresh_ms; /* when the store was last asked for hosts */
+};
+
+struct wqueue { /* a (tenant, campaign, domain) at a site */
+	struct sched_queue q;
+	uint64_t key;
+	uint32_t tasks; /* that are in this worker, wherever they stand */
+	struct wsite *site;
+	struct list link; /* in wsite.queues */
+	struct list lru;  /* in worker_state.empty while it has no task */
+};
+
+enum conn_state {
+	CONN_FREE,
+	CONN_CONNECTING,
+	CONN_OPEN,    /* has a session */
+	CONN_CLOSING, /* io_close() was called */
+};
+
+struct conn {
+	enum conn_state state;
+	uint32_t slot, gen;
+	int io;
+	bool receiving, sending; /* in flight at the io */
+	bool asked_close, timed_out, quitting;
+	bool ready_told, idle; /* the session was ready once; is now */
+	struct wsite *site;
+	struct site_conn *sc;
+	struct smtp_session *smtp;
+	struct wheel_node timer;
+	uint64_t timer_ms;
+	uint64_t keep_ms;  /* idle: ask the site again */
+	struct list ready; /* in wsite.ready, or alone; or in the free list */
+	struct list attempts;
+	struct iovec *iov; /* while sending */
+	const char *host;
+	struct mx_addr addr;
+	uint64_t number; /* of the session, for events */
+	char in[512];
+};
+
+struct attempt {          /* one mail in flight */
+	struct list link; /* in conn.attempts, or in a list of worker_state */
+	struct sched_task *task;
+	struct conn *conn;
+	struct queue_view view;
+	struct smtp_rcpt *rcpts;
+	uint16_t *index; /* of each in the message */
+	uint32_t count, size;
+	bool any_accepted, judged, again;
+	uint8_t moves;
+	struct wsite *wsite;
+	enum smtp_stage judged_stage;
+	struct reply_class class; /* of the verdict on the whole mail */
+	struct queue_out_rcpt *outs;
+	uint32_t out_count, out_sent;
+	struct buf notes; /* outs[].note lie in here, by offset in .p */
+	struct buf common;
+	char host[160];
+};
+
+struct worker_state {
+	struct worker *w;
+	const struct settings *set;
+	struct io *io;
+	struct wheel wheel;
+	uint64_t now_ms;
+	uint32_t now_s;
+	struct site_table *sites;
+	struct sched_pool *pool;
+	struct smtp_pool *smtp_pool;
+	struct smtp_settings smtp;
+	struct backoff_settings backoff;
+	struct map site_map, queue_map;
+	struct list kicked, capped, empty;
+	uint32_t empty_count;
+	struct conn *conns;
+	uint32_t conns_max, conns_used;
+	struct list conns_free;
+	struct list attempts_free; /* struct attempt.link */
+	struct list iovs_free;
+	struct list stuck; /* attempts whose outcome found no room */
+	uint64_t outs_sent, sessions;
+	uint64_t no_connect_until_ms; /* descriptors were exhausted */
+	struct wheel_node second;     /* once a second: reap, counts */
+	bool stopping, aborted;
+	uint64_t stop_at_ms;
+	struct io_addr source; /* len 0: any */
+	char source_text[64];
+};
+
+/* worker.c */
+struct wsite *worker_site(struct worker_state *s, uint32_t number);
+void worker_kick(struct worker_state *s, struct wsite *ws);
+/* The queue of a task (its .user), also while it stands in none. */
+static inline struct wqueue *wqueue_of(const struct sched_task *task)
+{
+	return task->user;
+}
+/* The task, idle or running, is over here: free it, and mind its queue. */
+void worker_task_end(struct worker_state *s, struct sched_task *task);
+/* Tell the store; false: its lane is full, come again. */
+bool worker_tell_store(struct worker_state *s, uint32_t type,
+		       const struct sched_task *task, uint32_t site,
+		       uint32_t due_s);
+/* May another mail begin (un-synced outcomes, room in the log, stopping)? */
+bool worker_may_begin(struct worker_state *s, struct wsite *ws);
+
+/* deliver.c */
+void deliver_turn(struct worker_state *s, struct wsite *ws);
+/* Give the session of c its next mail if there is one; says whether c wants
+ * a place in its site's ready list. */
+bool deliver_next(struct worker_state *s, struct conn *c);
+void deliver_load(const struct wsite *ws, struct site_load *load_r);
+
+/* conn.c */
+int conn_open(struct worker_state *s, struct wsite *ws,
+	      const struct site_target *target);
+void conn_done(struct worker_state *s, const struct io_done *done);
+void conn_timer(struct worker_state *s, struct conn *c);
+/* Events, output, timer: after anything that touched the session. */
+void conn_turn(struct worker_state *s, struct conn *c, bool pending);
+void conn_quit(struct worker_state *s, struct conn *c);
+void conn_abort(struct worker_state *s, struct conn *c);
+void conn_text(const struct conn *c, char *text, size_t size);
+
+/* attempt.c */
+/* Begin a mail of this task on c.  0, or a negative errno value: the task is
+ * where sched_next() gave it, or has been dealt with (*settled_r). */
+int attempt_begin(struct worker_state *s, struct conn *c,
+		  struct sched_task *task, bool *settled_r);
+void attempt_verdict(struct worker_state *s, struct attempt *a, uint32_t rcpt,
+		     const struct smtp_verdict *v);
+void attempt_done(struct worker_state *s, struct attempt *a);
+/* End a task by a rule of our own (enum local_rule): nothing was sent.  The
+ * task is idle or running.  False: not now, it is as it was. */
+bool attempt_local(struct worker_state *s, struct sched_task *task, int rule);
+/* Try again to hand over outcomes that found no room. */
+void attempt_unstick(struct worker_state *s);
+void attempt_free_all(struct worker_state *s);
+
+#endif
