@@ -8,7 +8,9 @@
 #include "mtaq/settings.h"
 
 int check_main(int argc, char **argv);
+int run_main(int argc, char **argv);
 int submit_main(int argc, char **argv);
+int verify_main(int argc, char **argv);
 
 /* The settings of the file that `-c option` means (NULL: the usual one).
  * EX_OK, or EX_CONFIG (the file is wrong), EX_NOINPUT, EX_OSERR, told on

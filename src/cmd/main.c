@@ -6,6 +6,7 @@
  */
 #include "cmd/commands.h"
 
+#include "bench/load.h"
 #include "bench/sink.h"
 
 #include <stdio.h>
@@ -28,8 +29,11 @@ static int version_main(int argc, char **argv)
 
 static const struct command commands[] = {
 	{ "check", check_main, "is the configuration right?" },
+	{ "load", load_main, "made-up mail for tests and measurements" },
+	{ "run", run_main, "the daemon" },
 	{ "sink", sink_main, "the test internet: SMTP and DNS servers" },
 	{ "submit", submit_main, "hand over mail" },
+	{ "verify", verify_main, "is every record of the spool whole?" },
 	{ "version", version_main, "print the version" },
 };
 

@@ -1,0 +1,304 @@
+/*
+ * bench/load.c - a load maker: messages with known content, submitted
+ *
+ *	client threads ─► submit_put() ... ─► results ─► accepted file
+ *
+ * Message i is a function of i alone, so a result needs only its index to
+ * name token, recipients and hash.  The content is canonical already and
+ * complete, so that a daemon with `received: no` must not change an octet.
+ */
+#include "bench/load.h"
+
+#include "base/buf.h"
+#include "base/crc32c.h"
+#include "base/msgid.h"
+#include "bench/load_options.h"
+#include "mtaq/submit.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sysexits.h>
+#include <time.h>
+
+#define RCPTS_MAX 1000u
+
+struct client {
+	const struct load_config *cfg;
+	pthread_t thread;
+	uint64_t first, count; /* messages first .. first + count - 1 */
+	uint64_t accepted, refused;
+	FILE *out;
+	struct buf content, rcpt_text, line;
+	struct span rcpts[RCPTS_MAX];
+	char token[64];
+	int exit_code;
+	char words[256];
+};
+
+static pthread_mutex_t out_lock = PTHREAD_MUTEX_INITIALIZER;
+
+/* --- one message ----------------------------------------------------------- */
+
+static void make_rcpts(struct client *c, uint64_t i)
+{
+	const struct load_config *cfg = c->cfg;
+	uint64_t at[RCPTS_MAX + 1];
+	uint32_t j;
+
+	buf_clear(&c->rcpt_text);
+	for (j = 0; j < cfg->rcpts; j++) {
+		uint64_t domain = cfg->spread ? i * cfg->rcpts + j : i;
+
+		at[j] = c->rcpt_text.len;
+		buf_printf(&c->rcpt_text, "u%llu-%u@d%llu.%s",
+			   (unsigned long long)i, j,
+			   (unsigned long long)(domain % cfg->domains),
+			   cfg->zone);
+	}
+	at[j] = c->rcpt_text.len;
+	for (j = 0; j < cfg->rcpts; j++)
+		c->rcpts[j] = span_of(c->rcpt_text.p + at[j],
+				      (size_t)(at[j + 1] - at[j]));
+}
+
+/* Lines of up to 78 octets; some begin with a dot, so that stuffing is exercised. */
+static void fill_body(struct client *c, uint64_t i)
+{
+	static const char letters[] =
+		"mtaq load: the quick brown fox jumps over the lazy dog "
+		"0123456789 ABCDEFGH";
+	uint64_t n = 0;
+
+	while (c->content.len + 80 < c->cfg->size) {
+		bool dot = c->cfg->dots && (i + n) % 16 == 0;
+
+		buf_add(&c->content, dot ? "." : "-", 1);
+		buf_add(&c->content, letters,
+			sizeof(letters) - 1 - (dot ? n % 3 : 0));
+		buf_add(&c->content, "\r\n", 2);
+		n++;
+	}
+}
+
+static void make_message(struct client *c, uint64_t i)
+{
+	const struct load_config *cfg = c->cfg;
+
+	make_rcpts(c, i);
+	snprintf(c->token, sizeof(c->token), "%s-%llu", cfg->tag,
+		 (unsigned long long)i);
+	buf_clear(&c->content);
+	buf_printf(&c->content,
+		   "From: News <%s>\r\nTo: <%.*s>\r\n"
+		   "Subject: load %s\r\n"
+		   "Date: Sun, 22 Nov 2026 12:00:00 +0000\r\n"
+		   "Message-ID: <%s@load.test>\r\n"
+		   "X-Mtaq-Token: %s\r\n\r\n",
+		   cfg->from, (int)c->rcpts[0].len, c->rcpts[0].p, c->token,
+		   c->token, c->token);
+	fill_body(c, i);
+	buf_printf(&c->content, "end\r\n");
+}
+
+/* --- results --------------------------------------------------------------- */
+
+static void note_accepted(struct client *c, const struct submit_result *r)
+{
+	char id[MSGID_LEN + 1];
+	uint32_t crc, j;
+
+	c->accepted++;
+	if (c->out == NULL)
+		return;
+	make_message(c, c->first + r->index);
+	crc = crc32c(0, c->content.p, c->content.len);
+	msgid_print(r->ids[0], id);
+	for (j = 0; j < c->cfg->rcpts; j++)
+		buf_printf(&c->line, "%s\t%s\t%.*s\t%08x.%zu\n", id, c->token,
+			   (int)c->rcpts[j].len, c->rcpts[j].p, crc,
+			   c->content.len);
+}
+
+static void write_lines(struct client *c)
+{
+	if (c->out == NULL || c->line.len == 0)
+		return;
+	/* Whole lines, in the file before anything else happens: a test may
+	 * kill this process too. */
+	pthread_mutex_lock(&out_lock);
+	fwrite(c->line.p, 1, c->line.len, c->out);
+	fflush(c->out);
+	pthread_mutex_unlock(&out_lock);
+	buf_clear(&c->line);
+}
+
+static void take_results(struct client *c, struct submit *s)
+{
+	struct submit_result r;
+
+	while (submit_next(s, &r) == 1) {
+		if (r.code == EX_OK) {
+			note_accepted(c, &r);
+			continue;
+		}
+		c->refused++;
+		snprintf(c->words, sizeof(c->words), "%.*s", (int)r.words.len,
+			 r.words.p);
+	}
+	write_lines(c);
+}
+
+/* --- a client -------------------------------------------------------------- */
+
+static int submit_all(struct client *c, struct submit *s)
+{
+	const struct load_config *cfg = c->cfg;
+	uint64_t i;
+	int err;
+
+	for (i = 0; i < c->count; i++) {
+		struct submit_message m = {
+			.sender = span_str(cfg->from),
+			.rcpts = c->rcpts,
+			.rcpt_count = cfg->rcpts,
+			.tenant = span_str(cfg->tenant),
+			.campaign = span_str(cfg->campaign),
+			.class = cfg->transactional ? SUBMIT_TRANSACTIONAL
+						    : SUBMIT_BULK,
+		};
+
+		make_message(c, c->first + i);
+		m.content = buf_span(&c->content);
+		err = submit_put(s, &m);
+		if (err == 0 && cfg->batch > 0 && (i + 1) % cfg->batch == 0)
+			err = submit_flush(s);
+		if (err < 0)
+			return err;
+		take_results(c, s);
+	}
+	err = submit_flush(s);
+	take_results(c, s);
+	return err;
+}
+
+static void *client_main(void *arg)
+{
+	struct client *c = arg;
+	struct submit_options opt = { .path = c->cfg->socket,
+				      .reconnects_max =
+					      (int)c->cfg->reconnects };
+	struct submit *s = NULL;
+	int err = submit_new(&opt, &s);
+
+	if (err == 0)
+		err = submit_all(c, s);
+	if (err < 0) {
+		c->exit_code = EX_TEMPFAIL;
+		snprintf(c->words, sizeof(c->words), "%s: %s",
+			 s == NULL ? c->cfg->socket : submit_words(s),
+			 strerrordesc_np(-err));
+		if (s != NULL)
+			take_results(c, s);
+	}
+	submit_free(&s);
+	return NULL;
+}
+
+static void client_init(struct client *c, const struct load_config *cfg,
+			uint64_t first, uint64_t count, FILE *out)
+{
+	*c = (struct client){
+		.cfg = cfg, .first = first, .count = count, .out = out
+	};
+	buf_init(&c->content, 64u << 20);
+	buf_init(&c->rcpt_text, 1u << 20);
+	buf_init(&c->line, 64u << 20);
+}
+
+static void client_free(struct client *c)
+{
+	buf_free(&c->content);
+	buf_free(&c->rcpt_text);
+	buf_free(&c->line);
+}
+
+static double now_s(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+static int report(const struct load_config *cfg, const struct client *c,
+		  double seconds)
+{
+	uint64_t accepted = 0, refused = 0;
+	int code = EX_OK;
+	uint32_t i;
+
+	for (i = 0; i < cfg->clients; i++) {
+		accepted += c[i].accepted;
+		refused += c[i].refused;
+		if (c[i].exit_code != EX_OK)
+			code = c[i].exit_code;
+		if (c[i].words[0] != '\0')
+			fprintf(stderr, "mtaq load: %s\n", c[i].words);
+	}
+	if (refused > 0 && code == EX_OK)
+		code = EX_DATAERR;
+	printf("{\"messages\":%llu,\"accepted\":%llu,\"refused\":%llu,"
+	       "\"recipients\":%llu,\"seconds\":%.3f,\"rate\":%.0f}\n",
+	       (unsigned long long)cfg->messages, (unsigned long long)accepted,
+	       (unsigned long long)refused,
+	       (unsigned long long)(accepted * cfg->rcpts), seconds,
+	       seconds > 0 ? (double)accepted / seconds : 0.0);
+	return code;
+}
+
+int load_main(int argc, char **argv)
+{
+	struct load_config cfg;
+	struct client *c;
+	FILE *out = NULL;
+	uint64_t share, first = 0;
+	double begin;
+	uint32_t i;
+	int code = load_options(argc, argv, &cfg);
+
+	if (code != EX_OK || cfg.help)
+		return code;
+	c = calloc(cfg.clients, sizeof(*c));
+	if (c == NULL)
+		return EX_OSERR;
+	if (cfg.accepted != NULL) {
+		out = fopen(cfg.accepted, "a");
+		if (out == NULL) {
+			fprintf(stderr, "mtaq load: cannot open %s: %s\n",
+				cfg.accepted, strerrordesc_np(errno));
+			free(c);
+			return EX_CANTCREAT;
+		}
+	}
+	begin = now_s();
+	share = (cfg.messages + cfg.clients - 1) / cfg.clients;
+	for (i = 0; i < cfg.clients; i++) {
+		uint64_t left = cfg.messages - first;
+
+		client_init(&c[i], &cfg, cfg.start + first,
+			    left < share ? left : share, out);
+		first += c[i].count;
+		pthread_create(&c[i].thread, NULL, client_main, &c[i]);
+	}
+	for (i = 0; i < cfg.clients; i++)
+		pthread_join(c[i].thread, NULL);
+	code = report(&cfg, c, now_s() - begin);
+	for (i = 0; i < cfg.clients; i++)
+		client_free(&c[i]);
+	if (out != NULL)
+		fclose(out);
+	free(c);
+	return code;
+}
