@@ -1,0 +1,129 @@
+#!/usr/bin/env python3
+"""The engine with real processes: daemon, sink, DNS, load, ledger.
+
+test_engine.py MTAQ [NAME...]
+"""
+import json
+import sys
+
+from harness import Box, main, must
+
+
+def first_message_by_a_route(mtaq):
+    """routes: a domain to host:port, no DNS at all."""
+    with Box(mtaq) as box:
+        box.start_sink(dns=False)
+        box.configure(routes={'"*"': f'"{box.sink_smtp}"'}).start_daemon()
+        box.load("--messages", 1)
+        box.wait_final(1)
+        box.stop_daemon()
+        r = box.equation()
+        must(r["delivered"] == 1, str(r))
+
+
+def thousand_messages_by_dns(mtaq):
+    with Box(mtaq) as box:
+        box.start_sink("--domains", 100, "--mx", 3, listen="127.0.0.2-127.0.0.20")
+        box.configure().start_daemon()
+        box.load("--messages", 1000, "--dots")
+        box.wait_final(1000)
+        box.stop_daemon()
+        r = box.equation()
+        must(r["delivered"] == 1000 and r["extra"] == 0, str(r))
+
+
+def rcpts_of_one_domain_share_a_transaction(mtaq):
+    with Box(mtaq) as box:
+        box.start_sink("--domains", 5)
+        box.configure().start_daemon()
+        box.load("--messages", 20, "--rcpts", 50, "--domains", 5)
+        box.wait_final(1000)
+        box.stop_daemon()
+        box.equation()
+        s = box.stop_sink()
+        must(s["transactions"] == 20, json.dumps(s))
+
+
+def first_mx_dead_second_takes_it_in_the_same_attempt(mtaq):
+    with Box(mtaq) as box:
+        box.start_sink("--domains", 20, "--mx", 2, "--dead-first", 1,
+                       listen="127.0.0.2-127.0.0.9")
+        box.configure().start_daemon()
+        box.load("--messages", 200, "--domains", 20)
+        types = box.wait_final(200)
+        box.stop_daemon()
+        must("deferred" not in types, str(types))
+        must(box.equation()["delivered"] == 200, "not all delivered")
+
+
+def refusals_bounce_and_deferrals_come_again(mtaq):
+    with Box(mtaq) as box:
+        box.start_sink("--domains", 50, "--fail",
+                       "rcpt=4:0.1,rcpt=5:0.1,eod=4:0.05,mail=4:0.02")
+        box.configure(retry='["1s"]', greylist="1s",
+                      mailbox_full="1s").start_daemon()
+        box.load("--messages", 2000, "--domains", 50)
+        types = box.wait_final(2000)
+        box.stop_daemon()
+        r = box.equation()
+        must(r["bounced"] > 100 and types["deferred"] > 100, str(r))
+        must(r["extra"] == 0, str(r))
+
+
+def names_that_lead_nowhere_bounce_by_their_rule(mtaq):
+    with Box(mtaq) as box:
+        box.start_sink("--domains", 40, "--nxdomain", 0.3, "--null-mx", 0.3)
+        box.configure().start_daemon()
+        box.load("--messages", 400, "--domains", 40)
+        types = box.wait_final(400)
+        box.stop_daemon()
+        r = box.equation()
+        must(types["bounced"] > 50, str(r))
+
+
+def one_slow_mx_does_not_slow_the_others(mtaq):
+    with Box(mtaq) as box:
+        box.start_sink("--domains", 10, "--delay-at", "127.0.0.2=3000",
+                       listen="127.0.0.2-127.0.0.11")
+        box.configure().start_daemon()
+        box.load("--messages", 1000, "--domains", 10)
+        # 900 of the 1000 are not behind the slow one: they must be through
+        # before it has answered its first dot (4 replies of 3 s).
+        box.wait_final(900, timeout=9)
+
+
+def sessions_carry_many_messages(mtaq):
+    with Box(mtaq) as box:
+        box.start_sink("--domains", 4)
+        box.configure(session__messages="100").start_daemon()
+        box.load("--messages", 4000, "--domains", 4)
+        box.wait_final(4000)
+        box.stop_daemon()
+        s = box.stop_sink()
+        must(s["sessions"] <= 4000 / 50, json.dumps(s))
+
+
+def a_restart_delivers_what_was_queued(mtaq):
+    with Box(mtaq) as box:
+        box.start_sink("--domains", 10)
+        box.configure(dns__servers='["127.0.0.1:9"]', dns__timeout="100ms")
+        box.start_daemon()
+        box.load("--messages", 500, "--domains", 10)
+        box.stop_daemon()
+        box.configure().start_daemon()
+        box.wait_final(500)
+        box.stop_daemon()
+        must(box.equation()["delivered"] == 500, "not all delivered")
+
+
+TESTS = [first_message_by_a_route, thousand_messages_by_dns,
+         rcpts_of_one_domain_share_a_transaction,
+         first_mx_dead_second_takes_it_in_the_same_attempt,
+         refusals_bounce_and_deferrals_come_again,
+         names_that_lead_nowhere_bounce_by_their_rule,
+         one_slow_mx_does_not_slow_the_others,
+         sessions_carry_many_messages,
+         a_restart_delivers_what_was_queued]
+
+if __name__ == "__main__":
+    main(TESTS)
