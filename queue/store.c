@@ -509,6 +509,7 @@ int queue_store_open(struct queue *q, uint32_t now_s,
 		queue_store_close(q);
 		return err;
 	}
+	report->saved_s = index_meta(s->index)->saved_s;
 	s->delta.totals = index_meta(s->index)->totals;
 	s->checkpoint.done_cursor = index_meta(s->index)->cursor_lsn;
 	*checkpoint_lsn_r = index_meta(s->index)->checkpoint_lsn;

@@ -61,6 +61,7 @@ struct queue_settings { /* 0 takes the default in brackets */
 
 /* What opening found, for the operator's eyes. */
 struct queue_report {
+	uint32_t saved_s;           /* mail time at the last checkpoint */
 	uint64_t records, messages; /* replayed */
 	uint64_t torn_bytes;        /* cut off at the tail of the log */
 	uint64_t damaged;           /* places damaged elsewhere in the log */

@@ -56,6 +56,15 @@ static bool dest_is(const void *item, const void *key)
 	return span_eq(span_of(d->name, d->name_len), *name);
 }
 
+static bool is_address(const char *host)
+{
+	uint8_t ip[16];
+
+	return inet_pton(AF_INET, host, ip) == 1 ||
+	       inet_pton(AF_INET6, host, ip) == 1;
+}
+
+/* The one host of a route that names an address. */
 static struct mxset *route_set(const struct settings_endpoint *to)
 {
 	struct mxset *set = mxset_new(1);
@@ -70,12 +79,9 @@ static struct mxset *route_set(const struct settings_endpoint *to)
 	a->port = to->port;
 	if (inet_pton(AF_INET, to->host, a->ip) == 1) {
 		a->family = 4;
-	} else if (inet_pton(AF_INET6, to->host, a->ip) == 1) {
-		a->family = 6;
 	} else {
-		set->status = MX_NO_ADDRESS;
-		snprintf(set->why, sizeof(set->why),
-			 "routes: %.100s is no IP address", to->host);
+		BUG_ON(inet_pton(AF_INET6, to->host, a->ip) != 1);
+		a->family = 6;
 	}
 	if (mxset_name(set, 0, span_str(to->host)) < 0)
 		mxset_unref(&set);
@@ -96,11 +102,13 @@ static struct dest *dest_make(struct storer_state *s, struct span name,
 	d->name_len = (uint16_t)name.len;
 	memcpy(d->name, name.p, name.len);
 	list_init(&d->parked);
-	if (route != NULL) {
+	list_init(&d->answered);
+	d->route = route;
+	if (route != NULL && is_address(route->host)) {
 		d->fixed = true;
 		d->set = route_set(route);
 	}
-	if ((route != NULL && d->set == NULL) ||
+	if ((d->fixed && d->set == NULL) ||
 	    grow((void ***)&s->dests, s->dest_count, &s->dest_size) < 0 ||
 	    map_put(&s->dest_map, hash, d) < 0) {
 		mxset_unref(&d->set);
@@ -120,7 +128,7 @@ static struct dest *dest_get(struct storer_state *s, struct span name)
 }
 
 static struct target *target_get(struct storer_state *s,
-				 const struct mxset *set)
+				 const struct mxset *set, uint32_t dest)
 {
 	struct site_key key;
 	struct target *t;
@@ -134,6 +142,7 @@ static struct target *target_get(struct storer_state *s,
 		return NULL;
 	t->hash = key.hash;
 	t->number = s->target_count;
+	t->dest = dest;
 	t->worker = (unsigned)(key.owner % s->st->set.workers);
 	if (grow((void ***)&s->targets, s->target_count, &s->target_size) < 0 ||
 	    map_put(&s->target_map, key.hash, t) < 0) {
@@ -170,6 +179,34 @@ void dispatch_free(struct storer_state *s)
 	map_free(&s->target_map);
 }
 
+/* A route that names a host: where that host's mail goes, as for Postfix's
+ * relayhost without brackets, on the route's port.  NULL: no memory. */
+static struct mxset *with_port(const struct mxset *from, uint16_t port)
+{
+	struct mxset *set = mxset_new(from->host_count);
+	uint16_t i, j;
+
+	if (set == NULL)
+		return NULL;
+	set->status = from->status;
+	set->expires_ms = from->expires_ms;
+	set->implicit = from->implicit;
+	memcpy(set->why, from->why, sizeof(set->why));
+	for (i = 0; i < from->host_count; i++) {
+		struct mx_host *h = &set->hosts[i];
+
+		*h = from->hosts[i];
+		h->name = NULL;
+		for (j = 0; j < h->addr_count; j++)
+			h->addrs[j].port = port;
+		if (mxset_name(set, i, span_str(from->hosts[i].name)) < 0) {
+			mxset_unref(&set);
+			return NULL;
+		}
+	}
+	return set;
+}
+
 /* --- to a worker ----------------------------------------------------------- */
 
 static bool tell_site(struct storer_state *s, struct target *t,
@@ -200,7 +237,7 @@ static bool to_worker(struct storer_state *s, struct dest *d,
 	struct lane *lane;
 
 	if (d->target == NULL)
-		d->target = target_get(s, d->set);
+		d->target = target_get(s, d->set, d->number);
 	/* Another domain of the site may have brought a newer set; the
 	 * worker gets whichever came last. */
 	if (d->target == NULL ||
@@ -245,8 +282,14 @@ static bool ask(struct storer_state *s, struct dest *d)
 	if (m == NULL)
 		return false;
 	m->domain = d->number;
-	m->len = d->name_len;
-	memcpy(m->name, d->name, d->name_len);
+	if (d->route == NULL) {
+		m->len = d->name_len;
+		memcpy(m->name, d->name, d->name_len);
+	} else { /* settings_load() holds host names to 253 octets */
+		m->len = (uint16_t)strlen(d->route->host);
+		BUG_ON(m->len >= sizeof(m->name));
+		memcpy(m->name, d->route->host, m->len);
+	}
 	lane_publish(&s->st->set.resolver->from_store);
 	d->asking = true;
 	atomic_fetch_add(&s->st->asking, 1);
@@ -338,6 +381,10 @@ bool dispatch_task(struct storer_state *s, const struct queue_task *t)
 
 static bool unpark(struct storer_state *s, struct dest *d)
 {
+	/* A no that is out of date already: its tasks wait for the next. */
+	if (d->set->status != MX_OK && !d->fixed &&
+	    d->set->expires_ms <= s->now_ms)
+		return list_empty(&d->parked) || ask(s, d);
 	while (!list_empty(&d->parked)) {
 		struct parked *p =
 			CONTAINER_OF(d->parked.next, struct parked, link);
@@ -351,38 +398,63 @@ static bool unpark(struct storer_state *s, struct dest *d)
 	return true;
 }
 
+/* Take the answer's set over.  False: no memory, nothing has changed. */
+static bool take_set(struct dest *d, struct mxset *set)
+{
+	struct mxset *mine = set;
+
+	if (d->route != NULL) {
+		mine = with_port(set, d->route->port);
+		if (mine == NULL)
+			return false;
+		mxset_unref(&set);
+	}
+	mxset_unref(&d->set);
+	d->set = mine;
+	d->target = NULL;
+	d->asking = false;
+	return true;
+}
+
 bool dispatch_answer(struct storer_state *s, uint32_t number, struct mxset *set)
 {
 	struct dest *d = s->dests[number];
-	struct target *target;
 
-	BUG_ON(number >= s->dest_count);
-	if (d->set != set) { /* not the second call for this answer */
-		/* Stale hosts are better than none: rule 7 takes a failure
-		 * for temporary, and the old set served until now. */
-		mxset_unref(&d->set);
-		d->set = set;
-		d->target = NULL;
-		atomic_fetch_sub(&s->st->asking, 1);
-	}
-	if (set->status == MX_OK) {
-		target = target_get(s, set);
-		if (target == NULL || !tell_site(s, target, set))
+	BUG_ON(number >= s->dest_count || !d->asking);
+	if (!take_set(d, set))
+		return false;
+	atomic_fetch_sub(&s->st->asking, 1);
+	if (list_empty(&d->answered))
+		list_add_tail(&s->answered, &d->answered);
+	return true;
+}
+
+/* The worker learns the site, the tasks that waited go where they belong. */
+static bool follow_answer(struct storer_state *s, struct dest *d)
+{
+	if (d->set->status == MX_OK) {
+		d->target = target_get(s, d->set, d->number);
+		if (d->target == NULL || !tell_site(s, d->target, d->set))
 			return false;
-		d->target = target;
+		d->target->dest = d->number;
 	}
-	d->asking = false;
 	return unpark(s, d);
+}
+
+void dispatch_answered(struct storer_state *s)
+{
+	while (!list_empty(&s->answered)) {
+		struct dest *d =
+			CONTAINER_OF(s->answered.next, struct dest, answered);
+
+		if (!follow_answer(s, d))
+			return; /* its lane is full: it will ring */
+		list_del(&d->answered);
+	}
 }
 
 bool dispatch_refresh(struct storer_state *s, uint32_t number)
 {
-	uint32_t i;
-
 	/* Any one domain of the site will do: it brings the site's set. */
-	for (i = 0; i < s->dest_count; i++)
-		if (s->dests[i]->target != NULL &&
-		    s->dests[i]->target->number == number)
-			return ask(s, s->dests[i]);
-	return true;
+	return ask(s, s->dests[s->targets[number]->dest]);
 }

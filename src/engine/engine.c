@@ -65,7 +65,9 @@ static int open_queue(struct engine *e, char *words, size_t size)
 		snprintf(words, size, "cannot open the spool %s: %s%s%s",
 			 e->set->spool, strerrordesc_np(-err),
 			 report.words[0] == '\0' ? "" : ": ", report.words);
-	else if (report.words[0] != '\0')
+	else
+		clock_start(&e->clock, report.saved_s);
+	if (err == 0 && report.words[0] != '\0')
 		fprintf(stderr, "mtaq: spool: %s\n", report.words);
 	return err;
 }

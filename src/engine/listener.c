@@ -59,6 +59,9 @@ static void take_answer(struct listener *in, const struct put_answer *a)
 		ingress_accepted(item, a->id);
 		atomic_fetch_add(&in->accepted, 1);
 	}
+	s->lent--;
+	if (s->lent == 0)
+		s->gate.shut = 0;
 	make_busy(in, s);
 }
 
@@ -105,8 +108,13 @@ static bool take_answers(struct listener *in)
 static void lend(struct listener *in, struct put_request *req,
 		 struct ingress_item *item)
 {
-	*req = (struct put_request){ .msg = &item->msg, .cookie = item };
+	struct source *s = item->user;
+
+	*req = (struct put_request){ .msg = &item->msg,
+				     .cookie = item,
+				     .gate = &s->gate };
 	mring_publish(in->set.logger->from_ingress.ring);
+	s->lent++;
 	in->lent++;
 	in->lent_bytes += item->msg.size;
 }
@@ -182,6 +190,7 @@ static bool read_some(struct source *s)
 	n = read(s->fd, p, room);
 	if (n > 0) {
 		ingress_fed(s->conn, (size_t)n);
+		s->heard = true;
 		return true;
 	}
 	if (n < 0 && errno == EINTR)
@@ -234,10 +243,13 @@ static void source_free(struct listener *in, struct source *s)
 {
 	list_del(&s->link);
 	list_del(&s->all);
-	if (s->file != NULL)
+	if (s->file != NULL) {
 		drop_finish(in, s);
-	else
+	} else {
 		atomic_fetch_sub(&in->connections, 1);
+		if (!s->heard) /* a knock: look into the folder */
+			in->next_scan_ms = 0;
+	}
 	close(s->fd);
 	ingress_conn_free(&s->conn);
 	free(s);

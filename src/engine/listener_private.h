@@ -5,18 +5,22 @@
  * folders), drop.c (the drop folder). */
 #include "base/list.h"
 #include "engine/listener.h"
+#include "engine/wire.h"
 
 struct source {
 	struct list link; /* in listener.busy, or alone */
 	struct list all;  /* in listener.sources */
 	struct ingress_conn *conn;
+	struct put_gate gate;
 	int fd;
 	struct ingress_item *held; /* wants a place in the log's lane */
-	bool asking; /* the store is asked whether it knows an item */
-	char *file;  /* its name in the drop folder; NULL: a socket */
+	bool asking;   /* the store is asked whether it knows an item */
+	char *file;    /* its name in the drop folder; NULL: a socket */
+	uint32_t lent; /* of its items, with the log */
 	bool readable, writable;
 	bool gone;  /* nothing more will be read */
 	bool deaf;  /* nothing more can be written */
+	bool heard; /* octets came */
 	bool later; /* the queue could not take all of it now */
 };
 

@@ -101,6 +101,7 @@ static bool gather_source(struct logger *l, struct logger_source *s)
 	return true;
 }
 
+/* Every request is answered here, once. */
 static void answer(struct logger *l, const struct put_request *req, uint64_t id,
 		   int err)
 {
@@ -110,6 +111,8 @@ static void answer(struct logger *l, const struct put_request *req, uint64_t id,
 	g->answers[g->answer_count++] = (struct put_answer){
 		.cookie = req->cookie, .id = err < 0 ? 0 : id, .err = err
 	};
+	if (err < 0)
+		req->gate->shut = err;
 }
 
 /* At most QUEUE_PART_MAX octets of the content from `at` on.  Returns how
@@ -190,6 +193,10 @@ static int put_request(struct logger *l, const struct put_request *req)
 	uint64_t id = 0;
 	int err;
 
+	if (req->gate->shut < 0) {
+		answer(l, req, 0, req->gate->shut);
+		return 0;
+	}
 	if (req->msg->size > QUEUE_PART_MAX) {
 		err = put_large(l, req);
 		if (err == 0)

@@ -37,6 +37,7 @@ int storer_init(struct storer *st, const struct storer_settings *set)
 	if (st->state == NULL)
 		return -ENOMEM;
 	st->state->st = st;
+	list_init(&st->state->answered);
 	map_init(&st->state->dest_map);
 	map_init(&st->state->target_map);
 	tune_backoff(set->set, &st->state->backoff);
@@ -100,9 +101,10 @@ static void take_answers(struct storer_state *s)
 
 	while ((m = lane_peek(lane, &len)) != NULL) {
 		if (!dispatch_answer(s, m->domain, m->set))
-			return;
+			break;
 		lane_consume(lane);
 	}
+	dispatch_answered(s);
 }
 
 static bool take_one(struct storer_state *s, const struct to_store *m)

@@ -15,6 +15,7 @@ struct target { /* a site, as the store sees it */
 	unsigned worker;
 	uint64_t hash;
 	struct mxset *told; /* the set that the worker knows */
+	uint32_t dest;      /* a domain that leads here, for a refresh */
 };
 
 struct parked { /* a task that waits for its domain's hosts */
@@ -25,9 +26,11 @@ struct parked { /* a task that waits for its domain's hosts */
 struct dest { /* a domain */
 	uint32_t number;
 	uint64_t hash;
-	struct mxset *set;     /* NULL: never answered */
-	struct target *target; /* set->status is MX_OK */
-	bool asking, fixed;    /* fixed: a route, never asked for */
+	const struct settings_endpoint *route; /* NULL: by its own MX */
+	struct mxset *set;                     /* NULL: never answered */
+	struct target *target;                 /* set->status is MX_OK */
+	bool asking, fixed;   /* fixed: a route, never asked for */
+	struct list answered; /* in storer_state.answered, or alone */
 	struct list parked;
 	uint32_t parked_count;
 	uint16_t name_len;
@@ -41,7 +44,8 @@ struct storer_state {
 	uint64_t now_ms;
 	uint32_t now_s;
 	struct map dest_map, target_map;
-	struct dest **dests; /* by number */
+	struct list answered; /* domains whose tasks may leave */
+	struct dest **dests;  /* by number */
 	struct target **targets;
 	uint32_t dest_count, dest_size, target_count, target_size;
 	bool have_task; /* task could not be placed: its lane is full */
@@ -55,6 +59,8 @@ struct storer_state {
 bool dispatch_task(struct storer_state *s, const struct queue_task *t);
 bool dispatch_answer(struct storer_state *s, uint32_t number,
 		     struct mxset *set);
+/* Go on with domains that were answered. */
+void dispatch_answered(struct storer_state *s);
 bool dispatch_refresh(struct storer_state *s, uint32_t target);
 void dispatch_free(struct storer_state *s);
 

@@ -19,10 +19,21 @@
 
 struct mxset;
 
+/*
+ * Of one submission's messages.  Numbers that become durable must rise, since
+ * recovery takes all below the highest for known: once one is refused, those
+ * that were lent behind it must be refused too.  The log thread shuts the
+ * gate; ingress opens it when it has all of them back.
+ */
+struct put_gate {
+	int shut; /* 0, or the negative errno value of the refusal */
+};
+
 struct put_request {
 	/* Lent, with all it points to, until its answer. */
 	const struct queue_message *msg;
 	void *cookie;
+	struct put_gate *gate;
 };
 
 struct put_answer {

@@ -21,6 +21,24 @@ def first_message_by_a_route(mtaq):
         must(r["delivered"] == 1, str(r))
 
 
+def a_route_by_name_goes_where_that_name_leads(mtaq):
+    """routes: with a host name: its MX or address, on the route's port."""
+    with Box(mtaq) as box:
+        box.start_sink("--domains", 2)
+        port = box.sink_smtp.rpartition(":")[2]
+        box.configure(smtp__port="9",
+                      routes={"elsewhere.example": f'"d1.test:{port}"'})
+        box.start_daemon()
+        eml = box.dir / "m.eml"
+        eml.write_text("From: a@b.test\n\nhello\n")
+        box.run("submit", "-c", box.conf, "--from", "a@b.test",
+                "--to", "x@elsewhere.example", eml)
+        box.wait_final(1)
+        box.stop_daemon()
+        must("x@elsewhere.example" in box.ledger_file.read_text(),
+             "the sink has not seen it")
+
+
 def thousand_messages_by_dns(mtaq):
     with Box(mtaq) as box:
         box.start_sink("--domains", 100, "--mx", 3, listen="127.0.0.2-127.0.0.20")
@@ -85,7 +103,7 @@ def one_slow_mx_does_not_slow_the_others(mtaq):
     with Box(mtaq) as box:
         box.start_sink("--domains", 10, "--delay-at", "127.0.0.2=3000",
                        listen="127.0.0.2-127.0.0.11")
-        box.configure().start_daemon()
+        box.configure(stop_grace="1s").start_daemon()
         box.load("--messages", 1000, "--domains", 10)
         # 900 of the 1000 are not behind the slow one: they must be through
         # before it has answered its first dot (4 replies of 3 s).
@@ -116,7 +134,8 @@ def a_restart_delivers_what_was_queued(mtaq):
         must(box.equation()["delivered"] == 500, "not all delivered")
 
 
-TESTS = [first_message_by_a_route, thousand_messages_by_dns,
+TESTS = [first_message_by_a_route,
+         a_route_by_name_goes_where_that_name_leads, thousand_messages_by_dns,
          rcpts_of_one_domain_share_a_transaction,
          first_mx_dead_second_takes_it_in_the_same_attempt,
          refusals_bounce_and_deferrals_come_again,
