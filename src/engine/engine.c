@@ -16,6 +16,7 @@
 #include "engine/engine_private.h"
 
 #include "engine/tune.h"
+#include "engine/user.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -23,7 +24,6 @@
 #include <stdlib.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
-#include <sys/stat.h>
 
 #define SEEN_IDS_MAX (1u << 20)
 
@@ -54,11 +54,6 @@ static int open_queue(struct engine *e, char *words, size_t size)
 	struct queue_report report = { .records = 0 };
 	int err;
 
-	if (mkdir(e->set->spool, 0750) < 0 && errno != EEXIST) {
-		snprintf(words, size, "cannot make the spool %s: %s",
-			 e->set->spool, strerrordesc_np(errno));
-		return -errno;
-	}
 	tune_queue(e->set, &q);
 	err = queue_open(&q, clock_mail_s(&e->clock), &e->queue, &report);
 	if (err < 0)
@@ -175,8 +170,10 @@ static int make_listener(struct engine *e, char *words, size_t size)
 
 static int open_parts(struct engine *e, char *words, size_t size)
 {
-	int err = open_queue(e, words, size);
+	int err = user_become(e->set, words, size);
 
+	if (err == 0)
+		err = open_queue(e, words, size);
 	if (err < 0)
 		return err;
 	err = bell_init(&e->bell);

@@ -4,6 +4,9 @@
 test_engine.py MTAQ [NAME...]
 """
 import json
+import os
+import pathlib
+import pwd
 import sys
 
 from harness import Box, main, must
@@ -37,6 +40,25 @@ def a_route_by_name_goes_where_that_name_leads(mtaq):
         box.stop_daemon()
         must("x@elsewhere.example" in box.ledger_file.read_text(),
              "the sink has not seen it")
+
+
+def started_as_root_it_becomes_its_user(mtaq):
+    if os.geteuid() != 0:
+        return "skipped: not root"
+    with Box(mtaq) as box:
+        os.chmod(box.dir, 0o755)
+        box.start_sink(dns=False)
+        box.configure(user="nobody", log__events=f"{box.dir}/log/e.jsonl",
+                      routes={'"*"': f'"{box.sink_smtp}"'})
+        box.events = box.dir / "log" / "e.jsonl"
+        box.start_daemon()
+        status = pathlib.Path(f"/proc/{box.daemon.pid}/status").read_text()
+        uid = pwd.getpwnam("nobody").pw_uid
+        must(f"Uid:\t{uid}\t{uid}\t{uid}\t{uid}" in status, status)
+        box.load("--messages", 10)
+        box.wait_final(10)
+        box.stop_daemon()
+        must(box.equation()["delivered"] == 10, "not all delivered")
 
 
 def thousand_messages_by_dns(mtaq):
@@ -134,7 +156,7 @@ def a_restart_delivers_what_was_queued(mtaq):
         must(box.equation()["delivered"] == 500, "not all delivered")
 
 
-TESTS = [first_message_by_a_route,
+TESTS = [first_message_by_a_route, started_as_root_it_becomes_its_user,
          a_route_by_name_goes_where_that_name_leads, thousand_messages_by_dns,
          rcpts_of_one_domain_share_a_transaction,
          first_mx_dead_second_takes_it_in_the_same_attempt,

@@ -1,0 +1,17 @@
+#ifndef MTAQ_ENGINE_USER_H
+#define MTAQ_ENGINE_USER_H
+
+/*
+ * Who the daemon is, and the folders that are his.
+ */
+#include "mtaq/settings.h"
+
+/*
+ * Make the folders of spool, runtime and event log (each one level) where
+ * they are missing.  Started as root with `user:` set, they become that
+ * user's, and so does the process, for good.  0, or a negative errno value
+ * and words.
+ */
+int user_become(const struct settings *set, char *words, size_t words_size);
+
+#endif
