@@ -428,16 +428,30 @@ static bool put_outs(struct worker_state *s, struct attempt *a)
 	return true;
 }
 
-/* The octets of the notes stand one after the other in a->notes. */
+static int by_index(const void *a, const void *b)
+{
+	const struct queue_out_rcpt *x = a, *y = b;
+
+	return (x->rcpt > y->rcpt) - (x->rcpt < y->rcpt);
+}
+
+/* The octets of the notes stand one after the other in a->notes, in the order
+ * of the verdicts: a refused RCPT comes before an accepted one that waits for
+ * the dot.  A record wants them by recipient. */
 static void place_notes(struct attempt *a)
 {
+	bool rising = true;
 	size_t at = 0;
 	uint32_t i;
 
 	for (i = 0; i < a->out_count; i++) {
 		a->outs[i].note.p = a->notes.p + at;
 		at += a->outs[i].note.len;
+		rising = rising &&
+			 (i == 0 || a->outs[i].rcpt > a->outs[i - 1].rcpt);
 	}
+	if (!rising)
+		qsort(a->outs, a->out_count, sizeof(*a->outs), by_index);
 }
 
 /* What is left of the task goes back, or the task ends.  A task that a local

@@ -110,6 +110,19 @@ def refusals_bounce_and_deferrals_come_again(mtaq):
         must(r["extra"] == 0, str(r))
 
 
+def refused_and_accepted_in_one_transaction(mtaq):
+    """Verdicts come out of order then: a refused RCPT before the dot."""
+    with Box(mtaq) as box:
+        box.start_sink("--domains", 10, "--fail", "rcpt=4:0.2,rcpt=5:0.2")
+        box.configure(retry='["1s"]', greylist="1s",
+                      mailbox_full="1s").start_daemon()
+        box.load("--messages", 100, "--rcpts", 20, "--domains", 10)
+        types = box.wait_final(2000)
+        box.stop_daemon()
+        r = box.equation()
+        must(r["bounced"] > 100 and types["deferred"] > 100, str(r))
+
+
 def names_that_lead_nowhere_bounce_by_their_rule(mtaq):
     with Box(mtaq) as box:
         box.start_sink("--domains", 40, "--nxdomain", 0.3, "--null-mx", 0.3)
@@ -161,6 +174,7 @@ TESTS = [first_message_by_a_route, started_as_root_it_becomes_its_user,
          rcpts_of_one_domain_share_a_transaction,
          first_mx_dead_second_takes_it_in_the_same_attempt,
          refusals_bounce_and_deferrals_come_again,
+         refused_and_accepted_in_one_transaction,
          names_that_lead_nowhere_bounce_by_their_rule,
          one_slow_mx_does_not_slow_the_others,
          sessions_carry_many_messages,
