@@ -87,8 +87,7 @@ static int take_tasks(struct queue_store *s)
 	struct task *t;
 	int err = 0;
 
-	LIST_FOR_EACH(link, &s->delta.dirty)
-	{
+	LIST_FOR_EACH (link, &s->delta.dirty) {
 		t = CONTAINER_OF(link, struct task, in_dirty);
 		if (t->id < s->checkpoint.lsn && err == 0)
 			err = delta_take(&s->delta, t);

@@ -82,8 +82,7 @@ bool decision_covers(const struct decision *dec, const struct line *line)
 
 bool decide_paused(const struct queue_store *s, const struct line *line)
 {
-	LIST_FOR_EACH(at, &s->deciding->rules)
-	{
+	LIST_FOR_EACH (at, &s->deciding->rules) {
 		if (decision_covers(CONTAINER_OF(at, struct decision, link),
 				    line))
 			return true;
@@ -110,8 +109,7 @@ static void resume(struct queue_store *s, const struct decision *by)
 {
 	struct decision *rule;
 
-	LIST_FOR_EACH_SAFE(at, tmp, &s->deciding->rules)
-	{
+	LIST_FOR_EACH_SAFE (at, tmp, &s->deciding->rules) {
 		rule = CONTAINER_OF(at, struct decision, link);
 		if (word_covers(by->is.tenant, rule->is.tenant) &&
 		    word_covers(by->is.campaign, rule->is.campaign) &&
@@ -265,8 +263,7 @@ int decide_arrived(struct queue_store *s, struct task *t)
 	uint32_t i;
 	int err = 0;
 
-	LIST_FOR_EACH(at, &s->deciding->acts)
-	{
+	LIST_FOR_EACH (at, &s->deciding->acts) {
 		dec = CONTAINER_OF(at, struct decision, link);
 		if (dec->lsn < t->id || err < 0)
 			continue;
@@ -357,8 +354,7 @@ static int look(struct queue *q)
 	struct decision *dec;
 	int rc;
 
-	LIST_FOR_EACH_SAFE(at, tmp, &d->acts)
-	{
+	LIST_FOR_EACH_SAFE (at, tmp, &d->acts) {
 		dec = CONTAINER_OF(at, struct decision, link);
 		if (dec->scan == SCAN_DONE) {
 			if (is_over(q->store, dec))
@@ -407,8 +403,7 @@ static int write_list(struct queue_store *s, struct list *list, uint64_t lsn)
 	struct decision *dec;
 	int err = 0;
 
-	LIST_FOR_EACH(at, list)
-	{
+	LIST_FOR_EACH (at, list) {
 		dec = CONTAINER_OF(at, struct decision, link);
 		if (err < 0 || dec->indexed || dec->lsn >= lsn)
 			continue;
@@ -428,8 +423,7 @@ int decide_checkpoint(struct queue_store *s, uint64_t lsn)
 	err = write_list(s, &d->rules, lsn);
 	if (err == 0)
 		err = write_list(s, &d->acts, lsn);
-	LIST_FOR_EACH(at, &d->gone)
-	{
+	LIST_FOR_EACH (at, &d->gone) {
 		dec = CONTAINER_OF(at, struct decision, link);
 		if (err == 0)
 			err = index_decision_del(s->index, dec->lsn);
@@ -442,8 +436,7 @@ static void settle_list(struct list *list, bool committed)
 {
 	struct decision *dec;
 
-	LIST_FOR_EACH(at, list)
-	{
+	LIST_FOR_EACH (at, list) {
 		dec = CONTAINER_OF(at, struct decision, link);
 		/* Of unknown fate counts as there: deleting twice is fine. */
 		dec->indexed = dec->indexed || (dec->written && committed);

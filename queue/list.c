@@ -198,8 +198,7 @@ static int list_line(struct queue_store *s, struct queue_list_cursor *at,
 		return 0;
 	line = d->by_handle[at->queue];
 	if (line != NULL && wants(filter, line)) {
-		LIST_FOR_EACH(link, &line->tasks)
-		{
+		LIST_FOR_EACH (link, &line->tasks) {
 			t = CONTAINER_OF(link, struct task, in_line);
 			if (n++ < at->next || t->state == TASK_COMING)
 				continue;

@@ -16,8 +16,7 @@ static int take_line(struct queue_store *s, struct decision *dec,
 {
 	int err = 0;
 
-	LIST_FOR_EACH(at, &line->tasks)
-	{
+	LIST_FOR_EACH (at, &line->tasks) {
 		if (err == 0)
 			err = decision_take(
 				s, dec, CONTAINER_OF(at, struct task, in_line));

@@ -319,8 +319,7 @@ static int apply_part(struct queue *q, const struct queue_record *rec)
 	uint64_t segments;
 	int err = 0;
 
-	LIST_FOR_EACH(at, &s->partials)
-	{
+	LIST_FOR_EACH (at, &s->partials) {
 		p = CONTAINER_OF(at, struct partial, link);
 		if (p->id == rec->part.id)
 			break;

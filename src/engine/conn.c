@@ -60,6 +60,7 @@ static void conn_release(struct worker_state *s, struct conn *c)
 	c->state = CONN_FREE;
 	c->gen++;
 	s->conns_used--;
+	c->site->conns--;
 	list_add_tail(&s->conns_free, &c->ready);
 }
 
@@ -114,6 +115,7 @@ int conn_open(struct worker_state *s, struct wsite *ws,
 	handle = io_connect(s->io, s->source.len > 0 ? &s->source : NULL, &to,
 			    token_of(c));
 	s->conns_used++;
+	ws->conns++;
 	c->state = CONN_CONNECTING;
 	c->io = handle;
 	c->site = ws;

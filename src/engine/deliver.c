@@ -104,8 +104,7 @@ static void scan_expired(struct worker_state *s, struct wsite *ws)
 	if (s->now_ms < ws->scan_ms)
 		return;
 	ws->scan_ms = s->now_ms + SCAN_MS;
-	LIST_FOR_EACH_SAFE(at, next, &ws->queues)
-	{
+	LIST_FOR_EACH_SAFE (at, next, &ws->queues) {
 		struct wqueue *q = CONTAINER_OF(at, struct wqueue, link);
 
 		list_init(&tasks);

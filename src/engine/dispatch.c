@@ -28,19 +28,21 @@
 #include <stdlib.h>
 
 #define PARKED_MAX    1000 /* tasks of one domain that wait for its hosts */
+#define KEEP_IDLES    120  /* times session.idle (5 s): 10 minutes */
+#define SWEEP_STEP    256  /* domains looked at, five times a second */
 #define ASK_AGAIN_S   5
 #define ROUTE_FOREVER UINT64_MAX
 
 /* --- tables ---------------------------------------------------------------- */
 
-static int grow(void ***items, uint32_t count, uint32_t *size)
+static int grow(void **items, size_t item, uint32_t count, uint32_t *size)
 {
 	uint32_t more = *size == 0 ? 256 : *size * 2;
-	void **p;
+	void *p;
 
 	if (count < *size)
 		return 0;
-	p = realloc(*items, more * sizeof(*p));
+	p = realloc(*items, more * item);
 	if (p == NULL)
 		return -ENOMEM;
 	*items = p;
@@ -88,8 +90,32 @@ static struct mxset *route_set(const struct settings_endpoint *to)
 	return set;
 }
 
-static struct dest *dest_make(struct storer_state *s, struct span name,
-			      uint64_t hash)
+/* A place in s->dests. */
+static int take_number(struct storer_state *s, uint32_t *number_r)
+{
+	if (s->spare_count > 0) {
+		*number_r = s->spare[--s->spare_count];
+		return 0;
+	}
+	if (grow((void **)&s->dests, sizeof(*s->dests), s->dest_count,
+		 &s->dest_size) < 0)
+		return -ENOMEM;
+	*number_r = s->dest_count++;
+	s->dests[*number_r] = NULL;
+	return 0;
+}
+
+static void give_number(struct storer_state *s, uint32_t number)
+{
+	s->dests[number] = NULL;
+	/* Without memory the place stays unused: no harm. */
+	if (grow((void **)&s->spare, sizeof(*s->spare), s->spare_count,
+		 &s->spare_size) == 0)
+		s->spare[s->spare_count++] = number;
+}
+
+static struct dest *dest_new(struct storer_state *s, struct span name,
+			     uint64_t hash)
 {
 	const struct settings_endpoint *route =
 		settings_route(s->st->set.set, name.p, name.len);
@@ -98,24 +124,40 @@ static struct dest *dest_make(struct storer_state *s, struct span name,
 	if (d == NULL)
 		return NULL;
 	d->hash = hash;
-	d->number = s->dest_count;
 	d->name_len = (uint16_t)name.len;
 	memcpy(d->name, name.p, name.len);
 	list_init(&d->parked);
 	list_init(&d->answered);
 	d->route = route;
-	if (route != NULL && is_address(route->host)) {
-		d->fixed = true;
-		d->set = route_set(route);
-	}
-	if ((d->fixed && d->set == NULL) ||
-	    grow((void ***)&s->dests, s->dest_count, &s->dest_size) < 0 ||
-	    map_put(&s->dest_map, hash, d) < 0) {
+	if (route == NULL || !is_address(route->host))
+		return d;
+	d->fixed = true;
+	d->set = route_set(route);
+	if (d->set != NULL)
+		return d;
+	free(d);
+	return NULL;
+}
+
+static struct dest *dest_make(struct storer_state *s, struct span name,
+			      uint64_t hash)
+{
+	struct dest *d = dest_new(s, name, hash);
+
+	if (d == NULL)
+		return NULL;
+	if (take_number(s, &d->number) < 0) {
 		mxset_unref(&d->set);
 		free(d);
 		return NULL;
 	}
-	s->dests[s->dest_count++] = d;
+	if (map_put(&s->dest_map, hash, d) < 0) {
+		give_number(s, d->number);
+		mxset_unref(&d->set);
+		free(d);
+		return NULL;
+	}
+	s->dests[d->number] = d;
 	return d;
 }
 
@@ -141,16 +183,23 @@ static struct target *target_get(struct storer_state *s,
 	if (t == NULL)
 		return NULL;
 	t->hash = key.hash;
-	t->number = s->target_count;
+	t->number = s->targets_made++;
 	t->dest = dest;
 	t->worker = (unsigned)(key.owner % s->st->set.workers);
-	if (grow((void ***)&s->targets, s->target_count, &s->target_size) < 0 ||
-	    map_put(&s->target_map, key.hash, t) < 0) {
+	if (map_put(&s->target_map, key.hash, t) < 0) {
 		free(t);
 		return NULL;
 	}
-	s->targets[s->target_count++] = t;
 	return t;
+}
+
+static void set_target(struct dest *d, struct target *t)
+{
+	if (d->target != NULL)
+		d->target->users--;
+	d->target = t;
+	if (t != NULL)
+		t->users++;
 }
 
 static void dest_free(struct dest *d)
@@ -165,16 +214,19 @@ static void dest_free(struct dest *d)
 
 void dispatch_free(struct storer_state *s)
 {
+	struct target *t;
 	uint32_t i;
+	size_t at = 0;
 
 	for (i = 0; i < s->dest_count; i++)
-		dest_free(s->dests[i]);
-	for (i = 0; i < s->target_count; i++) {
-		mxset_unref(&s->targets[i]->told);
-		free(s->targets[i]);
+		if (s->dests[i] != NULL)
+			dest_free(s->dests[i]);
+	while ((t = map_walk(&s->target_map, &at)) != NULL) {
+		mxset_unref(&t->told);
+		free(t);
 	}
 	free(s->dests);
-	free(s->targets);
+	free(s->spare);
 	map_free(&s->dest_map);
 	map_free(&s->target_map);
 }
@@ -237,12 +289,13 @@ static bool to_worker(struct storer_state *s, struct dest *d,
 	struct lane *lane;
 
 	if (d->target == NULL)
-		d->target = target_get(s, d->set, d->number);
+		set_target(d, target_get(s, d->set, d->number));
 	/* Another domain of the site may have brought a newer set; the
 	 * worker gets whichever came last. */
 	if (d->target == NULL ||
 	    (d->target->told == NULL && !tell_site(s, d->target, d->set)))
 		return false;
+	d->target->used_ms = s->now_ms;
 	lane = &s->st->to_worker[d->target->worker];
 	m = lane_reserve_or_wait(lane, sizeof(*m) + words * 8);
 	if (m == NULL)
@@ -369,6 +422,7 @@ bool dispatch_task(struct storer_state *s, const struct queue_task *t)
 	d = dest_get(s, domain);
 	if (d == NULL)
 		return false;
+	d->used_ms = s->now_ms;
 	/* A permanent no is asked for again when it has expired. */
 	if (d->set == NULL || (d->set->status != MX_OK && !d->fixed &&
 			       d->set->expires_ms <= s->now_ms))
@@ -411,7 +465,7 @@ static bool take_set(struct dest *d, struct mxset *set)
 	}
 	mxset_unref(&d->set);
 	d->set = mine;
-	d->target = NULL;
+	set_target(d, NULL);
 	d->asking = false;
 	return true;
 }
@@ -433,7 +487,7 @@ bool dispatch_answer(struct storer_state *s, uint32_t number, struct mxset *set)
 static bool follow_answer(struct storer_state *s, struct dest *d)
 {
 	if (d->set->status == MX_OK) {
-		d->target = target_get(s, d->set, d->number);
+		set_target(d, target_get(s, d->set, d->number));
 		if (d->target == NULL || !tell_site(s, d->target, d->set))
 			return false;
 		d->target->dest = d->number;
@@ -453,8 +507,70 @@ void dispatch_answered(struct storer_state *s)
 	}
 }
 
-bool dispatch_refresh(struct storer_state *s, uint32_t number)
+bool dispatch_refresh(struct storer_state *s, uint64_t site_hash)
 {
-	/* Any one domain of the site will do: it brings the site's set. */
-	return ask(s, s->dests[s->targets[number]->dest]);
+	struct target *t = map_find(&s->target_map, site_hash, NULL, NULL);
+	struct dest *d = t == NULL ? NULL : s->dests[t->dest];
+
+	/* Any one domain of the site will do: it brings the site's set.  When
+	 * that one is forgotten, the next task of another one asks. */
+	return d == NULL || d->target != t || ask(s, d);
+}
+
+/* --- forgetting ------------------------------------------------------------ */
+
+/* A domain without mail for so long is forgotten; its site too, when no other
+ * domain leads there. */
+static uint64_t keep_ms(const struct storer_state *s)
+{
+	return s->st->set.set->session.idle_ms * KEEP_IDLES;
+}
+
+static bool dest_unused(const struct storer_state *s, const struct dest *d)
+{
+	return d != NULL && !d->asking && d->parked_count == 0 &&
+	       list_empty(&d->answered) && d->used_ms + keep_ms(s) < s->now_ms;
+}
+
+/* The worker may go on using the site: it forgets only what is idle. */
+static void target_forget(struct storer_state *s, struct target *t)
+{
+	struct lane *lane = &s->st->to_worker[t->worker];
+	struct to_worker_forget *m;
+
+	if (t->users > 0 || t->used_ms + keep_ms(s) >= s->now_ms)
+		return;
+	if (t->told != NULL) {
+		m = lane_reserve(lane, sizeof(*m));
+		if (m == NULL)
+			return;
+		*m = (struct to_worker_forget){ .type = TO_WORKER_FORGET,
+						.site = t->number };
+		lane_publish(lane);
+	}
+	mxset_unref(&t->told);
+	map_del(&s->target_map, t->hash, t);
+	free(t);
+}
+
+void dispatch_sweep(struct storer_state *s)
+{
+	uint32_t n;
+
+	for (n = 0; n < SWEEP_STEP && n < s->dest_count; n++) {
+		struct dest *d;
+		struct target *t;
+
+		s->sweep_at = (s->sweep_at + 1) % s->dest_count;
+		d = s->dests[s->sweep_at];
+		if (!dest_unused(s, d))
+			continue;
+		t = d->target;
+		set_target(d, NULL);
+		map_del(&s->dest_map, d->hash, d);
+		give_number(s, d->number);
+		dest_free(d);
+		if (t != NULL)
+			target_forget(s, t);
+	}
 }

@@ -29,8 +29,7 @@ static unsigned files_open(const struct listener *in, const char *name,
 	unsigned n = 0;
 
 	*this_one_r = false;
-	LIST_FOR_EACH(l, &in->sources)
-	{
+	LIST_FOR_EACH (l, &in->sources) {
 		struct source *s = CONTAINER_OF(l, struct source, all);
 
 		if (s->file == NULL)

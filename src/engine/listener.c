@@ -441,8 +441,7 @@ void listener_free(struct listener **listener)
 	*listener = NULL;
 	if (in == NULL)
 		return;
-	LIST_FOR_EACH_SAFE(l, next, &in->sources)
-	{
+	LIST_FOR_EACH_SAFE (l, next, &in->sources) {
 		struct source *s = CONTAINER_OF(l, struct source, all);
 
 		refuse_held(s);

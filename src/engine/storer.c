@@ -116,7 +116,7 @@ static bool take_one(struct storer_state *s, const struct to_store *m)
 	case TO_STORE_DAMAGED:
 		return local_damaged(s, m->id, m->first, m->span);
 	case TO_STORE_REFRESH:
-		return dispatch_refresh(s, m->site);
+		return dispatch_refresh(s, m->id);
 	}
 	BUG_ON(true);
 }
@@ -225,11 +225,12 @@ static void tell_counts(struct storer_state *s)
 	if (s->now_ms < s->counts_ms)
 		return;
 	s->counts_ms = s->now_ms + 200;
+	dispatch_sweep(s);
 	queue_store_counts(s->st->set.queue, &c);
 	atomic_store(&s->st->waiting, c.waiting);
 	atomic_store(&s->st->held, c.held);
 	atomic_store(&s->st->loaded, c.loaded);
-	atomic_store(&s->st->domains, s->dest_count);
+	atomic_store(&s->st->domains, s->dest_map.count);
 }
 
 /* Negative: the store cannot go on.  Otherwise *more_r: turn again at once. */

@@ -14,8 +14,10 @@ struct target { /* a site, as the store sees it */
 	uint32_t number;
 	unsigned worker;
 	uint64_t hash;
-	struct mxset *told; /* the set that the worker knows */
-	uint32_t dest;      /* a domain that leads here, for a refresh */
+	struct mxset *told; /* the set that the worker knows, NULL: none */
+	uint32_t users;     /* domains that point here */
+	uint64_t used_ms;
+	uint32_t dest; /* a domain that leads here, for a refresh */
 };
 
 struct parked { /* a task that waits for its domain's hosts */
@@ -33,6 +35,7 @@ struct dest { /* a domain */
 	struct list answered; /* in storer_state.answered, or alone */
 	struct list parked;
 	uint32_t parked_count;
+	uint64_t used_ms;
 	uint16_t name_len;
 	char name[];
 };
@@ -45,10 +48,12 @@ struct storer_state {
 	uint32_t now_s;
 	struct map dest_map, target_map;
 	struct list answered; /* domains whose tasks may leave */
-	struct dest **dests;  /* by number */
-	struct target **targets;
-	uint32_t dest_count, dest_size, target_count, target_size;
-	bool have_task; /* task could not be placed: its lane is full */
+	struct dest **dests;  /* by number; NULL: forgotten, to be used again */
+	uint32_t dest_count, dest_size;
+	uint32_t *spare; /* numbers of forgotten domains */
+	uint32_t spare_count, spare_size, sweep_at;
+	uint32_t targets_made; /* their numbers are never used again */
+	bool have_task;        /* task could not be placed: its lane is full */
 	struct queue_task task;
 	struct backoff_settings backoff;
 	uint64_t counts_ms;
@@ -61,7 +66,9 @@ bool dispatch_answer(struct storer_state *s, uint32_t number,
 		     struct mxset *set);
 /* Go on with domains that were answered. */
 void dispatch_answered(struct storer_state *s);
-bool dispatch_refresh(struct storer_state *s, uint32_t target);
+bool dispatch_refresh(struct storer_state *s, uint64_t site_hash);
+/* Forget a bounded number of domains and sites without mail. */
+void dispatch_sweep(struct storer_state *s);
 void dispatch_free(struct storer_state *s);
 
 /* local.c */

@@ -58,7 +58,12 @@ struct seen_answer {
 
 enum to_worker_type {
 	TO_WORKER_SITE, /* a site, or what is new about it */
-	TO_WORKER_TASK
+	TO_WORKER_TASK,
+	TO_WORKER_FORGET /* a site, if it has nothing to do */
+};
+
+struct to_worker_forget {
+	uint32_t type, site;
 };
 
 struct to_worker_site {
@@ -85,7 +90,7 @@ enum to_store_type {
 
 struct to_store {
 	uint32_t type, site;
-	uint64_t id;
+	uint64_t id; /* of the message; REFRESH: the site's hash */
 	uint32_t due_s;
 	uint16_t first, span;
 };

@@ -91,6 +91,34 @@ static void queue_drop(struct worker_state *s, struct wqueue *q)
 	free(q);
 }
 
+static struct wqueue *first_queue(struct wsite *ws)
+{
+	return CONTAINER_OF(ws->queues.next, struct wqueue, link);
+}
+
+/* The store has no domain left that leads there. */
+static void forget_site(struct worker_state *s, uint32_t number)
+{
+	struct wsite *ws = worker_site(s, number);
+
+	if (ws == NULL || ws->conns > 0)
+		return;
+	LIST_FOR_EACH (l, &ws->queues)
+		if (CONTAINER_OF(l, struct wqueue, link)->tasks > 0)
+			return;
+	while (!list_empty(&ws->queues)) {
+		s->empty_count--;
+		queue_drop(s, first_queue(ws));
+	}
+	wheel_del(&s->wheel, &ws->timer);
+	list_del(&ws->kicked);
+	list_del(&ws->capped);
+	map_del(&s->site_map, hash_u64(number), ws);
+	sched_rq_free(&ws->rq);
+	site_put(&ws->site);
+	free(ws);
+}
+
 static struct wqueue *queue_get(struct worker_state *s,
 				const struct to_worker_task *m,
 				struct wsite *ws)
@@ -238,8 +266,11 @@ static bool take_lane(struct worker_state *s)
 		type = lane_peek(lane, &len);
 		if (type == NULL)
 			return false;
-		if (*type == TO_WORKER_SITE ? !take_site(s, (const void *)type)
-					    : !take_task(s, (const void *)type))
+		if (*type == TO_WORKER_FORGET)
+			forget_site(s, type[1]);
+		else if (*type == TO_WORKER_SITE
+				 ? !take_site(s, (const void *)type)
+				 : !take_task(s, (const void *)type))
 			return false; /* memory: it stays first in its lane */
 		lane_consume(lane);
 	}
@@ -259,6 +290,20 @@ static void uncap(struct worker_state *s)
 		worker_kick(s, CONTAINER_OF(l, struct wsite, capped));
 }
 
+static bool tell_refresh(struct worker_state *s, struct wsite *ws)
+{
+	struct to_store *m =
+		lane_reserve_or_wait(s->w->set.to_store, sizeof(*m));
+
+	if (m == NULL)
+		return false;
+	*m = (struct to_store){ .type = TO_STORE_REFRESH,
+				.site = ws->number,
+				.id = site_hash(ws->site) };
+	lane_publish(s->w->set.to_store);
+	return true;
+}
+
 static void refresh_sites(struct worker_state *s)
 {
 	struct wsite *ws;
@@ -272,7 +317,7 @@ static void refresh_sites(struct worker_state *s)
 		    site_refresh_ms(ws->site) > s->now_ms ||
 		    ws->refresh_ms > s->now_ms)
 			continue;
-		if (worker_tell_store(s, TO_STORE_REFRESH, NULL, ws->number, 0))
+		if (tell_refresh(s, ws))
 			ws->refresh_ms = s->now_ms + REFRESH_MS;
 	}
 }

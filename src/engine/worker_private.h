@@ -29,6 +29,7 @@ struct wsite {           /* a site, as this worker sees it */
 	struct wheel_node timer; /* ask site_want() again */
 	uint64_t timer_ms;
 	struct list queues;
+	uint32_t conns;      /* in any state but FREE */
 	uint64_t scan_ms;    /* when expired tasks were last looked for */
 	uint64_t refresh_ms; /* when the store was last asked for hosts */
 };

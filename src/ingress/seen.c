@@ -177,8 +177,7 @@ static void bound(struct ingress_seen *seen, const struct submission *keep)
 {
 	struct submission *s;
 
-	LIST_FOR_EACH_SAFE(l, tmp, &seen->by_age)
-	{
+	LIST_FOR_EACH_SAFE (l, tmp, &seen->by_age) {
 		if (seen->ids <= seen->ids_max)
 			return;
 		s = CONTAINER_OF(l, struct submission, by_age);
@@ -244,8 +243,7 @@ void ingress_seen_expire(struct ingress_seen *seen, uint32_t now_s)
 {
 	struct submission *s;
 
-	LIST_FOR_EACH_SAFE(l, tmp, &seen->by_age)
-	{
+	LIST_FOR_EACH_SAFE (l, tmp, &seen->by_age) {
 		s = CONTAINER_OF(l, struct submission, by_age);
 		if (now_s < s->last_s || now_s - s->last_s < INGRESS_SEEN_S)
 			return;

@@ -514,8 +514,7 @@ static struct job *job_to_do(struct ingress_conn *c)
 {
 	struct job *j;
 
-	LIST_FOR_EACH(l, &c->jobs)
-	{
+	LIST_FOR_EACH (l, &c->jobs) {
 		j = CONTAINER_OF(l, struct job, link);
 		if (j->parsed < j->head.count || j->next < j->shares)
 			return j;

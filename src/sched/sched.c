@@ -159,8 +159,8 @@ static int64_t queue_length(const struct sched_queue *queue, int class)
 {
 	int64_t tasks = 0;
 
-	LIST_FOR_EACH(at, &queue->tasks[class])
-	tasks++;
+	LIST_FOR_EACH (at, &queue->tasks[class])
+		tasks++;
 	return tasks;
 }
 
