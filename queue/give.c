@@ -6,9 +6,12 @@
  * loaded is not in it.  Expired tasks come first, whatever their time.
  */
 #include "queue/decide.h"
+#include "queue/segment.h"
 #include "queue/store.h"
 
 #include <errno.h>
+
+#define PREPARE_SOON 2u /* segments ready beside the reserve */
 
 static uint32_t node_s(const struct heap_node *n)
 {
@@ -94,6 +97,18 @@ void queue_store_return(struct queue *q, uint64_t id, uint16_t first,
 
 /* --- doing, waiting, looking ------------------------------------------------------ */
 
+/* Writing a segment ahead takes as long as 64 MiB take: in idle time, unless
+ * new mail would soon have to wait for one. */
+static bool may_prepare(const struct queue *q, uint32_t now_s)
+{
+	uint64_t segments, ready;
+
+	if (now_s > q->store->applied_s)
+		return true;
+	queue_segment_counts(q, &segments, &ready);
+	return ready < SEGMENT_RESERVE + PREPARE_SOON;
+}
+
 int queue_store_work(struct queue *q, uint32_t now_s)
 {
 	struct queue_store *s = q->store;
@@ -109,7 +124,7 @@ int queue_store_work(struct queue *q, uint32_t now_s)
 		rc = decide_work(q);
 	if (rc == 0)
 		rc = freeing_work(q, now_s);
-	if (rc != 0 || now_s < s->prepare_s)
+	if (rc != 0 || now_s < s->prepare_s || !may_prepare(q, now_s))
 		return rc;
 	rc = queue_log_prepare(q);
 	if (rc < 0) { /* a full disk is the log's to tell: look again soon */

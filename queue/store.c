@@ -460,6 +460,7 @@ int queue_store_apply(struct queue *q, uint32_t now_s)
 		rc = queue_log_next(q->store->walk, &rec);
 		if (rc <= 0)
 			return rc;
+		q->store->applied_s = now_s;
 		err = apply(q, &rec);
 		if (err < 0) /* half applied; the log still has it all */
 			return q->store->failed = err;

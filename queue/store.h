@@ -79,7 +79,8 @@ struct queue_store {
 	bool freeing, freeing_busy;
 	uint64_t free_at;
 	uint32_t free_s, prepare_s;
-	int failed; /* memory is not to be relied on any more */
+	uint32_t applied_s; /* when a record was last taken in */
+	int failed;         /* memory is not to be relied on any more */
 	struct index_row rows[128];
 };
 

@@ -237,7 +237,7 @@ static void tell_counts(struct storer_state *s)
 static int turn(struct storer_state *s, bool *more_r)
 {
 	struct queue *q = s->st->set.queue;
-	bool more = false;
+	bool more = false, behind;
 	int err, work;
 
 	s->now_ms = clock_now_ms();
@@ -245,6 +245,7 @@ static int turn(struct storer_state *s, bool *more_r)
 	err = queue_store_apply(q, s->now_s);
 	if (err < 0)
 		return err;
+	behind = err == 1;
 	take_answers(s);
 	take_from_workers(s);
 	take_asks(s);
@@ -258,7 +259,7 @@ static int turn(struct storer_state *s, bool *more_r)
 	if (work < 0)
 		return work;
 	tell_counts(s);
-	*more_r = more || work == 1;
+	*more_r = more || behind || work == 1;
 	return 0;
 }
 
