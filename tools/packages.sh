@@ -3,7 +3,7 @@
 # the named jobs need.  Does nothing, quickly, when all are there.
 set -euo pipefail
 
-build=(gcc cmake ninja-build pkg-config liburing-dev libc-ares-dev libssl-dev
+build=(gcc libc6-dev cmake ninja-build pkg-config liburing-dev libc-ares-dev libssl-dev
 	liblmdb-dev libfyaml-dev check)
 test=(python3 clang clang-format universal-ctags libclang-rt-14-dev git nsd)
 bench=(python3)
@@ -29,5 +29,13 @@ sudo=()
 [ "$(id -u)" -eq 0 ] || sudo=(sudo)
 echo "installing: ${missing[*]}"
 "${sudo[@]}" apt-get update -qq
+# Servers among the packages (nsd) are started by tests, on ports of their own:
+# a machine where no policy says so yet must not start them by itself.
+policy=/usr/sbin/policy-rc.d
+if [ ! -e $policy ]; then
+	printf '#!/bin/sh\nexit 101\n' | "${sudo[@]}" tee $policy >/dev/null
+	"${sudo[@]}" chmod 755 $policy
+	trap '"${sudo[@]}" rm -f $policy' EXIT
+fi
 DEBIAN_FRONTEND=noninteractive "${sudo[@]}" apt-get install -y -qq \
 	--no-install-recommends "${missing[@]}" >/dev/null
