@@ -55,7 +55,8 @@ class Box:
             raise
         finally:
             self.stop_sink()
-            if kind is not None and self.daemon_log.exists():
+            if kind not in (None, KeyboardInterrupt) and \
+                    self.daemon_log.exists():
                 print("--- the daemon said:", flush=True)
                 print(self.daemon_log.read_text()[-4000:], flush=True)
             if not self.keep:
@@ -193,9 +194,12 @@ class Box:
             must(time.monotonic() < end, f"{what} did not come")
             time.sleep(0.02)
 
+    def balance(self, queued=None):
+        return ledger.check([self.accepted], self.ledger_file, self.events,
+                            queued)
+
     def equation(self, queued=None):
-        r = ledger.check([self.accepted], self.ledger_file, self.events,
-                         queued)
+        r = self.balance(queued)
         must(r["lost"] == 0 and r["false"] == 0 and r["wrong"] == 0,
              f"the ledger does not balance: {json.dumps(r)}")
         return r
