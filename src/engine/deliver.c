@@ -63,6 +63,10 @@ bool deliver_next(struct worker_state *s, struct conn *c)
 	struct site_load load;
 	uint64_t when = SITE_NEVER;
 
+	if (s->stopping) {
+		conn_quit(s, c);
+		return false;
+	}
 	while (c->state == CONN_OPEN && list_empty(&c->attempts)) {
 		deliver_load(c->site, &load);
 		switch (site_conn_next(c->sc, &load, s->now_ms, &when)) {

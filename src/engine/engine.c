@@ -129,6 +129,7 @@ static int start_workers(struct engine *e, char *words, size_t size)
 		}
 		e->workers_started++;
 		e->logger.sources[i].owner = &w->bell;
+		e->logger.sources[i].lane.from = &w->bell;
 	}
 	if (e->workers[0].why[0] != '\0')
 		fprintf(stderr, "mtaq: %s\n", e->workers[0].why);
@@ -149,8 +150,8 @@ static int make_store(struct engine *e)
 	};
 	int err = storer_init(&e->storer, &st);
 
-	if (err == 0)
-		e->logger.sources[e->worker_count].owner = &e->storer.bell;
+	e->logger.sources[e->worker_count].owner = &e->storer.bell;
+	e->logger.sources[e->worker_count].lane.from = &e->storer.bell;
 	return err;
 }
 
@@ -354,7 +355,12 @@ static void last_checkpoint(struct engine *e)
 {
 	uint32_t now = clock_mail_s(&e->clock);
 
-	if (queue_store_apply(e->queue, now) == 0)
+	int more;
+
+	do
+		more = queue_store_apply(e->queue, now);
+	while (more == 1);
+	if (more == 0)
 		queue_store_checkpoint(e->queue, now);
 }
 

@@ -249,6 +249,7 @@ static void source_free(struct listener *in, struct source *s)
 		atomic_fetch_sub(&in->connections, 1);
 		if (!s->heard) /* a knock: look into the folder */
 			in->next_scan_ms = 0;
+		in->accept_again = true;
 	}
 	close(s->fd);
 	ingress_conn_free(&s->conn);
@@ -348,17 +349,36 @@ static void accept_one(struct listener *in, int fd)
 	}
 }
 
+/* A socket that is ready and not accepted from would wake every turn: while
+ * no more connections are wanted it is not watched. */
+static void listen_on(struct listener *in, bool on)
+{
+	struct epoll_event ev = { .events = EPOLLIN, .data.ptr = in };
+
+	if (in->listening == on)
+		return;
+	if (epoll_ctl(in->epoll, on ? EPOLL_CTL_ADD : EPOLL_CTL_DEL, in->listen,
+		      &ev) == 0)
+		in->listening = on;
+}
+
+static bool wants_more(const struct listener *in)
+{
+	return atomic_load(&in->connections) < in->set.set->limits.submitters;
+}
+
 static void accept_all(struct listener *in)
 {
-	int fd;
+	int fd = 0;
 
-	while (atomic_load(&in->connections) < in->set.set->limits.submitters) {
-		fd = accept4(in->listen, NULL, NULL,
-			     SOCK_CLOEXEC | SOCK_NONBLOCK);
-		if (fd < 0)
-			break;
+	while (wants_more(in) &&
+	       (fd = accept4(in->listen, NULL, NULL,
+			     SOCK_CLOEXEC | SOCK_NONBLOCK)) >= 0)
 		accept_one(in, fd);
-	}
+	/* Out of descriptors: again when one is closed, or at the scan. */
+	listen_on(in,
+		  wants_more(in) && (fd >= 0 || errno == EAGAIN ||
+				     errno == ECONNABORTED || errno == EINTR));
 }
 
 static void take_event(struct listener *in, const struct epoll_event *ev)
@@ -404,6 +424,7 @@ static void *listener_main(void *arg)
 	struct listener *in = arg;
 	bool more = false;
 
+	accept_all(in);
 	while (!in->stopping || in->lent + in->asking > 0) {
 		wait_events(in, more);
 		in->stopping = atomic_load(&in->stop);
@@ -417,6 +438,9 @@ static void *listener_main(void *arg)
 			in->next_scan_ms = clock_now_ms() + SCAN_MS;
 		}
 		pump_all(in);
+		if (in->accept_again && !in->stopping)
+			accept_all(in);
+		in->accept_again = false;
 		more = !list_empty(&in->busy) && may_lend(in) && !in->stopping;
 	}
 	return NULL;

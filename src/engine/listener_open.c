@@ -135,8 +135,6 @@ int listener_new(const struct listener_settings *set, struct bell *bell,
 	if (err == 0)
 		err = open_drop(in, words, words_size);
 	if (err == 0)
-		err = watch(in, in->listen, in);
-	if (err == 0)
 		err = watch(in, bell->fd, &in->bell);
 	if (err < 0) {
 		listener_free(&in);

@@ -36,6 +36,8 @@ struct listener {
 	uint64_t lent_bytes;
 	uint64_t next_scan_ms;
 	bool stopping;
+	bool listening;    /* the socket is watched */
+	bool accept_again; /* a connection was closed */
 	atomic_bool stop;
 	_Atomic uint64_t connections, accepted, refused;
 	pthread_t thread;

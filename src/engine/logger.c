@@ -151,6 +151,8 @@ static int put_parts(struct logger *l)
 	size_t len;
 	int n, err = 0;
 
+	if (group_full(l))
+		return -EAGAIN;
 	while (err == 0 && g->large_at < msg->size) {
 		if (group_full(l))
 			return -EAGAIN;

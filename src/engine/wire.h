@@ -69,7 +69,6 @@ struct to_worker_forget {
 struct to_worker_site {
 	uint32_t type, site; /* number given by the store, never reused */
 	struct mxset *set;   /* one reference, given away */
-	char name[256];      /* for people */
 };
 
 /* open[] has as many words as (span + 63) / 64. */

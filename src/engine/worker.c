@@ -235,21 +235,26 @@ bool worker_tell_store(struct worker_state *s, uint32_t type,
 	return true;
 }
 
+static bool below_cap(struct worker_state *s)
+{
+	uint64_t open = s->outs_sent - atomic_load(&s->w->set.log->durable);
+
+	return open < s->set->max_unsynced_outcomes && list_empty(&s->stuck);
+}
+
 bool worker_may_begin(struct worker_state *s, struct wsite *ws)
 {
-	struct logger_source *log = s->w->set.log;
-	uint64_t open = s->outs_sent - atomic_load(&log->durable);
-
 	if (s->stopping)
 		return false;
-	if (open < s->set->max_unsynced_outcomes && list_empty(&s->stuck) &&
-	    queue_out_room(s->w->set.queue))
+	if (below_cap(s) && queue_out_room(s->w->set.queue))
+		return true;
+	/* Ask the log thread to ring, and look again: it may have made them
+	 * durable before it could see the wish. */
+	atomic_store(&s->w->set.log->waits, true);
+	if (below_cap(s) && queue_out_room(s->w->set.queue))
 		return true;
 	if (list_empty(&ws->capped))
 		list_add_tail(&s->capped, &ws->capped);
-	atomic_store(&log->waits, true);
-	if (s->outs_sent - atomic_load(&log->durable) == 0)
-		atomic_store(&log->waits, false); /* all is on disk already */
 	return false;
 }
 
@@ -279,12 +284,9 @@ static bool take_lane(struct worker_state *s)
 
 static void uncap(struct worker_state *s)
 {
-	struct logger_source *log = s->w->set.log;
 	struct list *l;
 
-	if (list_empty(&s->capped) || !list_empty(&s->stuck) ||
-	    s->outs_sent - atomic_load(&log->durable) >=
-		    s->set->max_unsynced_outcomes)
+	if (!below_cap(s))
 		return;
 	while ((l = list_pop(&s->capped)) != NULL)
 		worker_kick(s, CONTAINER_OF(l, struct wsite, capped));
@@ -408,15 +410,23 @@ static void turn(struct worker_state *s)
 	take_timers(s);
 }
 
+/* Idle sessions say QUIT; what has no mail yet gets none any more. */
 static void begin_stop(struct worker_state *s)
 {
 	uint32_t i;
 
 	s->stopping = true;
 	s->stop_at_ms = s->now_ms + s->set->stop_grace_ms;
-	for (i = 0; i < s->conns_max; i++)
-		if (s->conns[i].state == CONN_OPEN)
-			conn_quit(s, &s->conns[i]);
+	for (i = 0; i < s->conns_max; i++) {
+		struct conn *c = &s->conns[i];
+
+		if (c->state == CONN_OPEN)
+			conn_quit(s, c);
+		if (c->state == CONN_CONNECTING ||
+		    (c->state == CONN_OPEN && !c->quitting &&
+		     list_empty(&c->attempts)))
+			conn_abort(s, c);
+	}
 }
 
 /* The grace is over: what had its dot sent becomes unsure, and its outcome
