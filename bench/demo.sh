@@ -6,5 +6,6 @@ cd "$(dirname "$0")/.."
 tools/packages.sh build bench
 echo "building build/release ..."
 cmake --preset release >/dev/null
-cmake --build build/release --target mtaq -j "$(nproc)" -- --quiet
+cmake --build build/release --target mtaq -j "$(nproc)" -- --quiet |
+	sed "/no work to do/d"
 exec python3 bench/demo.py "$@"

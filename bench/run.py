@@ -4,9 +4,11 @@ import argparse
 import sys
 
 import deliver
+import limit
+import submit
 from rig import Failed, ROOT, report
 
-BENCHES = {"deliver": deliver}
+BENCHES = {"deliver": deliver, "submit": submit, "limit": limit}
 
 
 def parser():

@@ -6,5 +6,6 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 tools/packages.sh build bench
 cmake --preset release >/dev/null
-cmake --build build/release --target mtaq bench_limit -j "$(nproc)" -- --quiet
+cmake --build build/release --target mtaq bench_limit -j "$(nproc)" -- --quiet |
+	sed "/no work to do/d"
 exec python3 bench/run.py "$@"
