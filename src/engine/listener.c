@@ -17,6 +17,7 @@
 #include "base/bug.h"
 #include "engine/logger.h"
 #include "engine/storer.h"
+#include "engine/thread.h"
 #include "engine/wire.h"
 
 #include <errno.h>
@@ -448,7 +449,7 @@ static void *listener_main(void *arg)
 
 int listener_start(struct listener *in)
 {
-	return -pthread_create(&in->thread, NULL, listener_main, in);
+	return thread_start(&in->thread, "ingress", listener_main, in);
 }
 
 void listener_stop(struct listener *in)

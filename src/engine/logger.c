@@ -13,6 +13,7 @@
 #include "engine/logger.h"
 
 #include "base/bug.h"
+#include "engine/thread.h"
 #include "engine/wire.h"
 
 #include <errno.h>
@@ -332,7 +333,7 @@ static void *logger_main(void *arg)
 
 int logger_start(struct logger *l)
 {
-	return -pthread_create(&l->thread, NULL, logger_main, l);
+	return thread_start(&l->thread, "log", logger_main, l);
 }
 
 void logger_stop(struct logger *l)

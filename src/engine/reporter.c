@@ -8,6 +8,7 @@
 #include "engine/reporter.h"
 
 #include "engine/clock.h"
+#include "engine/thread.h"
 #include "report/eventlog.h"
 
 #include <stdio.h>
@@ -69,7 +70,7 @@ int reporter_start(struct reporter *r)
 {
 	if (r->log == NULL)
 		return 0;
-	return -pthread_create(&r->thread, NULL, reporter_main, r);
+	return thread_start(&r->thread, "report", reporter_main, r);
 }
 
 void reporter_stop(struct reporter *r)

@@ -9,6 +9,7 @@
 
 #include "base/bug.h"
 #include "engine/clock.h"
+#include "engine/thread.h"
 #include "engine/wire.h"
 
 #include <errno.h>
@@ -147,7 +148,7 @@ static void *resolver_main(void *arg)
 
 int resolver_start(struct resolver *r)
 {
-	return -pthread_create(&r->thread, NULL, resolver_main, r);
+	return thread_start(&r->thread, "resolver", resolver_main, r);
 }
 
 void resolver_stop(struct resolver *r)

@@ -16,6 +16,7 @@
 #include "engine/logger.h"
 #include "engine/resolver.h"
 #include "engine/tune.h"
+#include "engine/thread.h"
 #include "engine/wire.h"
 
 #include <errno.h>
@@ -310,7 +311,7 @@ static void *storer_main(void *arg)
 
 int storer_start(struct storer *st)
 {
-	return -pthread_create(&st->thread, NULL, storer_main, st);
+	return thread_start(&st->thread, "store", storer_main, st);
 }
 
 void storer_stop(struct storer *st)

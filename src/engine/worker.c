@@ -14,6 +14,7 @@
 
 #include "base/hash.h"
 #include "engine/logger.h"
+#include "engine/thread.h"
 #include "engine/tune.h"
 #include "engine/wire.h"
 
@@ -605,7 +606,7 @@ int worker_start(struct worker *w, const struct worker_settings *set)
 	sem_init(&w->started, 0, 0);
 	sem_init(&w->ended, 0, 0);
 	sem_init(&w->release, 0, 0);
-	err = -pthread_create(&w->thread, NULL, worker_main, w);
+	err = thread_start(&w->thread, "worker", worker_main, w);
 	if (err < 0)
 		return err;
 	while (sem_wait(&w->started) < 0)
