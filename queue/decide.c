@@ -257,24 +257,67 @@ int decide_back(struct queue_store *s, struct task *t)
 	return delta_line_ready(&s->delta, t->line);
 }
 
+static bool covers_task(const struct decision *dec, const struct task *t)
+{
+	uint32_t i;
+
+	if (dec->lsn < t->id)
+		return false;
+	if (dec->is.id_count == 0)
+		return decision_covers(dec, t->line);
+	for (i = 0; i < dec->is.id_count; i++)
+		if (dec->is.ids[i] == t->id)
+			return true;
+	return false;
+}
+
 int decide_arrived(struct queue_store *s, struct task *t)
 {
 	struct decision *dec;
-	uint32_t i;
 	int err = 0;
 
 	LIST_FOR_EACH (at, &s->deciding->acts) {
 		dec = CONTAINER_OF(at, struct decision, link);
-		if (dec->lsn < t->id || err < 0)
-			continue;
-		for (i = 0; i < dec->is.id_count; i++)
-			if (dec->is.ids[i] == t->id)
-				break;
-		if (dec->is.id_count > 0 ? i < dec->is.id_count
-					 : decision_covers(dec, t->line))
+		if (err == 0 && covers_task(dec, t))
 			err = decision_take(s, dec, t);
 	}
 	return err;
+}
+
+int decide_give(struct queue_store *s, struct task *t)
+{
+	struct decision *dec;
+	int err = 0;
+
+	LIST_FOR_EACH(at, &s->deciding->acts)
+	{
+		dec = CONTAINER_OF(at, struct decision, link);
+		/* Who has looked already has said what it had to say. */
+		if (err == 0 && dec->scan != SCAN_DONE && covers_task(dec, t))
+			err = decision_take(s, dec, t);
+	}
+	return err < 0 ? err : t->state != TASK_IDLE;
+}
+
+int queue_store_decision(const struct queue *q, uint32_t nth, uint64_t *lsn_r,
+			 struct queue_decision *dec_r)
+{
+	const struct deciding *d = q->store->deciding;
+	const struct list *lists[] = { &d->rules, &d->acts };
+	const struct decision *dec;
+	size_t i;
+
+	for (i = 0; i < 2; i++)
+		LIST_FOR_EACH(at, lists[i])
+		{
+			if (nth-- > 0)
+				continue;
+			dec = CONTAINER_OF(at, struct decision, link);
+			*lsn_r = dec->lsn;
+			*dec_r = dec->is;
+			return 0;
+		}
+	return -ENOENT;
 }
 
 int decide_move(struct queue_store *s, struct task *t, const struct move *move,

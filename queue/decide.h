@@ -22,6 +22,9 @@ int decide_note(struct queue_store *s, uint64_t lsn,
 bool decide_paused(const struct queue_store *s, const struct line *line);
 /* A message is whole now: older decisions in force may cover it. */
 int decide_arrived(struct queue_store *s, struct task *t);
+/* An IDLE task is about to be given: a decision that has not looked at all
+ * yet may cover it.  1: it is decided and not IDLE any more; 0; negative. */
+int decide_give(struct queue_store *s, struct task *t);
 /* A task with a decision is IDLE again. */
 int decide_back(struct queue_store *s, struct task *t);
 /* delta_move(), and what it means for decisions. */

@@ -18,7 +18,8 @@ static uint32_t node_s(const struct heap_node *n)
 	return (uint32_t)(n->key >> 32);
 }
 
-/* Load it; 0 when another task with its first is loaded: then later. */
+/* Load it; 0 when another task with its first is loaded: then later, or when
+ * a decision takes it. */
 static int give(struct queue_store *s, struct task *t, uint32_t now_s,
 		struct queue_task *task_r)
 {
@@ -28,6 +29,9 @@ static int give(struct queue_store *s, struct task *t, uint32_t now_s,
 		t->not_before_s = now_s + 1;
 		return delta_task_idle(&s->delta, t);
 	}
+	err = decide_give(s, t);
+	if (err != 0)
+		return err < 0 ? err : 0;
 	store_fill(t, task_r);
 	err = delta_task_load(&s->delta, t);
 	return err < 0 ? err : 1;

@@ -384,6 +384,13 @@ struct queue_filter { /* "": any */
  */
 int queue_store_decided(struct queue *q, uint32_t now_s,
 			enum queue_verb *verb_r, struct queue_out *out_r);
+/*
+ * The nth decision in force, from 0: pauses first, oldest first, then what has
+ * not yet been applied to all that it covers.  Borrowed until the store is
+ * called again.  -ENOENT: there are not so many.
+ */
+int queue_store_decision(const struct queue *q, uint32_t nth, uint64_t *lsn_r,
+			 struct queue_decision *dec_r);
 /* Does a pause hold this queue?  For tasks that are loaded already. */
 bool queue_paused(const struct queue *q, uint32_t handle);
 
