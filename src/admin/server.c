@@ -1,0 +1,375 @@
+/*
+ * admin/server.c - the daemon's end of the control socket
+ *
+ *	READING  a line is coming           EPOLLIN
+ *	ASKED    it is whole, or in hand    nothing: hanging up is seen later
+ *	WRITING  its answer is going out    EPOLLOUT
+ */
+#include "admin/server.h"
+
+#include "base/bug.h"
+#include "base/list.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+enum peer_state {
+	PEER_READING,
+	PEER_ASKED,
+	PEER_WRITING
+};
+
+struct peer {
+	struct list link; /* in admin_server.peers */
+	enum peer_state state;
+	int fd;
+	bool bad; /* it sent no line: close after the answer */
+	uint64_t seen_ms;
+	struct ucred who;
+	struct buf in, out;
+	size_t line, written; /* length of the first line in `in` */
+};
+
+struct admin_server {
+	int listen, epoll;
+	char path[108];
+	struct list peers; /* who asked longest ago first */
+	uint32_t count;
+	uint64_t now_ms;
+	struct peer *in_hand;
+	struct admin_request request;
+};
+
+/* --- opening --------------------------------------------------------------- */
+
+static int fail(char *words, size_t size, const char *what, const char *path)
+{
+	int err = -errno;
+
+	snprintf(words, size, "%s %s: %s", what, path, strerrordesc_np(-err));
+	return err;
+}
+
+/* Is there somebody?  -EADDRINUSE, or 0 with the old file gone. */
+static int clear_path(const struct sockaddr_un *at)
+{
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), err = 0;
+
+	if (fd < 0)
+		return -errno;
+	if (connect(fd, (const struct sockaddr *)at, sizeof(*at)) == 0)
+		err = -EADDRINUSE;
+	else if (errno == ECONNREFUSED)
+		unlink(at->sun_path);
+	close(fd);
+	return err;
+}
+
+static int listen_on(struct admin_server *s, const char *path, char *words,
+		     size_t size)
+{
+	struct sockaddr_un at = { .sun_family = AF_UNIX };
+	int err;
+
+	if (strlen(path) >= sizeof(at.sun_path)) {
+		errno = ENAMETOOLONG;
+		return fail(words, size, "cannot listen on", path);
+	}
+	memcpy(at.sun_path, path, strlen(path) + 1);
+	err = clear_path(&at);
+	if (err < 0) {
+		errno = -err;
+		return fail(words, size, "another mtaq serves", path);
+	}
+	s->listen =
+		socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (s->listen < 0 ||
+	    bind(s->listen, (struct sockaddr *)&at, sizeof(at)) < 0)
+		return fail(words, size, "cannot listen on", path);
+	memcpy(s->path, path, strlen(path) + 1); /* ours to remove */
+	if (chmod(path, 0660) < 0 || listen(s->listen, 64) < 0)
+		return fail(words, size, "cannot listen on", path);
+	return 0;
+}
+
+int admin_server_open(const char *path, char *words, size_t words_size,
+		      struct admin_server **server_r)
+{
+	struct epoll_event ev = { .events = EPOLLIN };
+	struct admin_server *s = calloc(1, sizeof(*s));
+	int err;
+
+	if (s == NULL)
+		return -ENOMEM;
+	list_init(&s->peers);
+	s->listen = -1;
+	s->epoll = epoll_create1(EPOLL_CLOEXEC);
+	err = s->epoll < 0 ? fail(words, words_size, "cannot watch", path)
+			   : listen_on(s, path, words, words_size);
+	if (err == 0 && epoll_ctl(s->epoll, EPOLL_CTL_ADD, s->listen, &ev) < 0)
+		err = fail(words, words_size, "cannot watch", path);
+	if (err < 0) {
+		admin_server_close(&s);
+		return err;
+	}
+	*server_r = s;
+	return 0;
+}
+
+static void drop(struct admin_server *s, struct peer *p)
+{
+	if (s->in_hand == p)
+		s->in_hand = NULL;
+	list_del(&p->link);
+	s->count--;
+	close(p->fd);
+	buf_free(&p->in);
+	buf_free(&p->out);
+	free(p);
+}
+
+void admin_server_close(struct admin_server **server)
+{
+	struct admin_server *s = *server;
+
+	*server = NULL;
+	if (s == NULL)
+		return;
+	while (!list_empty(&s->peers))
+		drop(s, CONTAINER_OF(s->peers.next, struct peer, link));
+	if (s->path[0] != '\0')
+		unlink(s->path);
+	if (s->listen >= 0)
+		close(s->listen);
+	if (s->epoll >= 0)
+		close(s->epoll);
+	free(s);
+}
+
+int admin_server_fd(const struct admin_server *server)
+{
+	return server->epoll;
+}
+
+/* --- peers ----------------------------------------------------------------- */
+
+static void set_state(struct admin_server *s, struct peer *p,
+		      enum peer_state state)
+{
+	struct epoll_event ev = { .data.ptr = p };
+
+	p->state = state;
+	p->seen_ms = s->now_ms;
+	ev.events = state == PEER_READING   ? EPOLLIN
+		    : state == PEER_WRITING ? EPOLLOUT
+					    : 0;
+	BUG_ON(epoll_ctl(s->epoll, EPOLL_CTL_MOD, p->fd, &ev) < 0);
+}
+
+static void take_peer(struct admin_server *s, int fd)
+{
+	struct epoll_event ev = { .events = EPOLLIN };
+	struct peer *p = calloc(1, sizeof(*p));
+	socklen_t len = sizeof(p->who);
+
+	ev.data.ptr = p;
+	if (p == NULL ||
+	    getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &p->who, &len) < 0 ||
+	    epoll_ctl(s->epoll, EPOLL_CTL_ADD, fd, &ev) < 0) {
+		free(p);
+		close(fd);
+		return;
+	}
+	p->fd = fd;
+	p->seen_ms = s->now_ms;
+	buf_init(&p->in, ADMIN_LINE_MAX);
+	buf_init(&p->out, ADMIN_ANSWER_MAX);
+	list_init(&p->link);
+	list_add_tail(&s->peers, &p->link);
+	s->count++;
+}
+
+/* A newcomer beyond the limit takes the place of nobody: it is closed, and
+ * the command says that it could not be answered. */
+static void accept_all(struct admin_server *s)
+{
+	int fd;
+
+	while ((fd = accept4(s->listen, NULL, NULL,
+			     SOCK_CLOEXEC | SOCK_NONBLOCK)) >= 0) {
+		if (s->count >= ADMIN_CONNS_MAX)
+			close(fd);
+		else
+			take_peer(s, fd);
+	}
+}
+
+/* Is a line whole (or too long to be one)? */
+static void look_for_line(struct admin_server *s, struct peer *p)
+{
+	ptrdiff_t lf = span_find(buf_span(&p->in), '\n');
+
+	p->bad = lf < 0;
+	if (lf >= 0)
+		p->line = (size_t)lf;
+	if (lf >= 0 || p->in.len == ADMIN_LINE_MAX)
+		set_state(s, p, PEER_ASKED);
+}
+
+/* False: the peer is gone. */
+static bool read_some(struct admin_server *s, struct peer *p)
+{
+	size_t room = ADMIN_LINE_MAX - p->in.len;
+	ssize_t n;
+
+	if (room > 4096)
+		room = 4096;
+	if (buf_reserve(&p->in, room) < 0)
+		return false;
+	n = read(p->fd, p->in.p + p->in.len, room);
+	if (n < 0)
+		return errno == EAGAIN || errno == EINTR;
+	if (n == 0)
+		return false;
+	p->in.len += (size_t)n;
+	p->seen_ms = s->now_ms;
+	look_for_line(s, p);
+	return true;
+}
+
+static bool write_some(struct admin_server *s, struct peer *p)
+{
+	ssize_t n = send(p->fd, p->out.p + p->written, p->out.len - p->written,
+			 MSG_NOSIGNAL);
+
+	if (n < 0)
+		return errno == EAGAIN || errno == EINTR;
+	p->written += (size_t)n;
+	p->seen_ms = s->now_ms;
+	if (p->written < p->out.len)
+		return true;
+	buf_free(&p->out);
+	p->written = 0;
+	if (p->bad)
+		return false;
+	set_state(s, p, PEER_READING);
+	look_for_line(s, p); /* it may have asked twice at once */
+	return true;
+}
+
+static void drop_idle(struct admin_server *s)
+{
+	struct peer *p;
+
+	LIST_FOR_EACH_SAFE(at, next, &s->peers)
+	{
+		p = CONTAINER_OF(at, struct peer, link);
+		if (p->state != PEER_ASKED &&
+		    p->seen_ms + ADMIN_IDLE_MS <= s->now_ms)
+			drop(s, p);
+	}
+}
+
+void admin_server_turn(struct admin_server *s, uint64_t now_ms)
+{
+	struct epoll_event evs[ADMIN_CONNS_MAX + 1];
+	int i, n = epoll_wait(s->epoll, evs, ADMIN_CONNS_MAX + 1, 0);
+
+	s->now_ms = now_ms;
+	for (i = 0; i < n; i++) {
+		struct peer *p = evs[i].data.ptr;
+		bool stays;
+
+		if (p == NULL) {
+			accept_all(s);
+			continue;
+		}
+		/* Hanging up while its request is under way: the answer
+		 * finds out. Once in hand it must stay. */
+		if (p->state == PEER_ASKED)
+			stays = p == s->in_hand;
+		else if (p->state == PEER_READING)
+			stays = read_some(s, p);
+		else
+			stays = write_some(s, p);
+		if (!stays)
+			drop(s, p);
+	}
+	drop_idle(s);
+}
+
+/* --- requests -------------------------------------------------------------- */
+
+static struct peer *who_asked(const struct admin_server *s)
+{
+	LIST_FOR_EACH(at, &s->peers)
+	{
+		struct peer *p = CONTAINER_OF(at, struct peer, link);
+
+		if (p->state == PEER_ASKED)
+			return p;
+	}
+	return NULL;
+}
+
+struct admin_request *admin_server_next(struct admin_server *s)
+{
+	struct admin_request *req = &s->request;
+	struct peer *p;
+
+	BUG_ON(s->in_hand != NULL);
+	while ((p = who_asked(s)) != NULL) {
+		s->in_hand = p;
+		list_del(&p->link); /* its turn is over */
+		list_add_tail(&s->peers, &p->link);
+		req->uid = p->who.uid;
+		req->pid = p->who.pid;
+		req->out = &p->out;
+		if (!p->bad && admin_parse(p->in.p, p->line, &req->rec) == 0)
+			return req;
+		p->bad = true;
+		admin_error(&p->out, EX_USAGE, "this is no request");
+		admin_server_answered(s, s->now_ms);
+	}
+	return NULL;
+}
+
+void admin_server_answered(struct admin_server *s, uint64_t now_ms)
+{
+	struct peer *p = s->in_hand;
+
+	BUG_ON(p == NULL);
+	s->now_ms = now_ms;
+	s->in_hand = NULL;
+	if (p->out.failed < 0)
+		admin_error(&p->out, EX_OSERR, "the answer is too large");
+	if (p->bad)
+		buf_clear(&p->in);
+	else
+		buf_shift(&p->in, p->line + 1);
+	set_state(s, p, PEER_WRITING);
+	if (!write_some(s, p))
+		drop(s, p);
+}
+
+void admin_ok(struct buf *out)
+{
+	admin_begin(out, "ok");
+	admin_end(out);
+}
+
+void admin_error(struct buf *out, int code, const char *words)
+{
+	buf_clear(out);
+	admin_begin(out, "error");
+	admin_number(out, "code", (uint64_t)code);
+	admin_text(out, "words", span_str(words));
+	admin_end(out);
+}

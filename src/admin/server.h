@@ -1,0 +1,56 @@
+#ifndef MTAQ_ADMIN_SERVER_H
+#define MTAQ_ADMIN_SERVER_H
+
+/*
+ * The daemon's end of the control socket.
+ *
+ * Each connection asks one thing at a time: a request line, then its answer
+ *
+ *	answer = *( row LF ) ( "ok" *field / "error" code words ) LF
+ *
+ * and may ask again.  Requests are given out one by one, connections taking
+ * turns.  A peer costs at most a line in and an answer out; who neither reads
+ * nor writes for ADMIN_IDLE_MS is closed.
+ */
+#include "admin/record.h"
+
+#define ADMIN_CONNS_MAX  32u
+#define ADMIN_ANSWER_MAX (32u << 20)
+#define ADMIN_IDLE_MS    60000u
+
+struct admin_server;
+
+/*
+ * Listen on path (mode 0660).  -EADDRINUSE: another process answers there; a
+ * file that nobody answers on is replaced.  Negative errno: words say what
+ * failed, and why.
+ */
+int admin_server_open(const char *path, char *words, size_t words_size,
+		      struct admin_server **server_r);
+/* Closes all connections and removes the file.  NULL allowed. */
+void admin_server_close(struct admin_server **server);
+/* Readable when admin_server_turn() has something to do. */
+int admin_server_fd(const struct admin_server *server);
+/* Accept, read, write, close; never blocks. */
+void admin_server_turn(struct admin_server *server, uint64_t now_ms);
+
+struct admin_request { /* borrowed until admin_server_answered() */
+	struct admin_record rec;
+	uint32_t uid; /* of the process that connected (SO_PEERCRED) */
+	int32_t pid;
+	struct buf *out; /* append the answer here */
+};
+/*
+ * The next whole request, or NULL.  Lines that are none are answered here.
+ * It must be answered before the next one is asked for.
+ */
+struct admin_request *admin_server_next(struct admin_server *server);
+/* The answer stands in request->out, from admin_ok() or admin_error(). */
+void admin_server_answered(struct admin_server *server, uint64_t now_ms);
+
+/* The last line of an answer without figures. */
+void admin_ok(struct buf *out);
+/* Instead of all that was appended.  code: sysexits(3). */
+void admin_error(struct buf *out, int code, const char *words);
+
+#endif

@@ -1,0 +1,1 @@
+mtaq_fuzz(fuzz_control USES mtaq_admin)

@@ -1,0 +1,1 @@
+mtaq_unit(test_admin USES mtaq_admin)
