@@ -289,8 +289,7 @@ int decide_give(struct queue_store *s, struct task *t)
 	struct decision *dec;
 	int err = 0;
 
-	LIST_FOR_EACH(at, &s->deciding->acts)
-	{
+	LIST_FOR_EACH (at, &s->deciding->acts) {
 		dec = CONTAINER_OF(at, struct decision, link);
 		/* Who has looked already has said what it had to say. */
 		if (err == 0 && dec->scan != SCAN_DONE && covers_task(dec, t))
@@ -308,8 +307,7 @@ int queue_store_decision(const struct queue *q, uint32_t nth, uint64_t *lsn_r,
 	size_t i;
 
 	for (i = 0; i < 2; i++)
-		LIST_FOR_EACH(at, lists[i])
-		{
+		LIST_FOR_EACH (at, lists[i]) {
 			if (nth-- > 0)
 				continue;
 			dec = CONTAINER_OF(at, struct decision, link);

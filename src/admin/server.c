@@ -268,8 +268,7 @@ static void drop_idle(struct admin_server *s)
 {
 	struct peer *p;
 
-	LIST_FOR_EACH_SAFE(at, next, &s->peers)
-	{
+	LIST_FOR_EACH_SAFE (at, next, &s->peers) {
 		p = CONTAINER_OF(at, struct peer, link);
 		if (p->state != PEER_ASKED &&
 		    p->seen_ms + ADMIN_IDLE_MS <= s->now_ms)
@@ -309,8 +308,7 @@ void admin_server_turn(struct admin_server *s, uint64_t now_ms)
 
 static struct peer *who_asked(const struct admin_server *s)
 {
-	LIST_FOR_EACH(at, &s->peers)
-	{
+	LIST_FOR_EACH (at, &s->peers) {
 		struct peer *p = CONTAINER_OF(at, struct peer, link);
 
 		if (p->state == PEER_ASKED)

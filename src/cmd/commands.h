@@ -7,8 +7,10 @@
  */
 #include "mtaq/settings.h"
 
+int campaign_main(int argc, char **argv);
 int check_main(int argc, char **argv);
 int run_main(int argc, char **argv);
+int status_main(int argc, char **argv);
 int submit_main(int argc, char **argv);
 int verify_main(int argc, char **argv);
 

@@ -28,10 +28,12 @@ static int version_main(int argc, char **argv)
 }
 
 static const struct command commands[] = {
+	{ "campaign", campaign_main, "campaigns: list, pause, resume" },
 	{ "check", check_main, "is the configuration right?" },
 	{ "load", load_main, "made-up mail for tests and measurements" },
 	{ "run", run_main, "the daemon" },
 	{ "sink", sink_main, "the test internet: SMTP and DNS servers" },
+	{ "status", status_main, "the daemon at a glance" },
 	{ "submit", submit_main, "hand over mail" },
 	{ "verify", verify_main, "is every record of the spool whole?" },
 	{ "version", version_main, "print the version" },

@@ -315,6 +315,7 @@ static bool to_worker(struct storer_state *s, struct dest *d,
 		.attempts = t->attempts,
 		.unsure = t->unsure,
 	};
+	callback_words(tenant, campaign, domain, &m->words);
 	m->flow_hash = hash_bytes(campaign.p, campaign.len,
 				  hash_bytes(tenant.p, tenant.len, 0));
 	m->queue_hash = hash_pair(m->flow_hash, d->hash);
@@ -493,6 +494,27 @@ static bool follow_answer(struct storer_state *s, struct dest *d)
 		d->target->dest = d->number;
 	}
 	return unpark(s, d);
+}
+
+void dispatch_recall(struct storer_state *s, const struct to_worker_recall *m)
+{
+	uint32_t i;
+
+	for (i = 0; i < s->dest_count; i++) {
+		if (s->dests[i] == NULL)
+			continue;
+		LIST_FOR_EACH_SAFE (at, next, &s->dests[i]->parked) {
+			struct parked *p =
+				CONTAINER_OF(at, struct parked, link);
+
+			if (!callback_covers(s, m, &p->task))
+				continue;
+			hand_back(s, &p->task, s->now_s);
+			list_del(&p->link);
+			s->dests[i]->parked_count--;
+			free(p);
+		}
+	}
 }
 
 void dispatch_answered(struct storer_state *s)

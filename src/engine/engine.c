@@ -1,6 +1,8 @@
 /*
  * engine/engine.c - the threads and their wiring
  *
+ *	 control asks and tells log, store and workers (control.c)
+ *
  *	 ingress ──► log ──► (durable) ──► store ──► workers
  *	    ▲         │ ▲                   │ ▲         │
  *	    └─────────┘ └───────────────────┼─┴─────────┘ outcomes
@@ -51,19 +53,19 @@ static unsigned worker_count(const struct settings *set)
 static int open_queue(struct engine *e, char *words, size_t size)
 {
 	struct queue_settings q;
-	struct queue_report report = { .records = 0 };
+	struct queue_report *report = &e->report;
 	int err;
 
 	tune_queue(e->set, &q);
-	err = queue_open(&q, clock_mail_s(&e->clock), &e->queue, &report);
+	err = queue_open(&q, clock_mail_s(&e->clock), &e->queue, report);
 	if (err < 0)
 		snprintf(words, size, "cannot open the spool %s: %s%s%s",
 			 e->set->spool, strerrordesc_np(-err),
-			 report.words[0] == '\0' ? "" : ": ", report.words);
+			 report->words[0] == '\0' ? "" : ": ", report->words);
 	else
-		clock_start(&e->clock, report.saved_s);
-	if (err == 0 && report.words[0] != '\0')
-		fprintf(stderr, "mtaq: spool: %s\n", report.words);
+		clock_start(&e->clock, report->saved_s);
+	if (err == 0 && report->words[0] != '\0')
+		fprintf(stderr, "mtaq: spool: %s\n", report->words);
 	return err;
 }
 
@@ -118,7 +120,15 @@ static int start_workers(struct engine *e, char *words, size_t size)
 		ws.log = &e->logger.sources[i];
 		ws.from_store = &e->storer.to_worker[i];
 		ws.to_store = &e->storer.from_worker[i];
+		ws.from_control = &e->asks[i];
+		ws.to_control = &e->asks_back[i];
 		err = storer_connect(&e->storer, i, &w->bell, &e->bell);
+		if (err == 0)
+			err = lane_init(ws.from_control, 1024, &e->bell,
+					&w->bell);
+		if (err == 0)
+			err = lane_init(ws.to_control, 1024, &w->bell,
+					&e->bell);
 		if (err == 0)
 			err = worker_start(w, &ws);
 		if (err < 0) {
@@ -184,6 +194,8 @@ static int open_parts(struct engine *e, char *words, size_t size)
 		err = logger_init(&e->logger, e->queue, &e->ingress_bell,
 				  e->worker_count + 1);
 	if (err == 0)
+		err = logger_connect_control(&e->logger, &e->bell);
+	if (err == 0)
 		err = make_store(e);
 	if (err == 0)
 		err = make_resolver(e, words, size);
@@ -204,7 +216,7 @@ static int open_parts(struct engine *e, char *words, size_t size)
 	if (err < 0)
 		snprintf(words, size, "cannot open the event log %s: %s",
 			 e->set->log.events, strerrordesc_np(-err));
-	return err;
+	return err < 0 ? err : control_open(e, words, size, &e->control);
 }
 
 static void raise_limits(void)
@@ -231,9 +243,13 @@ int engine_open(const struct settings *set, struct engine **engine_r,
 	e->worker_count = worker_count(set);
 	e->presets = site_presets_builtin(&e->preset_count);
 	e->workers = calloc(e->worker_count, sizeof(*e->workers));
+	e->asks = calloc(e->worker_count, sizeof(*e->asks));
+	e->asks_back = calloc(e->worker_count, sizeof(*e->asks_back));
 	raise_limits();
 	clock_start(&e->clock, 0);
-	err = e->workers == NULL ? -ENOMEM : open_parts(e, words, words_size);
+	err = -ENOMEM;
+	if (e->workers != NULL && e->asks != NULL && e->asks_back != NULL)
+		err = open_parts(e, words, words_size);
 	if (err < 0) {
 		say(words, words_size, err, "cannot start");
 		engine_close(&e);
@@ -284,7 +300,7 @@ static int start_all(struct engine *e, char *words, size_t size)
 	return err;
 }
 
-static int find_failure(struct engine *e, char *words, size_t size)
+int engine_failure(struct engine *e, char *words, size_t size)
 {
 	unsigned i;
 	int err = atomic_load(&e->logger.failed);
@@ -306,24 +322,6 @@ static int find_failure(struct engine *e, char *words, size_t size)
 		}
 	}
 	return 0;
-}
-
-static int wait_for_end(struct engine *e, int signals, char *words, size_t size)
-{
-	struct pollfd p[2] = { { .fd = signals, .events = POLLIN },
-			       { .fd = e->bell.fd, .events = POLLIN } };
-	int err;
-
-	for (;;) {
-		bell_doze(&e->bell);
-		err = find_failure(e, words, size);
-		if (err < 0)
-			return err;
-		poll(p, 2, 1000);
-		bell_wait(&e->bell, 0);
-		if (p[0].revents != 0)
-			return 0;
-	}
 }
 
 static void stop_all(struct engine *e)
@@ -375,7 +373,7 @@ int engine_run(struct engine *e, char *words, size_t words_size)
 	if (err == 0) {
 		fprintf(stderr, "mtaq: ready: %u workers over %s, spool %s\n",
 			e->worker_count, e->workers[0].backend, e->set->spool);
-		err = wait_for_end(e, signals, words, words_size);
+		err = control_run(e->control, signals, words, words_size);
 	}
 	stop_all(e);
 	close(signals);
@@ -388,10 +386,12 @@ int engine_run(struct engine *e, char *words, size_t words_size)
 void engine_close(struct engine **engine)
 {
 	struct engine *e = *engine;
+	unsigned i;
 
 	*engine = NULL;
 	if (e == NULL)
 		return;
+	control_close(&e->control);
 	listener_free(&e->listener);
 	ingress_seen_free(&e->seen);
 	reporter_free(&e->reporter);
@@ -403,6 +403,14 @@ void engine_close(struct engine **engine)
 	bell_free(&e->report_bell);
 	if (e->queue != NULL)
 		queue_close(&e->queue);
+	for (i = 0; i < e->worker_count; i++) {
+		if (e->asks != NULL)
+			lane_free(&e->asks[i]);
+		if (e->asks_back != NULL)
+			lane_free(&e->asks_back[i]);
+	}
+	free(e->asks);
+	free(e->asks_back);
 	free(e->workers);
 	free(e);
 }

@@ -2,6 +2,7 @@
 #define MTAQ_ENGINE_ENGINE_PRIVATE_H
 
 /* The engine's own: engine.c wires, admin reads its parts. */
+#include "engine/control.h"
 #include "engine/engine.h"
 #include "engine/listener.h"
 #include "engine/logger.h"
@@ -9,6 +10,7 @@
 #include "engine/resolver.h"
 #include "engine/storer.h"
 #include "engine/worker.h"
+#include "mtaq/queue.h"
 
 #include <poll.h>
 #include <unistd.h>
@@ -29,8 +31,14 @@ struct engine {
 	struct ingress_seen *seen;
 	struct listener *listener;
 	struct worker *workers;
+	struct lane *asks, *asks_back; /* one a worker: control's questions */
+	struct control *control;
+	struct queue_report report; /* of opening the spool */
 	bool logger_runs, resolver_runs, storer_runs, listener_runs,
 		reporter_runs;
 };
+
+/* Has a thread failed?  Its error, and words unless there are some. */
+int engine_failure(struct engine *e, char *words, size_t size);
 
 #endif

@@ -4,7 +4,7 @@
  *	gather: outcomes of every source, then messages, until the lanes are
  *	        empty or the group is full
  *	commit: one write, one fdatasync
- *	tell:   answers to ingress, counts to the sources, bells to followers
+ *	tell:   answers to ingress and control, counts to the sources, bells to followers
  *
  * Invariant: an answer or a count is published only after the commit that
  * made its record durable returned 0.  Outcomes go before messages, since
@@ -33,6 +33,8 @@ struct logger_group {
 	/* A message over QUEUE_PART_MAX that is being put part by part. */
 	struct put_request large; /* .msg is NULL: none */
 	uint64_t large_id, large_at;
+	bool decided; /* a decision is in the group, or was refused */
+	struct decided_answer decision;
 };
 
 int logger_init(struct logger *l, struct queue *queue, struct bell *ingress,
@@ -59,10 +61,21 @@ int logger_init(struct logger *l, struct queue *queue, struct bell *ingress,
 	return err;
 }
 
+int logger_connect_control(struct logger *l, struct bell *control)
+{
+	int err = lane_init(&l->from_control, 1024, control, &l->bell);
+
+	if (err < 0)
+		return err;
+	return lane_init(&l->to_control, 1024, &l->bell, control);
+}
+
 void logger_free(struct logger *l)
 {
 	unsigned i;
 
+	lane_free(&l->from_control);
+	lane_free(&l->to_control);
 	lane_free(&l->from_ingress);
 	lane_free(&l->to_ingress);
 	for (i = 0; i < l->source_count; i++)
@@ -228,10 +241,35 @@ static void gather_messages(struct logger *l)
 	}
 }
 
+/* False: the group is full. */
+static bool gather_decision(struct logger *l)
+{
+	const struct queue_decision *const *dec;
+	struct logger_group *g = l->group;
+	size_t len;
+	int err;
+
+	if (l->from_control.ring == NULL || g->decided)
+		return true;
+	dec = lane_peek(&l->from_control, &len);
+	if (dec == NULL)
+		return true;
+	g->decision.lsn = 0;
+	err = queue_put_decision(l->queue, *dec, &g->decision.lsn);
+	if (err == -EAGAIN)
+		return false;
+	g->decision.err = err;
+	g->decided = true;
+	lane_consume(&l->from_control);
+	return true;
+}
+
 static void gather(struct logger *l)
 {
 	unsigned i;
 
+	if (!gather_decision(l))
+		return;
 	for (i = 0; i < l->source_count; i++)
 		if (!gather_source(l, &l->sources[i]))
 			return;
@@ -261,6 +299,25 @@ static void tell_answers(struct logger *l, const struct queue_committed *done,
 	g->answer_count = 0;
 }
 
+static void tell_control(struct logger *l, const struct queue_committed *done,
+			 int err)
+{
+	struct logger_group *g = l->group;
+	struct decided_answer *to;
+
+	if (!g->decided)
+		return;
+	g->decided = false;
+	to = lane_reserve(&l->to_control, sizeof(*to));
+	BUG_ON(to == NULL); /* control has one decision out at a time */
+	*to = g->decision;
+	if (err < 0 && to->err == 0)
+		to->err = err;
+	if (to->err == 0)
+		to->lsn = queue_lsn_final(done, to->lsn);
+	lane_publish(&l->to_control);
+}
+
 static void tell_sources(struct logger *l)
 {
 	unsigned i;
@@ -284,13 +341,15 @@ static bool turn(struct logger *l)
 	int err = 0;
 
 	gather(l);
-	if (queue_staged(l->queue) == 0 && l->group->answer_count == 0)
+	if (queue_staged(l->queue) == 0 && l->group->answer_count == 0 &&
+	    !l->group->decided)
 		return false;
 	if (queue_staged(l->queue) > 0)
 		err = queue_commit(l->queue, &done);
 	if (err < 0)
 		atomic_store(&l->failed, err);
 	tell_answers(l, &done, err);
+	tell_control(l, &done, err);
 	if (l->group->large.msg != NULL)
 		l->group->large_id = queue_lsn_final(&done, l->group->large_id);
 	if (err < 0)

@@ -27,6 +27,7 @@ struct logger {
 	struct queue *queue;
 	struct bell bell;
 	struct lane from_ingress, to_ingress;
+	struct lane from_control, to_control; /* one decision at a time */
 	struct logger_source sources[LOGGER_SOURCES_MAX];
 	unsigned source_count;
 	struct bell *followers[2]; /* store and report */
@@ -42,6 +43,8 @@ struct logger {
 
 int logger_init(struct logger *l, struct queue *queue, struct bell *ingress,
 		unsigned sources);
+/* Lanes from and to the thread that takes operators' decisions. */
+int logger_connect_control(struct logger *l, struct bell *control);
 int logger_start(struct logger *l);
 /* Commit what is in the lanes, end the thread.  The senders have ended. */
 void logger_stop(struct logger *l);

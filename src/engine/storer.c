@@ -42,7 +42,8 @@ int storer_init(struct storer *st, const struct storer_settings *set)
 	map_init(&st->state->dest_map);
 	map_init(&st->state->target_map);
 	tune_backoff(set->set, &st->state->backoff);
-	return local_init(st->state);
+	err = callback_init(st->state);
+	return err < 0 ? err : local_init(st->state);
 }
 
 int storer_connect(struct storer *st, unsigned worker, struct bell *bell,
@@ -79,6 +80,8 @@ void storer_free(struct storer *st)
 		dispatch_free(st->state);
 	if (st->state != NULL)
 		local_free(st->state);
+	if (st->state != NULL)
+		callback_free(st->state);
 	for (i = 0; i < st->set.workers; i++) {
 		lane_free(&st->to_worker[i]);
 		lane_free(&st->from_worker[i]);
@@ -251,6 +254,7 @@ static int turn(struct storer_state *s, bool *more_r)
 	take_from_workers(s);
 	take_asks(s);
 	take_jobs(s);
+	callback_turn(s);
 	err = place_tasks(s, &more);
 	if (err == 0)
 		err = place_decided(s);

@@ -14,6 +14,7 @@
 
 struct logger_source;
 struct queue;
+struct queue_filter;
 struct resolver;
 struct storer_state;
 
@@ -55,6 +56,13 @@ struct storer {
 	/* Figures, a moment old. */
 	_Atomic uint64_t waiting, held, loaded, domains, asking;
 };
+
+/*
+ * For jobs: call back what waits outside of the queue and a decision covers.
+ * ids rise; words "" are any.  False: the last call back is still under way.
+ */
+bool storer_recall(struct storer *st, const struct queue_filter *words,
+		   const uint64_t *ids, uint32_t id_count);
 
 int storer_init(struct storer *st, const struct storer_settings *set);
 /* Lanes from and to the threads whose bells are known now. */

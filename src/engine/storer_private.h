@@ -7,6 +7,7 @@
 #include "base/map.h"
 #include "base/mxset.h"
 #include "engine/storer.h"
+#include "engine/wire.h"
 #include "mtaq/queue.h"
 #include "sched/backoff.h"
 
@@ -41,6 +42,7 @@ struct dest { /* a domain */
 };
 
 struct local;
+struct recall;
 
 struct storer_state {
 	struct storer *st;
@@ -57,7 +59,8 @@ struct storer_state {
 	struct queue_task task;
 	struct backoff_settings backoff;
 	uint64_t counts_ms;
-	struct local *local; /* local.c's own */
+	struct local *local;   /* local.c's own */
+	struct recall *recall; /* callback.c's own */
 };
 
 /* dispatch.c: each returns false when a lane is full: the same again later. */
@@ -70,6 +73,19 @@ bool dispatch_refresh(struct storer_state *s, uint64_t site_hash);
 /* Forget a bounded number of domains and sites without mail. */
 void dispatch_sweep(struct storer_state *s);
 void dispatch_free(struct storer_state *s);
+/* Hand back the parked tasks that a recall covers. */
+void dispatch_recall(struct storer_state *s, const struct to_worker_recall *m);
+
+/* callback.c: tasks called back from where they wait */
+int callback_init(struct storer_state *s);
+void callback_free(struct storer_state *s);
+void callback_words(struct span tenant, struct span campaign,
+		    struct span domain, struct word_hashes *words_r);
+/* Is the task in one of these queues, and one of these ids? */
+bool callback_covers(struct storer_state *s, const struct to_worker_recall *m,
+		     const struct queue_task *t);
+/* Tell the workers that have not been told yet. */
+void callback_turn(struct storer_state *s);
 
 /* local.c */
 int local_init(struct storer_state *s);

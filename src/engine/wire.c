@@ -32,6 +32,33 @@ size_t out_wire_size(const struct queue_out *out)
 	return size;
 }
 
+static bool is_or_any(uint64_t asked, uint64_t hash)
+{
+	return asked == 0 || asked == hash;
+}
+
+bool recall_covers(const struct to_worker_recall *m,
+		   const struct word_hashes *words)
+{
+	return is_or_any(m->words.tenant, words->tenant) &&
+	       is_or_any(m->words.campaign, words->campaign) &&
+	       is_or_any(m->words.domain, words->domain);
+}
+
+bool recall_names(const struct to_worker_recall *m, uint64_t id)
+{
+	uint32_t low = 0, high = m->id_count, mid;
+
+	while (low < high) {
+		mid = low + (high - low) / 2;
+		if (m->ids[mid] < id)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return m->id_count == 0 || (low < m->id_count && m->ids[low] == id);
+}
+
 static char *put(char *at, const void *p, size_t len)
 {
 	if (len > 0)

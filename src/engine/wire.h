@@ -12,9 +12,13 @@
  *	store   -> worker   to_worker_*
  *	worker  -> store    to_store_*
  *	store  <-> resolver ask, answer
+ *	control -> log      a struct queue_decision *, and back: decided_answer
+ *	control -> worker   a struct site_ask *, and back: the same
+ *	control -> store    a struct storer_job (storer.h)
  *
  * All are plain data within one process; nothing here goes to disk.
  */
+#include "base/buf.h"
 #include "mtaq/queue.h"
 
 struct mxset;
@@ -56,14 +60,34 @@ struct seen_answer {
 	bool found;
 };
 
+/* log -> control, after the commit */
+struct decided_answer {
+	uint64_t lsn; /* of the decision */
+	int err;      /* 0, or a negative errno value and no decision */
+};
+
 enum to_worker_type {
 	TO_WORKER_SITE, /* a site, or what is new about it */
 	TO_WORKER_TASK,
-	TO_WORKER_FORGET /* a site, if it has nothing to do */
+	TO_WORKER_FORGET, /* a site, if it has nothing to do */
+	TO_WORKER_RECALL
 };
 
 struct to_worker_forget {
 	uint32_t type, site;
+};
+
+/* The words of a queue as hashes: enough to find it, no more than that. */
+struct word_hashes {
+	uint64_t tenant, campaign, domain; /* in a recall 0: any */
+};
+
+/* Hand back what waits of these queues: a decision or a pause covers it.  A
+ * task too many costs its way back and forth, nothing else. */
+struct to_worker_recall {
+	uint32_t type, id_count; /* 0: any id */
+	struct word_hashes words;
+	uint64_t ids[]; /* rising */
 };
 
 struct to_worker_site {
@@ -75,6 +99,7 @@ struct to_worker_site {
 struct to_worker_task {
 	uint32_t type, site;
 	uint64_t id, queue_hash, flow_hash;
+	struct word_hashes words;
 	uint32_t queue, slot, expires_s, flags;
 	uint16_t first, span;
 	uint8_t attempts, unsure;
@@ -103,6 +128,27 @@ struct dns_ask_message {
 struct dns_answer_message {
 	uint32_t domain;
 	struct mxset *set; /* one reference, given away */
+};
+
+/* Is a queue of these words recalled?  And this message? */
+bool recall_covers(const struct to_worker_recall *m,
+		   const struct word_hashes *words);
+bool recall_names(const struct to_worker_recall *m, uint64_t id);
+
+#define SITE_ASK_ROWS 200 /* sites looked at in one turn of a worker */
+
+/* control -> worker: lent, with out, until it comes back. */
+struct site_ask {
+	enum {
+		SITE_ASK_LIST,
+		SITE_ASK_PAUSE,
+		SITE_ASK_RESUME
+	} verb;
+	bool dry;        /* say which, change nothing */
+	size_t at;       /* where the walk goes on; 0: from the start */
+	bool more;       /* answer: there are more sites */
+	char name[256];  /* these only; "" is all */
+	struct buf *out; /* a row for each is appended */
 };
 
 /* A queue_out in one piece. */

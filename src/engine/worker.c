@@ -134,6 +134,7 @@ static struct wqueue *queue_get(struct worker_state *s,
 		return NULL;
 	q->key = key;
 	q->site = ws;
+	q->words = m->words;
 	list_init(&q->link);
 	list_init(&q->lru);
 	sched_queue_init(&q->q, m->queue, m->queue_hash, m->flow_hash);
@@ -261,6 +262,23 @@ bool worker_may_begin(struct worker_state *s, struct wsite *ws)
 
 /* --- the loop -------------------------------------------------------------- */
 
+static bool take_message(struct worker_state *s, const uint32_t *type)
+{
+	switch ((enum to_worker_type) * type) {
+	case TO_WORKER_SITE:
+		return take_site(s, (const void *)type);
+	case TO_WORKER_TASK:
+		return take_task(s, (const void *)type);
+	case TO_WORKER_FORGET:
+		forget_site(s, type[1]);
+		return true;
+	case TO_WORKER_RECALL:
+		recall_take(s, (const void *)type);
+		return true;
+	}
+	BUG_ON(true);
+}
+
 static bool take_lane(struct worker_state *s)
 {
 	struct lane *lane = s->w->set.from_store;
@@ -272,11 +290,7 @@ static bool take_lane(struct worker_state *s)
 		type = lane_peek(lane, &len);
 		if (type == NULL)
 			return false;
-		if (*type == TO_WORKER_FORGET)
-			forget_site(s, type[1]);
-		else if (*type == TO_WORKER_SITE
-				 ? !take_site(s, (const void *)type)
-				 : !take_task(s, (const void *)type))
+		if (!take_message(s, type))
 			return false; /* memory: it stays first in its lane */
 		lane_consume(lane);
 	}
@@ -393,12 +407,15 @@ static void turn(struct worker_state *s)
 	bool more = take_lane(s);
 	int i, n;
 
+	ask_turn(s);
+	recall_turn(s);
 	attempt_unstick(s);
 	uncap(s);
 	take_kicked(s);
 	bell_doze(&s->w->bell);
 	lane_settle(s->w->set.from_store);
-	more = more || mring_fill(s->w->set.from_store->ring) > 0;
+	more = more || mring_fill(s->w->set.from_store->ring) > 0 ||
+	       mring_fill(s->w->set.from_control->ring) > 0;
 	n = io_wait(s->io, wait_ms(s, more), done, DONE_MAX);
 	bell_awake(&s->w->bell);
 	if (n < 0) {
@@ -506,6 +523,7 @@ static void state_free(struct worker_state *s)
 
 	io_free(&s->io);
 	attempt_free_all(s);
+	recall_free(s);
 	while ((q = map_walk(&s->queue_map, &at)) != NULL) {
 		struct list tasks, *l;
 
@@ -552,6 +570,7 @@ static struct worker_state *state_new(struct worker *w)
 	list_init(&s->attempts_free);
 	list_init(&s->iovs_free);
 	list_init(&s->stuck);
+	list_init(&s->recalled);
 	map_init(&s->site_map);
 	map_init(&s->queue_map);
 	wheel_node_init(&s->second);

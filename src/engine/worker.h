@@ -23,6 +23,7 @@ struct worker_settings {
 	struct queue *queue;
 	struct logger_source *log;
 	struct lane *from_store, *to_store;
+	struct lane *from_control, *to_control; /* struct site_ask * */
 	const struct site_preset *presets;
 	size_t preset_count;
 	_Atomic uint32_t *epoch; /* checkpoints begun; for jitter */

@@ -10,6 +10,7 @@
 #include "base/list.h"
 #include "base/map.h"
 #include "base/wheel.h"
+#include "engine/wire.h"
 #include "engine/worker.h"
 #include "io/io.h"
 #include "mtaq/queue.h"
@@ -37,6 +38,7 @@ struct wsite {           /* a site, as this worker sees it */
 struct wqueue { /* a (tenant, campaign, domain) at a site */
 	struct sched_queue q;
 	uint64_t key;
+	struct word_hashes words;
 	uint32_t tasks; /* that are in this worker, wherever they stand */
 	struct wsite *site;
 	struct list link; /* in wsite.queues */
@@ -112,7 +114,8 @@ struct worker_state {
 	struct list conns_free;
 	struct list attempts_free; /* struct attempt.link */
 	struct list iovs_free;
-	struct list stuck; /* attempts whose outcome found no room */
+	struct list stuck;    /* attempts whose outcome found no room */
+	struct list recalled; /* tasks on their way back to the store */
 	uint64_t outs_sent, sessions;
 	uint64_t no_connect_until_ms; /* descriptors were exhausted */
 	struct wheel_node second;     /* once a second: reap, counts */
@@ -138,6 +141,14 @@ bool worker_tell_store(struct worker_state *s, uint32_t type,
 		       uint32_t due_s);
 /* May another mail begin (un-synced outcomes, room in the log, stopping)? */
 bool worker_may_begin(struct worker_state *s, struct wsite *ws);
+
+/* recall.c: operators' words */
+void recall_take(struct worker_state *s, const struct to_worker_recall *m);
+/* Hand back what was recalled, as far as there is room. */
+void recall_turn(struct worker_state *s);
+void recall_free(struct worker_state *s);
+/* Questions about sites, from control. */
+void ask_turn(struct worker_state *s);
 
 /* deliver.c */
 void deliver_turn(struct worker_state *s, struct wsite *ws);

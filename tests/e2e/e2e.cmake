@@ -5,3 +5,10 @@ foreach(backend io_uring epoll)
 	set_tests_properties(e2e_engine_${backend} PROPERTIES LABELS "e2e;threads"
 		TIMEOUT 600 ENVIRONMENT "MTAQ_TEST_IO=${backend}")
 endforeach()
+
+foreach(backend io_uring epoll)
+	add_test(NAME e2e_admin_${backend} COMMAND python3
+		${CMAKE_CURRENT_SOURCE_DIR}/e2e/test_admin.py $<TARGET_FILE:mtaq>)
+	set_tests_properties(e2e_admin_${backend} PROPERTIES LABELS "e2e;threads"
+		TIMEOUT 600 ENVIRONMENT "MTAQ_TEST_IO=${backend}")
+endforeach()

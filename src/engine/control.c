@@ -1,0 +1,171 @@
+/*
+ * engine/control.c - the control thread
+ *
+ *	a signal, a failure ─► end
+ *	the control socket  ─► a request ─► other threads are asked ─► answer
+ *
+ * One request at a time.  While another thread is asked, signals and failures
+ * are still minded: then the request is given up, and the daemon ends.
+ *
+ *	request	  fields
+ *	status	  (none)
+ *	pauses	  (none)
+ *	decide	  verb tenant campaign domain ids
+ *	sum	  tenant campaign domain by
+ */
+#include "engine/control_private.h"
+
+#include "base/bug.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sysexits.h>
+
+static const struct {
+	const char *verb;
+	int (*answer)(struct control *c, const struct admin_request *req);
+} requests[] = {
+	{ "decide", control_decide },
+	{ "pauses", control_pauses },
+	{ "status", control_status },
+	{ "sum", control_sum },
+};
+
+int control_open(struct engine *e, char *words, size_t words_size,
+		 struct control **control_r)
+{
+	struct control *c = calloc(1, sizeof(*c));
+	char path[256];
+	int err;
+
+	if (c == NULL)
+		return -ENOMEM;
+	c->e = e;
+	c->signals = -1;
+	c->started_ms = clock_now_ms();
+	snprintf(path, sizeof(path), "%s/control.sock", e->set->runtime);
+	err = admin_server_open(path, words, words_size, &c->server);
+	if (err < 0) {
+		free(c);
+		return err;
+	}
+	*control_r = c;
+	return 0;
+}
+
+void control_close(struct control **control)
+{
+	struct control *c = *control;
+
+	*control = NULL;
+	if (c == NULL)
+		return;
+	admin_server_close(&c->server);
+	free(c);
+}
+
+/* --- asking other threads -------------------------------------------------- */
+
+/* Between bell_doze() and here all was looked at: wait. */
+static int wait_for_bell(struct control *c)
+{
+	struct pollfd p[2] = { { .fd = c->signals, .events = POLLIN },
+			       { .fd = c->e->bell.fd, .events = POLLIN } };
+	char words[256] = "";
+
+	if (engine_failure(c->e, words, sizeof(words)) < 0) {
+		c->ending = true;
+		return -ECANCELED;
+	}
+	poll(p, 2, 1000);
+	bell_wait(&c->e->bell, 0);
+	c->ending = p[0].revents != 0;
+	return c->ending ? -ECANCELED : 0;
+}
+
+int control_take(struct control *c, struct lane *lane, void *to, size_t size)
+{
+	const void *p;
+	size_t len;
+	int err;
+
+	for (;;) {
+		bell_doze(&c->e->bell);
+		p = lane_peek(lane, &len);
+		if (p != NULL)
+			break;
+		err = wait_for_bell(c);
+		if (err < 0)
+			return err;
+	}
+	bell_awake(&c->e->bell);
+	BUG_ON(len != size);
+	memcpy(to, p, size);
+	lane_consume(lane);
+	return 0;
+}
+
+int control_job(struct control *c, void (*fn)(struct queue *q, void *arg),
+		void *arg)
+{
+	struct storer *st = &c->e->storer;
+	struct storer_job *job = lane_reserve(&st->jobs, sizeof(*job));
+	char done;
+
+	BUG_ON(job == NULL); /* one is out at a time */
+	*job = (struct storer_job){ .run = fn, .arg = arg };
+	lane_publish(&st->jobs);
+	return control_take(c, &st->jobs_done, &done, 1);
+}
+
+/* --- the loop -------------------------------------------------------------- */
+
+static void answer(struct control *c, const struct admin_request *req)
+{
+	size_t i;
+
+	for (i = 0; i < sizeof(requests) / sizeof(requests[0]); i++) {
+		if (!span_eq(req->rec.verb, span_str(requests[i].verb)))
+			continue;
+		if (requests[i].answer(c, req) < 0)
+			admin_error(req->out, EX_TEMPFAIL,
+				    "the daemon is ending");
+		return;
+	}
+	admin_error(req->out, EX_USAGE, "the daemon does not know this");
+}
+
+static void serve(struct control *c)
+{
+	struct admin_request *req;
+
+	admin_server_turn(c->server, clock_now_ms());
+	while (!c->ending && (req = admin_server_next(c->server)) != NULL) {
+		answer(c, req);
+		admin_server_answered(c->server, clock_now_ms());
+	}
+}
+
+int control_run(struct control *c, int signals, char *words, size_t words_size)
+{
+	struct pollfd p[3] = {
+		{ .fd = signals, .events = POLLIN },
+		{ .fd = c->e->bell.fd, .events = POLLIN },
+		{ .fd = admin_server_fd(c->server), .events = POLLIN },
+	};
+	int err;
+
+	c->signals = signals;
+	for (;;) {
+		bell_doze(&c->e->bell);
+		err = engine_failure(c->e, words, words_size);
+		if (err < 0)
+			return err;
+		poll(p, 3, 1000);
+		bell_wait(&c->e->bell, 0);
+		if (p[0].revents != 0)
+			return 0;
+		serve(c);
+	}
+}

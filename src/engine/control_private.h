@@ -1,0 +1,59 @@
+#ifndef MTAQ_ENGINE_CONTROL_PRIVATE_H
+#define MTAQ_ENGINE_CONTROL_PRIVATE_H
+
+/*
+ * The control thread's own: control.c (the loop, and asking other threads),
+ * control_decide.c, control_queue.c, control_site.c, control_status.c (the
+ * requests).
+ */
+#include "admin/server.h"
+#include "engine/control.h"
+#include "engine/engine_private.h"
+#include "engine/wire.h"
+
+#define CONTROL_TASKS 16 /* looked at in one job of the store */
+
+struct control_task { /* a task with the words of its queue */
+	struct queue_task task;
+	bool paused;
+	char words[3][QUEUE_WORD_MAX + 1]; /* tenant, campaign, domain */
+	char site[256];
+};
+
+/*
+ * What other threads are handed pointers to.  It outlives them: when control
+ * stops waiting for an answer, the daemon is ending.
+ */
+struct control {
+	struct engine *e;
+	struct admin_server *server;
+	int signals;
+	bool ending; /* a signal or a failure came while an answer was due */
+	uint64_t started_ms;
+	/* The decision that is out. */
+	struct queue_decision decision;
+	uint64_t ids[QUEUE_DECISION_IDS_MAX];
+	char note[160];
+	struct site_ask ask;
+	/* The page of tasks that is being looked at. */
+	struct queue_filter filter;
+	struct queue_list_cursor cursor;
+	struct control_task tasks[CONTROL_TASKS];
+	uint32_t task_count;
+};
+
+/* Each returns 0, or -ECANCELED: the daemon is ending, answer no more. */
+
+/* Run fn in the store's thread; arg stays what it is until then. */
+int control_job(struct control *c, void (*fn)(struct queue *q, void *arg),
+		void *arg);
+/* The next message of a lane, copied; it has exactly this size. */
+int control_take(struct control *c, struct lane *lane, void *to, size_t size);
+
+/* Requests; each appends its whole answer to req->out. */
+int control_decide(struct control *c, const struct admin_request *req);
+int control_status(struct control *c, const struct admin_request *req);
+int control_sum(struct control *c, const struct admin_request *req);
+int control_pauses(struct control *c, const struct admin_request *req);
+
+#endif

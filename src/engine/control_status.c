@@ -1,0 +1,161 @@
+/*
+ * engine/control_status.c - the daemon at a glance
+ */
+#include "engine/control_private.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <sys/statvfs.h>
+
+/* --- what the store knows -------------------------------------------------- */
+
+struct store_view {
+	struct queue_counts counts;
+	uint32_t pauses, decisions;
+	struct buf *rows; /* NULL, or a row for each pause */
+};
+
+static void add_pause(struct buf *out, uint64_t lsn,
+		      const struct queue_decision *dec)
+{
+	admin_begin(out, "pause");
+	admin_text(out, "tenant", dec->tenant);
+	admin_text(out, "campaign", dec->campaign);
+	admin_text(out, "domain", dec->domain);
+	admin_number(out, "since", dec->made_s);
+	admin_number(out, "lsn", lsn);
+	admin_text(out, "by", dec->note);
+	admin_end(out);
+}
+
+static void look(struct queue *q, void *arg)
+{
+	struct store_view *v = arg;
+	struct queue_decision dec;
+	uint64_t lsn;
+	uint32_t i;
+
+	queue_store_counts(q, &v->counts);
+	for (i = 0; queue_store_decision(q, i, &lsn, &dec) == 0; i++) {
+		v->pauses += dec.verb == QUEUE_VERB_PAUSE;
+		v->decisions += dec.verb != QUEUE_VERB_PAUSE;
+		if (v->rows != NULL && dec.verb == QUEUE_VERB_PAUSE)
+			add_pause(v->rows, lsn, &dec);
+	}
+}
+
+int control_pauses(struct control *c, const struct admin_request *req)
+{
+	static struct store_view view; /* outlives a wait that is given up */
+	int err;
+
+	view = (struct store_view){ .rows = req->out };
+	err = control_job(c, look, &view);
+	if (err == 0)
+		admin_ok(req->out);
+	return err;
+}
+
+/* --- figures --------------------------------------------------------------- */
+
+static void add_queue(struct buf *out, const struct store_view *v)
+{
+	admin_number(out, "waiting", v->counts.waiting);
+	admin_number(out, "held", v->counts.held);
+	admin_number(out, "loaded_tasks", v->counts.loaded);
+	admin_number(out, "queues", v->counts.queues);
+	admin_number(out, "pauses", v->pauses);
+	admin_number(out, "decisions_under_way", v->decisions);
+	admin_number(out, "segments", v->counts.segments);
+	admin_number(out, "segments_free", v->counts.segments_free);
+	admin_number(out, "durable_lsn", v->counts.durable_lsn);
+	admin_number(out, "checkpoint_lsn", v->counts.checkpoint_lsn);
+	admin_number(out, "log_bytes", v->counts.log_bytes);
+	admin_number(out, "index_changes", v->counts.deltas);
+}
+
+static void add_workers(struct buf *out, struct engine *e)
+{
+	uint64_t n[7] = { 0 };
+	unsigned i;
+
+	for (i = 0; i < e->workers_started; i++) {
+		struct worker_counts *w = &e->workers[i].counts;
+
+		n[0] += atomic_load(&w->delivered);
+		n[1] += atomic_load(&w->deferred);
+		n[2] += atomic_load(&w->bounced);
+		n[3] += atomic_load(&w->unsure);
+		n[4] += atomic_load(&w->sessions);
+		n[5] += atomic_load(&w->sessions_open);
+		n[6] += atomic_load(&w->transactions);
+	}
+	admin_number(out, "delivered", n[0]);
+	admin_number(out, "deferred", n[1]);
+	admin_number(out, "bounced", n[2]);
+	admin_number(out, "unsure", n[3]);
+	admin_number(out, "sessions", n[4]);
+	admin_number(out, "sessions_open", n[5]);
+	admin_number(out, "transactions", n[6]);
+}
+
+static void add_ingress(struct buf *out, struct engine *e)
+{
+	struct listener_counts in;
+
+	listener_count(e->listener, &in);
+	admin_number(out, "accepted", in.accepted);
+	admin_number(out, "refused", in.refused);
+	admin_number(out, "submitters", in.connections);
+	admin_number(out, "domains", atomic_load(&e->storer.domains));
+	admin_number(out, "dns_asking", atomic_load(&e->storer.asking));
+}
+
+static void add_disk(struct buf *out, const struct engine *e)
+{
+	struct statvfs fs;
+	int failing = atomic_load(&e->reporter.failing);
+
+	if (statvfs(e->set->spool, &fs) == 0)
+		admin_number(out, "disk_free",
+			     (uint64_t)fs.f_bavail * fs.f_frsize);
+	admin_number(out, "disk_min_free", e->set->min_free_bytes);
+	admin_text(out, "room",
+		   span_str(queue_out_room(e->queue) ? "ok"
+						     : "no new deliveries"));
+	admin_text(out, "events",
+		   span_str(e->reporter.log == NULL ? "off"
+			    : failing == 0          ? "ok"
+					   : strerrordesc_np(-failing)));
+	admin_number(out, "damaged", e->report.damaged);
+	admin_text(out, "damage", span_str(e->report.words));
+}
+
+int control_status(struct control *c, const struct admin_request *req)
+{
+	static struct store_view view; /* outlives a wait that is given up */
+	struct engine *e = c->e;
+	struct buf *out = req->out;
+	int err;
+
+	view = (struct store_view){ .rows = NULL };
+	err = control_job(c, look, &view);
+	if (err < 0)
+		return err;
+	admin_begin(out, "status");
+	admin_text(out, "version", SPAN(MTAQ_VERSION));
+	admin_text(out, "hostname", span_str(e->set->hostname));
+	admin_text(out, "spool", span_str(e->set->spool));
+	admin_number(out, "pid", (uint64_t)getpid());
+	admin_number(out, "uptime_s", (clock_now_ms() - c->started_ms) / 1000);
+	admin_number(out, "workers", e->workers_started);
+	admin_text(out, "io", span_str(e->workers[0].backend));
+	admin_text(out, "io_why", span_str(e->workers[0].why));
+	add_queue(out, &view);
+	add_workers(out, e);
+	add_ingress(out, e);
+	add_disk(out, e);
+	admin_end(out);
+	admin_ok(out);
+	return 0;
+}
