@@ -1,0 +1,2 @@
+mtaq_unit(test_lane USES mtaq_engine)
+set_tests_properties(lane PROPERTIES LABELS "unit;threads")

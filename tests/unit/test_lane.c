@@ -1,0 +1,141 @@
+/*
+ * tests/unit/test_lane.c - hand-offs between threads
+ *
+ * The lane is so small that sender and receiver wait for each other all the
+ * time, and both wait without a limit: a wake-up that is lost once hangs the
+ * test.
+ */
+#include "base/hash.h"
+#include "engine/lane.h"
+#include "engine/wire.h"
+
+#include <check.h>
+#include <pthread.h>
+#include <stdlib.h>
+
+#define MESSAGES 100000u
+
+struct pair {
+	struct bell sender, receiver;
+	struct lane lane;
+};
+
+static void *send_all(void *arg)
+{
+	struct pair *p = arg;
+	uint32_t i, *m;
+
+	for (i = 0; i < MESSAGES; i++) {
+		size_t len = 4 + hash_u64(i) % 40;
+
+		while ((m = lane_reserve_or_wait(&p->lane, len)) == NULL) {
+			bell_doze(&p->sender);
+			m = lane_reserve_or_wait(&p->lane, len);
+			if (m != NULL) {
+				bell_awake(&p->sender);
+				break;
+			}
+			bell_wait(&p->sender, -1);
+		}
+		*m = i;
+		lane_publish(&p->lane);
+	}
+	return NULL;
+}
+
+START_TEST(no_wake_up_is_lost)
+{
+	struct pair p;
+	pthread_t sender;
+	const uint32_t *m;
+	uint32_t i = 0;
+	size_t len;
+
+	ck_assert_int_eq(bell_init(&p.sender), 0);
+	ck_assert_int_eq(bell_init(&p.receiver), 0);
+	ck_assert_int_eq(lane_init(&p.lane, 256, &p.sender, &p.receiver), 0);
+	ck_assert_int_eq(pthread_create(&sender, NULL, send_all, &p), 0);
+	while (i < MESSAGES) {
+		m = lane_peek(&p.lane, &len);
+		if (m != NULL) {
+			ck_assert_uint_eq(*m, i);
+			ck_assert_uint_eq(len, 4 + hash_u64(i) % 40);
+			i++;
+			lane_consume(&p.lane);
+			continue;
+		}
+		bell_doze(&p.receiver);
+		lane_settle(&p.lane);
+		if (lane_peek(&p.lane, &len) != NULL)
+			bell_awake(&p.receiver);
+		else
+			bell_wait(&p.receiver, -1);
+	}
+	pthread_join(sender, NULL);
+	lane_free(&p.lane);
+	bell_free(&p.sender);
+	bell_free(&p.receiver);
+}
+END_TEST
+
+START_TEST(an_outcome_comes_out_as_it_went_in)
+{
+	struct queue_out_rcpt in[3], got[3];
+	struct queue_out out = { .id = 4096,
+				 .slot = 77,
+				 .tenant = SPAN("acme"),
+				 .campaign = SPAN(""),
+				 .domain = SPAN("d1.test"),
+				 .note = SPAN("\0common"),
+				 .rcpts = in,
+				 .rcpt_count = 3 },
+			 back;
+	char *mem;
+	int i;
+
+	for (i = 0; i < 3; i++)
+		in[i] = (struct queue_out_rcpt){
+			.rcpt = (uint16_t)(5 * i),
+			.state = QUEUE_WAITING,
+			.attempts = (uint8_t)i,
+			.unsure = 1,
+			.due_s = 1000u + (uint32_t)i,
+			.note = span_of("notes", (size_t)i),
+		};
+	mem = malloc(out_wire_size(&out));
+	ck_assert_ptr_nonnull(mem);
+	out_wire_put(&out, mem);
+	out_wire_get(mem, got, 3, &back);
+	ck_assert_uint_eq(back.id, 4096);
+	ck_assert_uint_eq(back.slot, 77);
+	ck_assert(span_eq(back.tenant, out.tenant));
+	ck_assert(span_eq(back.campaign, out.campaign));
+	ck_assert(span_eq(back.domain, out.domain));
+	ck_assert(span_eq(back.note, out.note));
+	ck_assert_uint_eq(back.rcpt_count, 3);
+	for (i = 0; i < 3; i++) {
+		ck_assert_uint_eq(got[i].rcpt, in[i].rcpt);
+		ck_assert_uint_eq(got[i].due_s, in[i].due_s);
+		ck_assert_uint_eq(got[i].attempts, in[i].attempts);
+		ck_assert(span_eq(got[i].note, in[i].note));
+	}
+	free(mem);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("lane");
+	TCase *tc = tcase_create("all");
+	SRunner *runner = srunner_create(suite);
+	int failed;
+
+	tcase_set_timeout(tc, 120);
+	tcase_add_test(tc, no_wake_up_is_lost);
+	tcase_add_test(tc, an_outcome_comes_out_as_it_went_in);
+	suite_add_tcase(suite, tc);
+	srunner_run_all(runner, CK_NORMAL);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
