@@ -127,14 +127,13 @@ static void out_line(const struct queue_record *rec, uint32_t n,
 	buf_add(out, "}\n", 2);
 }
 
-static void msg_line(const struct queue_record *rec, uint32_t n,
+static void msg_line(const struct queue_view *v, uint64_t lsn, uint32_t n,
 		     struct buf *out)
 {
-	const struct queue_view *v = &rec->msg;
 	struct queue_rcpt r;
 
 	queue_view_rcpt(v, n, &r);
-	begin_line(out, "accepted", rec->lsn, n);
+	begin_line(out, "accepted", lsn, n);
 	add_time(out, v->arrived_s * UINT64_C(1000));
 	add_id(out, v->id);
 	json_member_u64(out, "rcpt", n);
@@ -147,17 +146,27 @@ static void msg_line(const struct queue_record *rec, uint32_t n,
 	buf_add(out, "}\n", 2);
 }
 
+int event_accepted(const struct queue_view *msg, uint64_t lsn, uint32_t from_n,
+		   struct buf *out)
+{
+	uint32_t n;
+
+	for (n = from_n; n < msg->rcpt_count; n++)
+		msg_line(msg, lsn, n, out);
+	return out->failed < 0 ? out->failed : (int)msg->rcpt_count;
+}
+
 int event_lines(const struct queue_record *rec, uint32_t from_n,
 		struct buf *out)
 {
 	struct note_common common = { .time_ms = 0 };
 	uint32_t n;
 
-	if (rec->type == QUEUE_REC_MSG) {
-		for (n = from_n; n < rec->msg.rcpt_count; n++)
-			msg_line(rec, n, out);
-		return out->failed < 0 ? out->failed : (int)rec->msg.rcpt_count;
-	}
+	if (rec->type == QUEUE_REC_MSG)
+		return rec->content_bytes < rec->msg.size
+			       ? 0
+			       : event_accepted(&rec->msg, rec->lsn, from_n,
+						out);
 	if (rec->type != QUEUE_REC_OUT)
 		return 0;
 	note_common_get(rec->out.note, &common);

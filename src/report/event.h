@@ -21,9 +21,16 @@
 
 /* Append the lines of a record from place from_n on; wall_ms is the time of
  * an MSG record (its own is in whole seconds of mail time).  Returns how many
- * places the record has (0: it makes no events), or -EMSGSIZE, -ENOMEM. */
+ * places the record has (0: it makes no events; so does an MSG whose content
+ * follows in parts: it is accepted with its last one), or -EMSGSIZE,
+ * -ENOMEM. */
 int event_lines(const struct queue_record *rec, uint32_t from_n,
 		struct buf *out);
+
+/* The "accepted" lines of a message, as if of the record at lsn: what
+ * event_lines() does with an MSG record that holds all of its content. */
+int event_accepted(const struct queue_view *msg, uint64_t lsn, uint32_t from_n,
+		   struct buf *out);
 
 /* Read lsn and n from the start of a line that event_lines() made.  0, or
  * -EINVAL. */

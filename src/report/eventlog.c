@@ -139,6 +139,29 @@ static uint32_t first_new(const struct eventlog *log,
 	return 0;
 }
 
+/* The last part of a message makes it one: its envelope is with its id. */
+static int part_lines(struct eventlog *log, const struct queue_record *rec)
+{
+	struct queue_view view;
+	int places = 0;
+
+	if (rec->part.abandoned ||
+	    queue_message_open(log->q, rec->part.id, &view) < 0)
+		return 0; /* more parts are to come, or it never will be */
+	if (rec->part.offset + rec->part.length == view.size)
+		places = event_accepted(&view, rec->lsn, first_new(log, rec),
+					&log->lines);
+	queue_message_close(log->q, &view);
+	return places;
+}
+
+static int record_lines(struct eventlog *log, const struct queue_record *rec)
+{
+	if (rec->type == QUEUE_REC_PART)
+		return part_lines(log, rec);
+	return event_lines(rec, first_new(log, rec), &log->lines);
+}
+
 static int gather(struct eventlog *log)
 {
 	struct queue_record rec;
@@ -149,7 +172,7 @@ static int gather(struct eventlog *log)
 		log->pending_done = rec.end;
 		if (log->any && rec.lsn < log->lsn)
 			continue;
-		places = event_lines(&rec, first_new(log, &rec), &log->lines);
+		places = record_lines(log, &rec);
 		if (places < 0)
 			return places;
 		if (places == 0)

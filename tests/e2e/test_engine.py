@@ -72,6 +72,18 @@ def thousand_messages_by_dns(mtaq):
         must(r["delivered"] == 1000 and r["extra"] == 0, str(r))
 
 
+def large_messages_arrive_whole(mtaq):
+    """Over 1 MiB: in parts; accepted once, with the last part."""
+    with Box(mtaq) as box:
+        box.start_sink("--domains", 3)
+        box.configure(queue__segment_bytes="64MiB").start_daemon()
+        box.load("--messages", 6, "--size", 5 << 20, "--domains", 3)
+        types = box.wait_final(6)
+        box.stop_daemon()
+        r = box.equation()
+        must(r["delivered"] == 6 and types["accepted"] == 6, str(r))
+
+
 def rcpts_of_one_domain_share_a_transaction(mtaq):
     with Box(mtaq) as box:
         box.start_sink("--domains", 5)
@@ -171,6 +183,7 @@ def a_restart_delivers_what_was_queued(mtaq):
 
 TESTS = [first_message_by_a_route, started_as_root_it_becomes_its_user,
          a_route_by_name_goes_where_that_name_leads, thousand_messages_by_dns,
+         large_messages_arrive_whole,
          rcpts_of_one_domain_share_a_transaction,
          first_mx_dead_second_takes_it_in_the_same_attempt,
          refusals_bounce_and_deferrals_come_again,
