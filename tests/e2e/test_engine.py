@@ -84,6 +84,28 @@ def large_messages_arrive_whole(mtaq):
         must(r["delivered"] == 6 and types["accepted"] == 6, str(r))
 
 
+def more_mail_than_fits_in_memory_is_refilled(mtaq):
+    """1,000 tasks in memory, 20,000 queued: the rest waits in the index."""
+    with Box(mtaq) as box:
+        box.start_sink("--domains", 10, "--delay", 1, "--fail", "rcpt=4:0.05")
+        box.configure(limits__tasks="1000", limits__queue_tasks="200",
+                      checkpoint__interval="1s", checkpoint__age="0s",
+                      retry='["1s"]', greylist="1s", mailbox_full="1s",
+                      dns__servers='["127.0.0.1:9"]', dns__timeout="100ms")
+        box.start_daemon()
+        box.load("--messages", 20000, "--domains", 10, "--size", 1000)
+        box.kill_daemon()
+        box.configure(limits__tasks="1000", limits__queue_tasks="200",
+                      checkpoint__interval="1s", checkpoint__age="0s",
+                      site__connects_per_second="1000",
+                      retry='["1s"]', greylist="1s", mailbox_full="1s")
+        box.start_daemon()
+        box.wait_final(20000)
+        box.stop_daemon()
+        r = box.equation()
+        must(r["delivered"] == 20000 and r["extra"] == 0, str(r))
+
+
 def rcpts_of_one_domain_share_a_transaction(mtaq):
     with Box(mtaq) as box:
         box.start_sink("--domains", 5)
@@ -184,6 +206,7 @@ def a_restart_delivers_what_was_queued(mtaq):
 TESTS = [first_message_by_a_route, started_as_root_it_becomes_its_user,
          a_route_by_name_goes_where_that_name_leads, thousand_messages_by_dns,
          large_messages_arrive_whole,
+         more_mail_than_fits_in_memory_is_refilled,
          rcpts_of_one_domain_share_a_transaction,
          first_mx_dead_second_takes_it_in_the_same_attempt,
          refusals_bounce_and_deferrals_come_again,
