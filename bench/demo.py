@@ -182,7 +182,7 @@ ROWS = [
     ("transactional_p50_ms", "ms", "while the newsletter is on its way"),
     ("transactional_p99_ms", "ms", "those put off included"),
     ("sessions", "", "with the sink"),
-    ("messages_per_session", "", "a domain has one or two messages here"),
+    ("messages_per_session", "", "a domain has few messages here"),
     ("transactions", "", "one a domain, and again where put off"),
     ("recipients_per_transaction", "", ""),
     ("delivered", "recipients", ""),

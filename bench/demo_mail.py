@@ -85,9 +85,11 @@ class Mail:
         done = self.submit("--campaign", "weekly", "--to-file", self.to,
                            self.file)
         took = time.monotonic() - begin
-        answer = json.loads(done.stdout)
-        must(answer["code"] == 0, f"the newsletter was refused: {answer}")
-        self.news_ids = set(answer["ids"])
+        # More recipients than one frame takes are several answers.
+        answers = [json.loads(line) for line in done.stdout.splitlines()]
+        must(all(one["code"] == 0 for one in answers),
+             f"the newsletter was refused: {answers}")
+        self.news_ids = {i for one in answers for i in one["ids"]}
         for r in self.rcpts:
             self.sent[NEWS_TOKEN, r] = begin
         return took
