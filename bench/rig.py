@@ -29,18 +29,19 @@ class Rig(Box):
         self.conf.write_text(string.Template(text).substitute(values))
         return self
 
-    def has(self, *words):
-        """Does this mtaq know the command?"""
-        done = subprocess.run([self.mtaq, *words, "--help"],
-                              capture_output=True, text=True, timeout=10)
-        return done.returncode == 0
-
 
 def cpu_s(pid):
     """Seconds of CPU that a process has used so far."""
     text = pathlib.Path(f"/proc/{pid}/stat").read_text()
     field = text.rpartition(")")[2].split()
     return (int(field[11]) + int(field[12])) / TICK
+
+
+def machine_cpu_s():
+    """(seconds used by anybody, seconds there were), over all cores."""
+    with open("/proc/stat", encoding="ascii") as f:
+        n = [int(w) / TICK for w in f.readline().split()[1:9]]
+    return sum(n) - n[3] - n[4], sum(n)
 
 
 def memory_mib(pid):
