@@ -5,7 +5,7 @@
  *
  * EX_OK and one line, or EX_CONFIG and every error with its place.
  */
-#include "base/buf.h"
+#include "base/json.h"
 #include "cmd/commands.h"
 #include "options/print.h"
 
@@ -105,9 +105,9 @@ static int check_put_json(const char *path, const char *words, int code)
 	buf_init(&out, OUT_MAX);
 	(void)buf_printf(
 		&out, "{\"ok\":%s,\"file\":", code == EX_OK ? "true" : "false");
-	command_json(&out, path, strlen(path));
+	json_string(&out, span_str(path));
 	(void)buf_add_span(&out, SPAN(",\"errors\":"));
-	command_json(&out, words, strlen(words));
+	json_string(&out, span_str(words));
 	(void)buf_add_span(&out, SPAN("}\n"));
 	r = check_put(&out);
 	return r == EX_OK ? code : r;

@@ -19,9 +19,4 @@ int verify_main(int argc, char **argv);
  * standard error. */
 int command_settings(const char *option, struct settings *set_r);
 
-/* A JSON string with its quotes, from any octets: what is no UTF-8 becomes
- * U+FFFD. */
-struct buf;
-void command_json(struct buf *out, const char *p, size_t len);
-
 #endif

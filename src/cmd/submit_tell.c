@@ -5,6 +5,7 @@
  * reads ids only.  With --json every message is one object on standard
  * output.  What came from a file or the daemon is escaped.
  */
+#include "base/json.h"
 #include "base/msgid.h"
 #include "cmd/commands.h"
 #include "cmd/submit.h"
@@ -57,11 +58,11 @@ static void json_result(const struct submit_tell *t,
 
 	buf_init(&b, 8u << 20);
 	(void)buf_add_span(&b, SPAN("{\"file\":"));
-	command_json(&b, l->name, strlen(l->name));
+	json_string(&b, span_str(l->name));
 	(void)buf_printf(&b, ",\"n\":%llu", (unsigned long long)l->n);
 	if (l->rcpt.len > 0) {
 		(void)buf_add_span(&b, SPAN(",\"to\":"));
-		command_json(&b, l->rcpt.p, l->rcpt.len);
+		json_string(&b, l->rcpt);
 	}
 	if (l->token > 0)
 		(void)buf_printf(&b, ",\"token\":\"%s.%010llu\"", t->token,
@@ -71,7 +72,7 @@ static void json_result(const struct submit_tell *t,
 		(void)buf_printf(&b, ",\"enhanced\":\"%u.%u.%u\",\"words\":",
 				 r->enhanced_class, r->enhanced_subject,
 				 r->enhanced_detail);
-		command_json(&b, r->words.p, r->words.len);
+		json_string(&b, r->words);
 	}
 	(void)buf_add_span(&b, SPAN(",\"ids\":["));
 	for (i = 0; i < r->id_count; i++) {
