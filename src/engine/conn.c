@@ -62,6 +62,7 @@ static void conn_release(struct worker_state *s, struct conn *c)
 	s->conns_used--;
 	c->site->conns--;
 	list_add_tail(&s->conns_free, &c->ready);
+	worker_feed_starved(s);
 }
 
 static void close_io(struct worker_state *s, struct conn *c)

@@ -11,7 +11,8 @@
 
 #include <errno.h>
 
-#define SCAN_MS 60000 /* between two looks for expired tasks at a dead site */
+#define SCAN_MS   60000 /* between two looks for expired tasks at a dead site */
+#define HUNGER_MS 1000  /* until a site without a connection asks once more */
 
 void deliver_load(const struct wsite *ws, struct site_load *load_r)
 {
@@ -76,6 +77,11 @@ bool deliver_next(struct worker_state *s, struct conn *c)
 			c->keep_ms = s->now_ms + s->set->session.idle_ms;
 			return true;
 		case SITE_KEEP:
+			/* Others need the connection more. */
+			if (!list_empty(&s->starved)) {
+				conn_quit(s, c);
+				return false;
+			}
 			c->keep_ms = when;
 			return true;
 		case SITE_CLOSE:
@@ -124,6 +130,17 @@ static void scan_expired(struct worker_state *s, struct wsite *ws)
 	}
 }
 
+/* All connections of this worker are in use: wait for the next free one. */
+static void starve(struct worker_state *s, struct wsite *ws)
+{
+	struct site_load load;
+
+	deliver_load(ws, &load);
+	if (load.waiting > 0 && list_empty(&ws->starved) &&
+	    list_empty(&ws->ready))
+		list_add_tail(&s->starved, &ws->starved);
+}
+
 static void open_more(struct worker_state *s, struct wsite *ws)
 {
 	struct site_target target;
@@ -132,6 +149,10 @@ static void open_more(struct worker_state *s, struct wsite *ws)
 	uint64_t when;
 
 	while (!s->stopping && s->no_connect_until_ms == 0) {
+		if (list_empty(&s->conns_free)) {
+			starve(s, ws);
+			return;
+		}
 		deliver_load(ws, &load);
 		when = SITE_NEVER;
 		answer = site_want(ws->site, &load, s->now_ms, &target, &when);
@@ -140,6 +161,9 @@ static void open_more(struct worker_state *s, struct wsite *ws)
 				return;
 			continue;
 		}
+		/* What it waits for may be another site's: of its provider. */
+		if (answer == SITE_FULL && when == SITE_NEVER)
+			when = s->now_ms + HUNGER_MS;
 		set_timer(s, ws, when);
 		if (answer == SITE_DEAD || answer == SITE_PAUSED)
 			scan_expired(s, ws);
@@ -151,4 +175,5 @@ void deliver_turn(struct worker_state *s, struct wsite *ws)
 {
 	feed_ready(s, ws);
 	open_more(s, ws);
+	worker_feed_starved(s);
 }

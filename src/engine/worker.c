@@ -40,6 +40,13 @@ void worker_kick(struct worker_state *s, struct wsite *ws)
 		list_add_tail(&s->kicked, &ws->kicked);
 }
 
+void worker_feed_starved(struct worker_state *s)
+{
+	if (!list_empty(&s->conns_free) && !list_empty(&s->starved))
+		worker_kick(s, CONTAINER_OF(list_pop(&s->starved), struct wsite,
+					    starved));
+}
+
 static struct wsite *site_make(struct worker_state *s, uint32_t number,
 			       const struct mxset *set)
 {
@@ -52,6 +59,7 @@ static struct wsite *site_make(struct worker_state *s, uint32_t number,
 	list_init(&ws->ready);
 	list_init(&ws->kicked);
 	list_init(&ws->capped);
+	list_init(&ws->starved);
 	list_init(&ws->queues);
 	wheel_node_init(&ws->timer);
 	site_key(set, s->w->set.presets, s->w->set.preset_count, 0, 0, &key);
@@ -565,6 +573,7 @@ static struct worker_state *state_new(struct worker *w)
 	s->set = w->set.set;
 	list_init(&s->kicked);
 	list_init(&s->capped);
+	list_init(&s->starved);
 	list_init(&s->empty);
 	list_init(&s->conns_free);
 	list_init(&s->attempts_free);

@@ -27,6 +27,7 @@ struct wsite {           /* a site, as this worker sees it */
 	struct list ready;       /* connections that could send now */
 	struct list kicked;      /* in worker_state.kicked, or alone */
 	struct list capped;      /* in worker_state.capped, or alone */
+	struct list starved;     /* in worker_state.starved, or alone */
 	struct wheel_node timer; /* ask site_want() again */
 	uint64_t timer_ms;
 	struct list queues;
@@ -108,6 +109,7 @@ struct worker_state {
 	struct backoff_settings backoff;
 	struct map site_map, queue_map;
 	struct list kicked, capped, empty;
+	struct list starved; /* sites that want a connection; none is free */
 	uint32_t empty_count;
 	struct conn *conns;
 	uint32_t conns_max, conns_used;
@@ -128,6 +130,8 @@ struct worker_state {
 /* worker.c */
 struct wsite *worker_site(struct worker_state *s, uint32_t number);
 void worker_kick(struct worker_state *s, struct wsite *ws);
+/* Connections are free and sites wait for one: the first has its turn. */
+void worker_feed_starved(struct worker_state *s);
 /* The queue of a task (its .user), also while it stands in none. */
 static inline struct wqueue *wqueue_of(const struct sched_task *task)
 {

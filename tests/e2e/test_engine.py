@@ -179,6 +179,18 @@ def one_slow_mx_does_not_slow_the_others(mtaq):
         box.wait_final(900, timeout=9)
 
 
+def more_sites_than_connections(mtaq):
+    """Sites that find every connection in use get the next free one."""
+    with Box(mtaq) as box:
+        box.start_sink("--domains", 40, listen="127.0.0.2-127.0.0.41")
+        box.configure(limits__connections=4, session__idle="1h",
+                      workers=2).start_daemon()
+        box.load("--messages", 2000, "--domains", 40)
+        box.wait_final(2000, timeout=60)
+        box.stop_daemon()
+        box.equation()
+
+
 def sessions_carry_many_messages(mtaq):
     with Box(mtaq) as box:
         box.start_sink("--domains", 4)
@@ -213,6 +225,7 @@ TESTS = [first_message_by_a_route, started_as_root_it_becomes_its_user,
          refused_and_accepted_in_one_transaction,
          names_that_lead_nowhere_bounce_by_their_rule,
          one_slow_mx_does_not_slow_the_others,
+         more_sites_than_connections,
          sessions_carry_many_messages,
          a_restart_delivers_what_was_queued]
 
