@@ -26,6 +26,9 @@ import sys
 # Enhanced codes of local rules that end a recipient without a server's word
 # (include/mtaq/outcome.h).
 LOCAL_RULES = {"5.1.2", "5.1.10", "5.4.4", "5.4.6", "5.3.4", "5.6.7"}
+# The answer to a repeated message whose id the daemon does not know any more:
+# its event is found by the recipient.
+NO_ID = "0" * 14
 FINAL = ("delivered", "bounced", "expired", "cancelled")
 
 
@@ -104,12 +107,14 @@ def bounce_is_backed(event, sink):
 def settle(accepted, sink, final, queued):
     """What became of every acknowledged recipient."""
     fate, lost, wrong = collections.Counter(), [], []
+    by_rcpt = {rcpt: e for (_, rcpt), e in final.items()}
     for (token, rcpt), (mid, want) in accepted.items():
         lines = sink.ok.get((token, rcpt), []) + \
             sink.withheld.get((token, rcpt), [])
         if want != "-":
             wrong += [(token, rcpt) for h, _ in lines if h != want]
-        event = final.get((mid, rcpt))
+        event = by_rcpt.get(rcpt) if mid == NO_ID else \
+            final.get((mid, rcpt))
         if (token, rcpt) in sink.ok:
             fate["delivered"] += 1
         elif (mid, rcpt) in queued:

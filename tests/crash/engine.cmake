@@ -4,3 +4,9 @@ add_test(NAME crash_misbehaviour COMMAND python3
 	$<TARGET_FILE:mtaq> --recipients 3000)
 set_tests_properties(crash_misbehaviour PROPERTIES LABELS "crash;threads"
 	TIMEOUT 600)
+# kill -9 at random moments under load.
+add_test(NAME crash_kill_engine COMMAND python3
+	${CMAKE_CURRENT_SOURCE_DIR}/crash/kill_engine.py
+	$<TARGET_FILE:mtaq> --cycles 10 --messages 200 --batch 1)
+set_tests_properties(crash_kill_engine PROPERTIES LABELS "crash;threads"
+	TIMEOUT 600)

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """kill -9 of `mtaq run` at random moments, while mail comes and goes.
 
-	kill_engine.py MTAQ [--cycles N] [--messages N] [--seed N] [--json]
+	kill_engine.py MTAQ [--cycles N] [--messages N] [--batch N] [--seed N]
+	               [--json]
 
 A load submits all the time and resumes its submission after each kill; the
 daemon is started again each time.  At the end everything is let through:
@@ -40,9 +41,9 @@ def configure(box, events):
 class Load(threading.Thread):
     """Submissions one after the other until told to end."""
 
-    def __init__(self, box, messages):
+    def __init__(self, box, messages, batch):
         super().__init__()
-        self.box, self.messages = box, messages
+        self.box, self.messages, self.batch = box, messages, batch
         self.end, self.at, self.error = False, 0, None
 
     def run(self):
@@ -51,7 +52,8 @@ class Load(threading.Thread):
                 self.box.load("--messages", self.messages, "--rcpts", 3,
                               "--domains", 20, "--start", self.at,
                               "--clients", 2, "--reconnects", 100000,
-                              "--size", 2000, timeout=600)
+                              "--batch", self.batch, "--size", 2000, timeout=600,
+                              ok=(0, 75))   # 75: nobody there at first
                 self.at += self.messages
         except Failed as e:
             self.error = e
@@ -69,7 +71,7 @@ def kill_once(box, rnd, verify):
 
 def attack(box, args):
     rnd = random.Random(args.seed)
-    load = Load(box, args.messages)
+    load = Load(box, args.messages, args.batch)
     load.start()
     try:
         for cycle in range(args.cycles):
@@ -110,6 +112,7 @@ def main():
     p.add_argument("mtaq")
     p.add_argument("--cycles", type=int, default=100)
     p.add_argument("--messages", type=int, default=2000)
+    p.add_argument("--batch", type=int, default=10)
     p.add_argument("--seed", type=int,
                    default=int.from_bytes(os.urandom(3), "big"))
     p.add_argument("--json", action="store_true")

@@ -183,7 +183,7 @@ def more_sites_than_connections(mtaq):
     """Sites that find every connection in use get the next free one."""
     with Box(mtaq) as box:
         box.start_sink("--domains", 40, listen="127.0.0.2-127.0.0.41")
-        box.configure(limits__connections=4, session__idle="1h",
+        box.configure(limits__connections=4, session__idle="5m",
                       workers=2).start_daemon()
         box.load("--messages", 2000, "--domains", 40)
         box.wait_final(2000, timeout=60)
