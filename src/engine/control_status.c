@@ -92,6 +92,7 @@ static void add_workers(struct buf *out, struct engine *e)
 	}
 	admin_number(out, "delivered", n[0]);
 	admin_number(out, "deferred", n[1]);
+	n[2] += atomic_load(&e->storer.bounced);
 	admin_number(out, "bounced", n[2]);
 	admin_number(out, "unsure", n[3]);
 	admin_number(out, "sessions", n[4]);

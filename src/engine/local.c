@@ -49,10 +49,17 @@ static bool put(struct storer_state *s, const struct queue_out *out)
 	struct lane *lane = &s->st->set.log->lane;
 	void *p = lane_reserve_or_wait(lane, out_wire_size(out));
 
+	uint32_t i;
+
 	if (p == NULL)
 		return false;
 	out_wire_put(out, p);
 	lane_publish(lane);
+	for (i = 0; i < out->rcpt_count; i++)
+		if (out->rcpts[i].state == QUEUE_BOUNCED ||
+		    out->rcpts[i].state == QUEUE_EXPIRED)
+			atomic_fetch_add_explicit(&s->st->bounced, 1,
+						  memory_order_relaxed);
 	return true;
 }
 

@@ -55,6 +55,7 @@ struct storer {
 	pthread_t thread;
 	/* Figures, a moment old. */
 	_Atomic uint64_t waiting, held, loaded, domains, asking;
+	_Atomic uint64_t bounced; /* and expired, by rules of our own */
 };
 
 /*

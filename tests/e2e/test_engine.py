@@ -106,6 +106,27 @@ def more_mail_than_fits_in_memory_is_refilled(mtaq):
         must(r["delivered"] == 20000 and r["extra"] == 0, str(r))
 
 
+def domains_without_mail_are_forgotten(mtaq):
+    """Memory follows the mail of 120 session.idle, not all names ever seen;
+    a forgotten domain is found again."""
+    with Box(mtaq) as box:
+        box.start_sink("--domains", 40)
+        box.configure(session__idle="20ms").start_daemon()
+
+        def status(key):
+            return json.loads(box.run("status", "--json", "-c",
+                                      box.conf).stdout)[key]
+        box.load("--messages", 400, "--domains", 50)   # 10 do not exist
+        box.wait_final(400)
+        must(status("bounced") == 80, "bounces by a local rule are counted")
+        box.wait_for(lambda: status("domains") == 50, 30, "a count")
+        box.wait_for(lambda: status("domains") == 0, 30, "forgetting")
+        box.load("--messages", 400, "--domains", 50, "--start", 400)
+        box.wait_final(800)
+        box.stop_daemon()
+        must(box.equation()["delivered"] == 640, "not all delivered")
+
+
 def rcpts_of_one_domain_share_a_transaction(mtaq):
     with Box(mtaq) as box:
         box.start_sink("--domains", 5)
@@ -219,6 +240,7 @@ TESTS = [first_message_by_a_route, started_as_root_it_becomes_its_user,
          a_route_by_name_goes_where_that_name_leads, thousand_messages_by_dns,
          large_messages_arrive_whole,
          more_mail_than_fits_in_memory_is_refilled,
+         domains_without_mail_are_forgotten,
          rcpts_of_one_domain_share_a_transaction,
          first_mx_dead_second_takes_it_in_the_same_attempt,
          refusals_bounce_and_deferrals_come_again,
