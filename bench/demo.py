@@ -85,6 +85,23 @@ class Screen:
         self.drawn = True
 
 
+class Stop:
+    """Ctrl-C is looked at between two steps: an exception in the middle of
+    one would leave behind the process that was just being started."""
+
+    def __init__(self):
+        self.asked = False
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, self.ask)
+
+    def ask(self, *_):
+        self.asked = True
+
+    def check(self):
+        if self.asked:
+            raise KeyboardInterrupt
+
+
 # --- the job ------------------------------------------------------------------
 
 def start(box, a):
@@ -94,13 +111,15 @@ def start(box, a):
     box.configure_from("demo.yaml").start_daemon()
 
 
-def finish(box, screen, follow, wanted):
+def finish(box, watch, wanted):
     """Until every recipient has come to an end."""
+    stop, screen, follow = watch
     end = time.monotonic() + TIMEOUT_S
     while follow.final < wanted:
         must(time.monotonic() < end, f"after {TIMEOUT_S} s only "
              f"{follow.final} of {wanted} recipients are done")
         must(box.daemon.poll() is None, "the daemon has ended")
+        stop.check()
         if not follow.read():
             time.sleep(0.02)      # a file has no event to wait for
         screen.live(follow.types, follow.final)
@@ -137,7 +156,7 @@ def figures(a, mail, box, r, took):
     }
 
 
-def demo(a, screen, box):
+def demo(a, stop, screen, box):
     begin = time.monotonic()
     start(box, a)
     mail, follow = Mail(box, a.domains), Follower(box.events)
@@ -146,8 +165,10 @@ def demo(a, screen, box):
                "dead first one")
 
     def tell():
+        stop.check()
         follow.read()
         screen.live(follow.types, follow.final)
+    stop.check()
     took = mail.newsletter(a.recipients)
     screen.say(f"the newsletter is on disk: {a.recipients:,} recipients, one "
                f"message, {took:.2f} s")
@@ -158,7 +179,7 @@ def demo(a, screen, box):
         screen.say(f"  refused: {words}")
     late = None
     try:
-        finish(box, screen, follow, a.recipients + a.transactional)
+        finish(box, (stop, screen, follow), a.recipients + a.transactional)
     except Failed as e:
         late = str(e)
     box.stop_daemon()
@@ -224,21 +245,14 @@ what to try next:
   build/release/src/cmd/mtaq submit --help""")
 
 
-def interrupted(*_):
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    raise KeyboardInterrupt
-
-
 def main():
     a = options()
     screen = Screen(a.recipients + a.transactional)
-    signal.signal(signal.SIGINT, interrupted)
-    signal.signal(signal.SIGTERM, interrupted)
+    stop = Stop()
     tempfile.tempdir = str(a.spool)
     try:
         with Rig(a.mtaq, "mtaq-demo", keep=a.keep) as box:
-            out = demo(a, screen, box)
+            out = demo(a, stop, screen, box)
             if a.keep:
                 screen.say(f"kept: {box.dir}")
     except KeyboardInterrupt:

@@ -1,7 +1,8 @@
 """Real processes for tests: a sink, a daemon, a load, the ledger.
 
 Everything lives in one temporary folder; every process is ended by the pid
-that was started here; every wait has a limit and waits for an event.
+that was started here; every wait has a limit and waits for an event.  Each has a
+process group of its own: Ctrl-C is for this process, which ends the others.
 """
 import json
 import os
@@ -71,7 +72,7 @@ class Box:
             args += ["--dns", "127.0.0.1:0"]
         self.sink = subprocess.Popen(
             args + [str(o) for o in options], stdout=subprocess.PIPE,
-            text=True)
+            text=True, process_group=0)
         words = self.sink.stdout.readline().split()
         must(words and words[0] == "ready", f"the sink said {words}")
         for w in words[1:]:
@@ -122,7 +123,8 @@ class Box:
         with open(self.daemon_log, "ab") as log:
             self.log_from = log.tell()
             self.daemon = subprocess.Popen(
-                [self.mtaq, "run", "-c", str(self.conf)], stderr=log)
+                [self.mtaq, "run", "-c", str(self.conf)], stderr=log,
+                process_group=0)
         self.wait_for(lambda: self.said("mtaq: ready"), timeout,
                       "the daemon's 'ready'")
         return self
@@ -150,7 +152,7 @@ class Box:
     def run(self, *args, ok=(0,), timeout=120, **kw):
         done = subprocess.run([self.mtaq, *[str(a) for a in args]],
                               capture_output=True, text=True,
-                              timeout=timeout, **kw)
+                              timeout=timeout, process_group=0, **kw)
         must(done.returncode in ok,
              f"mtaq {' '.join(map(str, args))} exited {done.returncode}: "
              f"{done.stdout[-500:]}{done.stderr[-1000:]}")
