@@ -25,7 +25,8 @@ import sys
 
 # Enhanced codes of local rules that end a recipient without a server's word
 # (include/mtaq/outcome.h).
-LOCAL_RULES = {"5.1.2", "5.1.10", "5.4.4", "5.4.6", "5.3.4", "5.6.7"}
+LOCAL_RULES = {"5.1.2", "5.1.10", "5.4.4", "5.4.6", "5.3.4", "5.6.7",
+               "5.6.3"}
 # The answer to a repeated message whose id the daemon does not know any more:
 # its event is found by the recipient.
 NO_ID = "0" * 14

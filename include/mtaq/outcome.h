@@ -68,6 +68,7 @@ enum local_rule {
 	LOCAL_UTF8,       /* 5.6.7 an address needs SMTPUTF8 */
 	LOCAL_EXPIRED,    /* 4.4.7 the age limit is reached */
 	LOCAL_DNS,        /* 4.4.3 the resolver failed; a deferral */
+	LOCAL_EIGHTBIT,   /* 5.6.3 8-bit content, and eightbit: bounce */
 	LOCAL_RULE_COUNT
 };
 

@@ -181,8 +181,9 @@ static int rule_of(int err)
 	case -EMSGSIZE:
 		return LOCAL_SIZE;
 	case -EOPNOTSUPP:
-	case -EILSEQ:
 		return LOCAL_UTF8;
+	case -EILSEQ:
+		return LOCAL_EIGHTBIT;
 	default:
 		return LOCAL_NONE;
 	}

@@ -157,6 +157,9 @@ static const struct local {
 	[LOCAL_UTF8] = { { 5, 6, 7 }, "the host takes no UTF-8 addresses" },
 	[LOCAL_EXPIRED] = { { 4, 4, 7 }, "the age limit is reached" },
 	[LOCAL_DNS] = { { 4, 4, 3 }, "the resolver gave no answer" },
+	[LOCAL_EIGHTBIT] = { { 5, 6, 3 },
+			     "the content is 8-bit and the host takes 7-bit "
+			     "only" },
 };
 
 struct smtp_enhanced plan_local_enhanced(enum local_rule rule)

@@ -127,6 +127,24 @@ def domains_without_mail_are_forgotten(mtaq):
         must(box.equation()["delivered"] == 640, "not all delivered")
 
 
+def eight_bit_content_and_a_seven_bit_server(mtaq):
+    """eightbit: send gives the octets unchanged; bounce says 5.6.3."""
+    for how, kind in (("send", "delivered"), ("bounce", "bounced")):
+        with Box(mtaq) as box:
+            box.start_sink("--domains", 1, "--no-8bitmime")
+            box.configure(eightbit=how).start_daemon()
+            eml = box.dir / "m.eml"
+            eml.write_bytes("From: a@b.test\n\ngr\u00fc\u00dfe\n".encode())
+            box.run("submit", "-c", box.conf, "--from", "a@b.test",
+                    "--to", "x@d0.test", eml)
+            types = box.wait_final(1)
+            must(types.get(kind) == 1, str(types))
+            line = [l for l in box.events.read_text().splitlines()
+                    if f'"type":"{kind}"' in l][0]
+            must(how == "send" or json.loads(line)["enhanced"] == "5.6.3",
+                 line)
+
+
 def rcpts_of_one_domain_share_a_transaction(mtaq):
     with Box(mtaq) as box:
         box.start_sink("--domains", 5)
@@ -241,6 +259,7 @@ TESTS = [first_message_by_a_route, started_as_root_it_becomes_its_user,
          large_messages_arrive_whole,
          more_mail_than_fits_in_memory_is_refilled,
          domains_without_mail_are_forgotten,
+         eight_bit_content_and_a_seven_bit_server,
          rcpts_of_one_domain_share_a_transaction,
          first_mx_dead_second_takes_it_in_the_same_attempt,
          refusals_bounce_and_deferrals_come_again,
