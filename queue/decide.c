@@ -261,10 +261,10 @@ static bool covers_task(const struct decision *dec, const struct task *t)
 {
 	uint32_t i;
 
-	if (dec->lsn < t->id)
+	if (dec->lsn < t->id || !decision_covers(dec, t->line))
 		return false;
 	if (dec->is.id_count == 0)
-		return decision_covers(dec, t->line);
+		return true;
 	for (i = 0; i < dec->is.id_count; i++)
 		if (dec->is.ids[i] == t->id)
 			return true;

@@ -102,7 +102,7 @@ static int take_message(struct queue *q, struct decision *dec,
 	err = store_message(q, msg);
 	for (i = 0; err == 0 && i < msg->rcpt_count; i++) {
 		err = store_rcpt_line(q, msg, i, &line);
-		if (err < 0 || line == NULL)
+		if (err < 0 || line == NULL || !decision_covers(dec, line))
 			continue;
 		t = delta_task_find(&q->store->delta, line, msg->id, i);
 		if (t != NULL)

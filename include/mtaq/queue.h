@@ -190,7 +190,7 @@ enum queue_verb { /* of a decision; on disk */
 struct queue_decision { /* an operator's word */
 	enum queue_verb verb;
 	uint32_t made_s;
-	/* Which queues: "" is any.  With ids: only these messages. */
+	/* Which queues: "" is any.  With ids: in them only these messages. */
 	struct span tenant, campaign, domain;
 	const uint64_t *ids;
 	uint32_t id_count;

@@ -9,6 +9,7 @@
 #include "queue/store.h"
 
 #include <check.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/uio.h>
@@ -224,6 +225,64 @@ START_TEST(a_paused_queue_gives_only_what_has_expired)
 }
 END_TEST
 
+START_TEST(a_decision_acts_before_it_has_looked_at_all)
+{
+	struct qmodel m = { .run_rows = 2, .step_rows = 1 };
+	struct queue_decision dec;
+	enum queue_verb verb;
+	struct queue_out out;
+	struct queue_task t;
+	uint64_t lsn, put;
+
+	qmodel_open(&m, &small, 1);
+	quiet_message(&m, m.now_s + 90000);
+	put = qmodel_decide(&m, QUEUE_VERB_HOLD, "", 0);
+	qmodel_commit(&m);
+	qmodel_apply(&m);
+	ck_assert_int_eq(queue_store_decision(m.q, 0, &lsn, &dec), 0);
+	ck_assert_uint_eq(lsn, put);
+	ck_assert_int_eq(dec.verb, QUEUE_VERB_HOLD);
+	ck_assert_int_eq(queue_store_decision(m.q, 1, &lsn, &dec), -ENOENT);
+	/* no queue_store_work() yet */
+	ck_assert_int_eq(queue_store_next(m.q, m.now_s, &t), 0);
+	ck_assert_int_eq(queue_store_decided(m.q, m.now_s, &verb, &out), 1);
+	ck_assert_int_eq(verb, QUEUE_VERB_HOLD);
+	qmodel_close(&m);
+}
+END_TEST
+
+START_TEST(a_decision_with_ids_keeps_to_its_queues)
+{
+	static const char *const domains[] = { "z.example", "a.example" };
+	struct qmodel m = { .run_rows = 2, .step_rows = 1 };
+	enum queue_verb verb;
+	struct queue_out out;
+	struct queue_task t;
+	uint64_t lsn;
+	int i;
+
+	qmodel_open(&m, &small, 1);
+	quiet_message(&m, m.now_s + 90000); /* to a.example */
+	ck_assert_int_eq(queue_store_next(m.q, m.now_s, &t), 1);
+	queue_store_return(m.q, t.id, t.first, m.now_s);
+	for (i = 0; i < 2; i++) {
+		struct queue_decision dec = { .verb = QUEUE_VERB_CANCEL,
+					      .made_s = m.now_s,
+					      .domain = span_str(domains[i]),
+					      .ids = &t.id,
+					      .id_count = 1 };
+
+		ck_assert_int_eq(queue_put_decision(m.q, &dec, &lsn), 0);
+		qmodel_commit(&m);
+		qmodel_apply(&m);
+		qmodel_work(&m, 1000);
+		ck_assert_int_eq(queue_store_decided(m.q, m.now_s, &verb, &out),
+				 i);
+	}
+	qmodel_close(&m);
+}
+END_TEST
+
 START_TEST(a_submission_is_known_after_a_crash_and_forgotten_in_time)
 {
 	struct qmodel m = { .run_rows = 2, .step_rows = 1 };
@@ -291,6 +350,8 @@ int main(void)
 	tcase_add_test(tc, random_mail_and_crashes_agree_with_the_model);
 	tcase_add_test(tc, decisions_agree_with_the_model);
 	tcase_add_test(tc, a_paused_queue_gives_only_what_has_expired);
+	tcase_add_test(tc, a_decision_acts_before_it_has_looked_at_all);
+	tcase_add_test(tc, a_decision_with_ids_keeps_to_its_queues);
 	tcase_add_test(
 		tc, a_submission_is_known_after_a_crash_and_forgotten_in_time);
 	tcase_add_test(tc, memory_does_not_grow_with_the_queue);
