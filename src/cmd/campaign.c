@@ -50,46 +50,21 @@ static int list(struct operator* o)
 	return o->code;
 }
 
-/* How many open recipients the words cover. */
-static int count(struct operator* o, unsigned long long *n_r)
-{
-	struct buf *out = operator_request(o, "sum");
-
-	*n_r = 0;
-	operator_words(o, out);
-	if (operator_ask(o) != EX_OK)
-		return o->code;
-	while (operator_next(o))
-		*n_r += admin_number_of(&o->client.rec, "waiting") +
-			admin_number_of(&o->client.rec, "held");
-	return o->code;
-}
-
 static int decide(struct operator* o, const char *verb)
 {
-	unsigned long long n;
 	struct buf *out;
-	int code = count(o, &n);
+	uint64_t n;
+	int code = operator_count(o, &n);
 
-	if (code != EX_OK)
-		return code;
-	if (!o->dry) {
+	if (code == EX_OK && !o->dry) {
 		out = operator_request(o, "decide");
 		admin_text(out, "verb", span_str(verb));
 		operator_words(o, out);
-		operator_ask(o);
-		while (operator_next(o))
-			continue;
-		if (o->code != EX_OK)
-			return o->code;
+		code = operator_decide(o);
 	}
-	if (o->json)
-		printf("{\"verb\":\"%s\",\"recipients\":%llu,\"dry_run\":%s}\n",
-		       verb, n, o->dry ? "true" : "false");
-	else
-		printf("%s%s: %llu queued recipients\n", o->dry ? "would " : "",
-		       verb, n);
-	return EX_OK;
+	if (code == EX_OK)
+		operator_done(o, verb, n);
+	return code;
 }
 
 int campaign_main(int argc, char **argv)

@@ -9,7 +9,9 @@
 
 int campaign_main(int argc, char **argv);
 int check_main(int argc, char **argv);
+int queue_main(int argc, char **argv);
 int run_main(int argc, char **argv);
+int site_main(int argc, char **argv);
 int status_main(int argc, char **argv);
 int submit_main(int argc, char **argv);
 int verify_main(int argc, char **argv);

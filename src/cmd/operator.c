@@ -234,6 +234,29 @@ bool operator_next(struct operator* o)
 	return false;
 }
 
+int operator_decide(struct operator* o)
+{
+	operator_ask(o);
+	while (operator_next(o))
+		continue;
+	return o->code;
+}
+
+int operator_count(struct operator* o, uint64_t *n_r)
+{
+	const struct admin_record *rec = &o->client.rec;
+	struct buf *out = operator_request(o, "sum");
+	uint64_t n = 0;
+
+	operator_words(o, out);
+	operator_ask(o);
+	while (operator_next(o))
+		n += admin_number_of(rec, "waiting") +
+		     admin_number_of(rec, "held");
+	*n_r = n;
+	return o->code;
+}
+
 /* --- output ---------------------------------------------------------------- */
 
 void operator_json(struct buf *out, const struct admin_record *rec)
@@ -311,4 +334,14 @@ void operator_row(struct operator* o, const struct operator_column *cols,
 		}
 	}
 	printf("%.*s\n", (int)b->len, b->p);
+}
+
+void operator_done(const struct operator* o, const char *verb, uint64_t n)
+{
+	if (o->json)
+		printf("{\"verb\":\"%s\",\"recipients\":%llu,\"dry_run\":%s}\n",
+		       verb, (unsigned long long)n, o->dry ? "true" : "false");
+	else
+		printf("%s%s: %llu queued recipients\n", o->dry ? "would " : "",
+		       verb, (unsigned long long)n);
 }

@@ -54,6 +54,14 @@ int operator_ask(struct operator* o);
  * EX_OK or what was told. */
 bool operator_next(struct operator* o);
 
+/* Send the decision whose fields stand in o->client.out, and wait until it is
+ * durable.  EX_OK, or told. */
+int operator_decide(struct operator* o);
+/* How many open recipients the filter's tenant, campaign and domain cover. */
+int operator_count(struct operator* o, uint64_t *n_r);
+/* Say what was done (or would be, with -n). */
+void operator_done(const struct operator* o, const char *verb, uint64_t n);
+
 /* The record as one JSON object. */
 void operator_json(struct buf *out, const struct admin_record *rec);
 

@@ -11,6 +11,10 @@
  *	status	  (none)
  *	pauses	  (none)
  *	decide	  verb tenant campaign domain ids
+ *	list	  tenant campaign domain site rcpt state older_s; stage queue
+ *		  slot id next: where the last answer ended
+ *	show	  id
+ *	site	  verb name dry
  *	sum	  tenant campaign domain by
  */
 #include "engine/control_private.h"
@@ -26,9 +30,9 @@ static const struct {
 	const char *verb;
 	int (*answer)(struct control *c, const struct admin_request *req);
 } requests[] = {
-	{ "decide", control_decide },
-	{ "pauses", control_pauses },
-	{ "status", control_status },
+	{ "decide", control_decide }, { "list", control_list },
+	{ "pauses", control_pauses }, { "show", control_show },
+	{ "site", control_site },     { "status", control_status },
 	{ "sum", control_sum },
 };
 
@@ -121,30 +125,27 @@ int control_job(struct control *c, void (*fn)(struct queue *q, void *arg),
 
 /* --- the loop -------------------------------------------------------------- */
 
-static void answer(struct control *c, const struct admin_request *req)
+static int answer(struct control *c, const struct admin_request *req)
 {
 	size_t i;
 
-	for (i = 0; i < sizeof(requests) / sizeof(requests[0]); i++) {
-		if (!span_eq(req->rec.verb, span_str(requests[i].verb)))
-			continue;
-		if (requests[i].answer(c, req) < 0)
-			admin_error(req->out, EX_TEMPFAIL,
-				    "the daemon is ending");
-		return;
-	}
+	for (i = 0; i < sizeof(requests) / sizeof(requests[0]); i++)
+		if (span_eq(req->rec.verb, span_str(requests[i].verb)))
+			return requests[i].answer(c, req);
 	admin_error(req->out, EX_USAGE, "the daemon does not know this");
+	return 0;
 }
 
+/* When the daemon ends with a request under way, that stays in hand until the
+ * threads that may be at it have ended; then its peer sees the end. */
 static void serve(struct control *c)
 {
 	struct admin_request *req;
 
 	admin_server_turn(c->server, clock_now_ms());
-	while (!c->ending && (req = admin_server_next(c->server)) != NULL) {
-		answer(c, req);
-		admin_server_answered(c->server, clock_now_ms());
-	}
+	while (!c->ending && (req = admin_server_next(c->server)) != NULL)
+		if (answer(c, req) == 0)
+			admin_server_answered(c->server, clock_now_ms());
 }
 
 int control_run(struct control *c, int signals, char *words, size_t words_size)
@@ -167,5 +168,9 @@ int control_run(struct control *c, int signals, char *words, size_t words_size)
 		if (p[0].revents != 0)
 			return 0;
 		serve(c);
+		if (c->ending) { /* a signal, or what failed is found here */
+			err = engine_failure(c->e, words, words_size);
+			return err;
+		}
 	}
 }

@@ -159,6 +159,5 @@ int control_decide(struct control *c, const struct admin_request *req)
 	admin_begin(req->out, "ok");
 	admin_number(req->out, "lsn", made.lsn);
 	admin_end(req->out);
-	/* It is durable, and that is what was asked for. */
-	return 0;
+	return err;
 }

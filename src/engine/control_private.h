@@ -38,8 +38,11 @@ struct control {
 	/* The page of tasks that is being looked at. */
 	struct queue_filter filter;
 	struct queue_list_cursor cursor;
-	struct control_task tasks[CONTROL_TASKS];
+	uint64_t id;
+	struct queue_task raw[QUEUE_RCPTS_MAX]; /* the most of a message */
+	struct control_task tasks[QUEUE_RCPTS_MAX];
 	uint32_t task_count;
+	int result; /* of the job */
 };
 
 /* Each returns 0, or -ECANCELED: the daemon is ending, answer no more. */
@@ -53,6 +56,9 @@ int control_take(struct control *c, struct lane *lane, void *to, size_t size);
 /* Requests; each appends its whole answer to req->out. */
 int control_decide(struct control *c, const struct admin_request *req);
 int control_status(struct control *c, const struct admin_request *req);
+int control_list(struct control *c, const struct admin_request *req);
+int control_show(struct control *c, const struct admin_request *req);
+int control_site(struct control *c, const struct admin_request *req);
 int control_sum(struct control *c, const struct admin_request *req);
 int control_pauses(struct control *c, const struct admin_request *req);
 

@@ -169,6 +169,14 @@ static struct dest *dest_get(struct storer_state *s, struct span name)
 	return d != NULL ? d : dest_make(s, name, hash);
 }
 
+const char *storer_site_name(struct storer *st, struct span domain)
+{
+	uint64_t hash = hash_bytes(domain.p, domain.len, 0);
+	struct dest *d = map_find(&st->state->dest_map, hash, dest_is, &domain);
+
+	return d == NULL || d->target == NULL ? "" : d->target->name;
+}
+
 static struct target *target_get(struct storer_state *s,
 				 const struct mxset *set, uint32_t dest)
 {
@@ -183,6 +191,7 @@ static struct target *target_get(struct storer_state *s,
 	if (t == NULL)
 		return NULL;
 	t->hash = key.hash;
+	snprintf(t->name, sizeof(t->name), "%s", site_key_name(&key, set));
 	t->number = s->targets_made++;
 	t->dest = dest;
 	t->worker = (unsigned)(key.owner % s->st->set.workers);

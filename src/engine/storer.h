@@ -65,6 +65,10 @@ struct storer {
 bool storer_recall(struct storer *st, const struct queue_filter *words,
 		   const uint64_t *ids, uint32_t id_count);
 
+/* For jobs: what the site is called that mail for a domain goes to; "" when
+ * none has gone there of late.  Borrowed until the job ends. */
+const char *storer_site_name(struct storer *st, struct span domain);
+
 int storer_init(struct storer *st, const struct storer_settings *set);
 /* Lanes from and to the threads whose bells are known now. */
 int storer_connect_ingress(struct storer *st, struct bell *ingress);

@@ -18,7 +18,8 @@ struct target { /* a site, as the store sees it */
 	struct mxset *told; /* the set that the worker knows, NULL: none */
 	uint32_t users;     /* domains that point here */
 	uint64_t used_ms;
-	uint32_t dest; /* a domain that leads here, for a refresh */
+	uint32_t dest;  /* a domain that leads here, for a refresh */
+	char name[256]; /* the site's, for people */
 };
 
 struct parked { /* a task that waits for its domain's hosts */

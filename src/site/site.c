@@ -102,22 +102,28 @@ void site_table_reap(struct site_table *table, uint64_t now_ms)
 
 /* --- a site -------------------------------------------------------------- */
 
+const char *site_key_name(const struct site_key *key, const struct mxset *set)
+{
+	const char *name = key->preset != NULL ? key->preset->name : NULL;
+
+	/* With limits of its own or a set of its own, the host names it. */
+	if (name == NULL || !key->preset->one_set)
+		name = set->host_count > 0 ? set->hosts[0].name : "";
+	return name == NULL ? "" : name;
+}
+
 static struct site *site_new(struct site_table *table,
 			     const struct site_key *key,
 			     const struct mxset *set, uint64_t now_ms)
 {
-	const char *name = key->preset != NULL ? key->preset->name : NULL;
 	struct site *site = calloc(1, sizeof(*site));
 
 	if (site == NULL)
 		return NULL;
-	/* With limits of its own or a set of its own, the host names it. */
-	if (name == NULL || !key->preset->one_set)
-		name = set->host_count > 0 ? set->hosts[0].name : "";
 	site->table = table;
 	site->hash = key->hash;
 	list_init(&site->unused);
-	site->name = strdup(name == NULL ? "" : name);
+	site->name = strdup(site_key_name(key, set));
 	site->limits = site_limits_get(table, key, now_ms);
 	if (site->name == NULL || site->limits == NULL ||
 	    site_refresh(site, set, now_ms) < 0 ||

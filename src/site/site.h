@@ -107,6 +107,9 @@ void site_key(const struct mxset *set, const struct site_preset *presets,
 	      size_t preset_count, uint32_t policy, uint32_t source,
 	      struct site_key *key_r);
 
+/* What a site of this key, made of this set, is called: preset or first MX. */
+const char *site_key_name(const struct site_key *key, const struct mxset *set);
+
 /* --- the table ------------------------------------------------------------- */
 
 struct site;

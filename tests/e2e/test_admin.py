@@ -92,6 +92,202 @@ def a_pause_calls_back_what_workers_hold(mtaq):
         box.stop_daemon(kill=True)
 
 
+def by_state(box, *filters):
+    """{state: recipients} as `queue list` tells it."""
+    out = {}
+    for r in rows(op(box, "queue", "list", "--all", "--json", *filters)):
+        out[r["state"]] = out.get(r["state"], 0) + 1
+    return out
+
+
+def done(box, *args, ok=(0,)):
+    """A decision's recipients, as the command counted them."""
+    return json.loads(op(box, *args, "--json", ok=ok))["recipients"]
+
+
+def held_mail_waits_until_released(mtaq):
+    with Box(mtaq) as box:
+        box.start_sink("--domains", 10)
+        box.configure().start_daemon()
+        op(box, "campaign", "pause", "news")
+        box.load("--messages", 100, "--domains", 10, "--campaign", "news")
+        must(by_state(box) == {"paused": 100}, str(by_state(box)))
+        must(done(box, "queue", "hold", "--domain", "d3.test") == 10, "hold")
+        box.wait_for(lambda: by_state(box).get("held") == 10, 30, "10 held")
+        op(box, "campaign", "resume", "news")
+        box.wait_final(90)
+        must(by_state(box) == {"held": 10}, str(by_state(box)))
+        must(status(box)["held"] == 10, "status counts what is held")
+        must(by_state(box, "--state", "queued") == {}, "--state")
+        must(done(box, "queue", "release", "--state", "held") == 10, "release")
+        types = box.wait_final(100)
+        must(types["held"] == 10, str(types))
+        box.stop_daemon()
+        must(box.equation()["delivered"] == 100, "not all delivered")
+
+
+def ten_thousand_cancelled_are_accounted_for(mtaq):
+    with Box(mtaq) as box:
+        box.start_sink("--domains", 20)
+        box.configure().start_daemon()
+        op(box, "campaign", "pause", "news")
+        box.load("--messages", 10000, "--domains", 20, "--size", 600,
+                 "--campaign", "news")
+        must(done(box, "queue", "cancel", "--campaign", "news", "-n")
+             == 10000, "-n counts")
+        must(status(box)["waiting"] == 10000, "-n changed something")
+        listed = op(box, "queue", "list").splitlines()
+        must(len(listed) == 1000 and listed[0].count("\t") == 7,
+             f"{len(listed)} rows: {listed[:1]}")
+        must(done(box, "queue", "cancel", "--campaign", "news") == 10000,
+             "cancel")
+        box.kill_daemon()          # the decision is durable, its OUTs not yet
+        box.start_daemon()
+        types = box.wait_final(10000)
+        must(types.get("cancelled") == 10000, str(types))
+        op(box, "campaign", "resume", "news")
+        box.stop_daemon()
+        r = box.equation()
+        must(r["cancelled"] == 10000 and "delivered" not in r, str(r))
+
+
+def cancel_takes_back_what_waits_in_workers(mtaq):
+    with Box(mtaq) as box:
+        box.start_sink("--domains", 1, "--mx", 1, "--delay", 300)
+        box.configure(site__connections="1", session__messages="5")
+        box.start_daemon()
+        box.load("--messages", 300, "--domains", 1)
+        box.wait_final(1)
+        op(box, "queue", "cancel", "--domain", "d0.test")
+        types = box.wait_final(300, timeout=30)
+        must(types["cancelled"] > 250, str(types))
+        box.stop_daemon()
+        box.equation()
+
+
+def messages_by_id(mtaq):
+    with Box(mtaq) as box:
+        box.start_sink("--domains", 10)
+        box.configure().start_daemon()
+        op(box, "campaign", "pause", "news")
+        box.load("--messages", 20, "--domains", 10, "--campaign", "news")
+        listed = rows(op(box, "queue", "list", "--json"))
+        ids = [r["id"] for r in listed]
+        must(len(set(ids)) == 20, str(ids))
+        text = op(box, "queue", "show", ids[0])
+        must(ids[0] in text and "recipients" in text, text)
+        shown = rows(op(box, "queue", "show", ids[0], "--json"))
+        must([len(shown), shown[0]["recipients"], shown[1]["to"]]
+             == [2, 1, listed[0]["to"]], str(shown))
+        op(box, "queue", "show", "00000000000000", ok=(65,))
+        must(done(box, "queue", "cancel", *ids[:5]) == 5, "cancel")
+        box.wait_final(5)
+        must(done(box, "queue", "cancel", ids[0], ids[6], ok=(65,)) == 1,
+             "what is gone is left out, the rest is done")
+        box.wait_final(6)
+        must(done(box, "queue", "cancel", "--rcpt", listed[7]["to"]) == 1,
+             "--rcpt")
+        box.wait_final(7)
+        op(box, "campaign", "resume", "news")
+        types = box.wait_final(20)
+        must(types["cancelled"] == 7 and types["delivered"] == 13, str(types))
+        box.stop_daemon()
+        box.equation()
+
+
+def one_of_several_recipients_is_left_out(mtaq):
+    """A decision covers a message's recipients in a domain: it is not taken
+    for one of them alone."""
+    with Box(mtaq) as box:
+        box.start_sink("--domains", 2)
+        box.configure().start_daemon()
+        op(box, "campaign", "pause", "news")
+        box.load("--messages", 1, "--rcpts", 5, "--domains", 1,
+                 "--campaign", "news")
+        listed = rows(op(box, "queue", "list", "--json"))
+        must(len(listed) == 5, str(listed))
+        must(done(box, "queue", "cancel", "--rcpt", listed[0]["to"]) == 0,
+             "one of five was cancelled")
+        op(box, "campaign", "resume", "news")
+        types = box.wait_final(5)
+        must(types["delivered"] == 5, str(types))
+
+
+def retry_makes_deferred_mail_due(mtaq):
+    with Box(mtaq) as box:
+        box.start_sink("--domains", 5, "--fail", "rcpt=4:1")
+        box.configure(retry='["1h"]').start_daemon()
+        box.load("--messages", 50, "--domains", 5)
+        box.wait_for(lambda: by_state(box) == {"deferred": 50}, 60,
+                     "50 deferrals")
+        must(done(box, "queue", "retry", "--older-than", "1h") == 0, "age")
+        must(by_state(box) == {"deferred": 50}, "--older-than did more")
+        must(done(box, "queue", "retry", "--all") == 50, "retry")
+        # The sink refuses each recipient once; without the retry this would
+        # come in an hour.
+        types = box.wait_final(50, timeout=60)
+        must(types["delivered"] == 50, str(types))
+        box.stop_daemon()
+        box.equation()
+
+
+def a_paused_site_gets_nothing(mtaq):
+    with Box(mtaq) as box:
+        box.start_sink("--domains", 2, "--mx", 1,
+                       listen="127.0.0.2-127.0.0.3")
+        box.configure().start_daemon()
+        box.load("--messages", 2, "--domains", 2)
+        box.wait_final(2)
+        sites = rows(op(box, "site", "list", "--json"))
+        must(len(sites) == 2 and all(s["state"] != "paused" for s in sites),
+             str(sites))
+        name = sites[0]["site"]
+        must(len(rows(op(box, "site", "pause", name, "-n", "--json"))) == 1,
+             "-n")
+        op(box, "site", "pause", name)
+        must(rows(op(box, "site", "show", name, "--json"))[0]["state"]
+             == "paused", "not paused")
+        box.load("--messages", 100, "--domains", 2, "--tag", "second")
+        box.wait_final(52)
+        waiting = by_state(box, "--site", name)
+        must(waiting == {"queued": 50}, str(waiting))
+        op(box, "site", "resume", name)
+        box.wait_final(102)
+        op(box, "site", "pause", "no.such.site", ok=(65,))
+        box.stop_daemon()
+        box.equation()
+
+
+def dry_runs_change_nothing(mtaq):
+    with Box(mtaq) as box:
+        box.start_sink("--domains", 5)
+        box.configure().start_daemon()
+        must(done(box, "campaign", "pause", "news", "-n") == 0, "pause -n")
+        op(box, "campaign", "pause", "news")
+        box.load("--messages", 10, "--domains", 5, "--campaign", "news")
+        lsn = status(box)["durable_lsn"]
+        for verb in ("hold", "cancel", "release", "retry"):
+            must(done(box, "queue", verb, "--all", "-n") == 10, verb)
+            must(done(box, "queue", verb, "--state", "paused", "-n") == 10,
+                 verb)
+        must(done(box, "campaign", "resume", "news", "-n") == 10, "resume")
+        must(status(box)["durable_lsn"] == lsn, "-n wrote to the log")
+        must(by_state(box) == {"paused": 10}, str(by_state(box)))
+
+
+def wrong_words_are_64(mtaq):
+    with Box(mtaq) as box:
+        box.configure()
+        for args in (["queue"], ["queue", "hold"], ["queue", "cancel", "-n"],
+                     ["queue", "list", "x"], ["queue", "show"],
+                     ["queue", "hold", "--all", "--domain", "x"],
+                     ["queue", "hold", "--older-than", "soon"],
+                     ["campaign", "pause"], ["campaign", "list", "-n"],
+                     ["site", "pause"], ["site", "burn", "x"],
+                     ["status", "now"], ["status", "-n"]):
+            box.run(*args, "-c", box.conf, ok=(64,))
+
+
 def without_a_daemon_69_and_what_to_do(mtaq):
     with Box(mtaq) as box:
         box.configure()
@@ -116,6 +312,15 @@ def status_has_stable_keys(mtaq):
 TESTS = [a_paused_campaign_waits_and_a_resumed_one_goes,
          a_pause_survives_kill_9,
          a_pause_calls_back_what_workers_hold,
+         held_mail_waits_until_released,
+         ten_thousand_cancelled_are_accounted_for,
+         cancel_takes_back_what_waits_in_workers,
+         messages_by_id,
+         one_of_several_recipients_is_left_out,
+         retry_makes_deferred_mail_due,
+         a_paused_site_gets_nothing,
+         dry_runs_change_nothing,
+         wrong_words_are_64,
          without_a_daemon_69_and_what_to_do,
          status_has_stable_keys]
 
