@@ -236,7 +236,7 @@ START_TEST(requests_of_one_peer_come_one_by_one)
 	for (i = 0; i < 2; i++) {
 		req = next_request();
 		ck_assert_ptr_nonnull(req);
-		ck_assert(span_eq(req->rec.verb, span_of("ab" + i, 1)));
+		ck_assert(span_eq(req->rec.verb, span_of(&"ab"[i], 1)));
 		admin_ok(req->out);
 		admin_server_answered(server, now_ms);
 		ck_assert_int_eq(recv(fd, in, sizeof(in), 0), 3);
