@@ -47,7 +47,7 @@ for p in $all; do
 	case " $* " in *" $p "*) continue ;; esac
 	case $p in
 	libperl* | lib*-perl) ;;
-	lib* | netbase) fetch+=("$p") ;;
+	lib* | zlib1g | netbase) fetch+=("$p") ;;
 	esac
 done
 (cd "$new/debs" && "${apt[@]}" -qq download "${fetch[@]}" >&2)

@@ -274,7 +274,7 @@ smtpd_recipient_restrictions = reject_unauth_destination
         # setpriv would not do: the kernel forgets it when a program changes
         # its user.  Our death ends the guard's input.
         self.guard = subprocess.Popen(
-            ["sh", "-c", "read x; kill -TERM -- -$0", str(self.process.pid)],
+            ["sh", "-c", "read x; kill -TERM -$0", str(self.process.pid)],
             stdin=subprocess.PIPE)
         wait_until(self.greets, self.process, "postfix")
 
