@@ -165,7 +165,8 @@ scache unix - - n - 1 scache
 postlog unix-dgram n - n - 1 postlogd
 """
     # A bare LF is refused, so that line ends can be compared although a
-    # maildir has its own.
+    # maildir has its own; whoever sends ahead where RFC 2920 forbids it is put
+    # out.
     MAIN = """compatibility_level = 3.6
 myhostname = mx.real.test
 mydestination =
@@ -190,6 +191,7 @@ append_dot_mydomain = no
 local_header_rewrite_clients =
 remote_header_rewrite_domain =
 smtpd_forbid_bare_newline = reject
+smtpd_forbid_unauth_pipelining = yes
 smtpd_recipient_restrictions = reject_unauth_destination
 	check_recipient_access texthash:{run}/etc/access
 """

@@ -241,6 +241,33 @@ def a_dead_first_mx_costs_no_attempt(mtaq):
     check("backup", MAIL[0].read_bytes(), MAIL[0].stem, "backup.real.test")
 
 
+def converse(*sent):
+    """What Postfix says to each of these."""
+    said = []
+    with socket.create_connection((MX, WORLD.port), 30) as s:
+        with s.makefile("rb") as lines:
+            for octets in (b"",) + sent:
+                s.sendall(octets)
+                line = lines.readline()
+                while line[3:4] == b"-":
+                    line = lines.readline()
+                said.append(line.rstrip().decode())
+    return said
+
+
+def postfix_is_as_strict_as_the_tests_need(_):
+    """It refuses a bare LF, and what is sent behind DATA too early: that no
+    other test meets either answer says something about mtaq."""
+    begin = (b"EHLO a.test\r\n", b"MAIL FROM:<a@a.test>\r\n",
+             b"RCPT TO:<body@real.test>\r\n")
+    said = converse(*begin, b"DATA\r\n", b"a: b\r\n\r\nx\ny\r\n.\r\n")
+    must(said[4].startswith("354") and said[5].startswith("550 5.5.2"),
+         str(said))
+    said = converse(*begin, b"DATA\r\na: b\r\n\r\nx\r\n.\r\n")
+    must(said[4].startswith("554 5.5.0 Error: SMTP protocol "
+                            "synchronization"), str(said))
+
+
 def wait_refused(watch, address, port):
     """Until the kernel has refused a connection there (an RST went out)."""
     head = struct.pack("!4sxxxx", socket.inet_aton(address))
@@ -304,7 +331,8 @@ def commands_travel_in_one_group(mtaq):
     check("wired", octets, "wired", "wired.real.test")
 
 
-TESTS = [every_file_arrives_as_the_rules_say, odd_lines_arrive,
+TESTS = [postfix_is_as_strict_as_the_tests_need,
+         every_file_arrives_as_the_rules_say, odd_lines_arrive,
          large_messages_arrive, hundred_recipients_travel_in_one_transaction,
          an_unknown_user_bounces_in_postfix_own_words,
          a_greylisted_message_comes_again, a_dead_first_mx_costs_no_attempt,
