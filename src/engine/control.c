@@ -1,7 +1,8 @@
 /*
  * engine/control.c - the control thread
  *
- *	a signal, a failure ─► end
+ *	SIGTERM, SIGINT, a failure ─► end
+ *	SIGHUP              ─► the event log is opened anew
  *	the control socket  ─► a request ─► other threads are asked ─► answer
  *
  * One request at a time.  While another thread is asked, signals and failures
@@ -22,9 +23,12 @@
 #include "base/bug.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/signalfd.h>
 #include <sysexits.h>
+#include <unistd.h>
 
 static const struct {
 	const char *verb;
@@ -69,6 +73,19 @@ void control_close(struct control **control)
 	free(c);
 }
 
+/* Signals that came are obeyed; those that end us set ending. */
+static void obey(struct control *c)
+{
+	struct signalfd_siginfo s;
+
+	while (read(c->signals, &s, sizeof(s)) == (ssize_t)sizeof(s)) {
+		if (s.ssi_signo == SIGHUP)
+			reporter_reopen(&c->e->reporter);
+		else
+			c->ending = true;
+	}
+}
+
 /* --- asking other threads -------------------------------------------------- */
 
 /* Between bell_doze() and here all was looked at: wait. */
@@ -84,7 +101,7 @@ static int wait_for_bell(struct control *c)
 	}
 	poll(p, 2, 1000);
 	bell_wait(&c->e->bell, 0);
-	c->ending = p[0].revents != 0;
+	obey(c);
 	return c->ending ? -ECANCELED : 0;
 }
 
@@ -165,12 +182,10 @@ int control_run(struct control *c, int signals, char *words, size_t words_size)
 			return err;
 		poll(p, 3, 1000);
 		bell_wait(&c->e->bell, 0);
-		if (p[0].revents != 0)
-			return 0;
-		serve(c);
-		if (c->ending) { /* a signal, or what failed is found here */
-			err = engine_failure(c->e, words, words_size);
-			return err;
-		}
+		obey(c);
+		if (!c->ending)
+			serve(c);
+		if (c->ending) /* a signal, or what failed is found here */
+			return engine_failure(c->e, words, words_size);
 	}
 }

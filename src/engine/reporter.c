@@ -73,6 +73,15 @@ int reporter_start(struct reporter *r)
 	return thread_start(&r->thread, "report", reporter_main, r);
 }
 
+void reporter_reopen(struct reporter *r)
+{
+	if (r->log == NULL)
+		return;
+	atomic_store(&r->reopen, true);
+	atomic_store(&r->bell->dozing, true);
+	bell_ring(r->bell);
+}
+
 void reporter_stop(struct reporter *r)
 {
 	if (r->log == NULL)

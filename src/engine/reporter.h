@@ -22,6 +22,8 @@ struct reporter {
 int reporter_init(struct reporter *r, struct queue *q, const char *path,
 		  struct bell *bell);
 int reporter_start(struct reporter *r);
+/* Go on in a new file: the old one was renamed.  From any thread. */
+void reporter_reopen(struct reporter *r);
 /* Write what is durable, sync, end the thread. */
 void reporter_stop(struct reporter *r);
 void reporter_free(struct reporter *r);

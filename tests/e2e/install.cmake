@@ -1,0 +1,4 @@
+# What an installed mtaq lives with, and the package itself.
+add_test(NAME e2e_install COMMAND python3
+	${CMAKE_CURRENT_SOURCE_DIR}/e2e/test_install.py $<TARGET_FILE:mtaq>)
+set_tests_properties(e2e_install PROPERTIES LABELS e2e TIMEOUT 300)
