@@ -131,14 +131,13 @@ def share(values, percent):
 
 
 def figures(a, mail, box, r, took):
-    news, rest, times = latencies_ms(mail, box.ledger_file)
-    low, high = len(times) * 5 // 100, len(times) * 95 // 100
-    ms = times[high] - times[low] if times else 0
+    news, rest = latencies_ms(mail, box.ledger_file)
     s = box.stop_sink()
     return {
         "acknowledged": r["acknowledged"],
         "accepted_per_s": round(a.recipients / took),
-        "delivered_per_s": round((high - low) * 1000 / max(ms, 1)),
+        "delivered_per_s": round(
+            len(news) * 950 / max(share(news, 95), 1)),
         "newsletter_p50_ms": round(share(news, 50)),
         "newsletter_p99_ms": round(share(news, 99)),
         "transactional_p50_ms": round(share(rest, 50)),
@@ -197,7 +196,7 @@ def demo(a, stop, screen, box):
 ROWS = [
     ("acknowledged", "recipients", "submit said yes: on disk"),
     ("accepted_per_s", "recipients/s", "one message for all, on disk"),
-    ("delivered_per_s", "recipients/s", "by the sink's ledger, 5 to 95 %"),
+    ("delivered_per_s", "recipients/s", "95 % of them, from submit to the final 250"),
     ("newsletter_p50_ms", "ms", "submit to final 250"),
     ("newsletter_p99_ms", "ms", "those put off included"),
     ("transactional_p50_ms", "ms", "while the newsletter is on its way"),
