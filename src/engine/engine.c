@@ -154,6 +154,7 @@ static int make_store(struct engine *e)
 		.queue = e->queue,
 		.resolver = &e->resolver,
 		.log = &e->logger.sources[e->worker_count],
+		.worker_logs = e->logger.sources,
 		.presets = e->presets,
 		.preset_count = e->preset_count,
 		.workers = e->worker_count,

@@ -134,7 +134,8 @@ static void take_from_workers(struct storer_state *s)
 	for (i = 0; i < s->st->set.workers; i++) {
 		struct lane *lane = &s->st->from_worker[i];
 
-		while ((m = lane_peek(lane, &len)) != NULL && take_one(s, m))
+		while ((m = lane_peek(lane, &len)) != NULL &&
+		       m->after <= s->taken[i] && take_one(s, m))
 			lane_consume(lane);
 	}
 }
@@ -237,6 +238,23 @@ static void tell_counts(struct storer_state *s)
 	atomic_store(&s->st->domains, s->dest_map.count);
 }
 
+/* Take in the log.  1: there is more of it. */
+static int take_log(struct storer_state *s)
+{
+	struct storer_settings *set = &s->st->set;
+	uint64_t durable[STORER_WORKERS_MAX];
+	unsigned i;
+	int err;
+
+	/* Counted before: what is counted lies in the log by now. */
+	for (i = 0; i < set->workers; i++)
+		durable[i] = atomic_load(&set->worker_logs[i].durable);
+	err = queue_store_apply(set->queue, s->now_s);
+	if (err == 0)
+		memcpy(s->taken, durable, set->workers * sizeof(durable[0]));
+	return err;
+}
+
 /* Negative: the store cannot go on.  Otherwise *more_r: turn again at once. */
 static int turn(struct storer_state *s, bool *more_r)
 {
@@ -246,7 +264,7 @@ static int turn(struct storer_state *s, bool *more_r)
 
 	s->now_ms = clock_now_ms();
 	s->now_s = clock_mail_s(s->st->set.clock);
-	err = queue_store_apply(q, s->now_s);
+	err = take_log(s);
 	if (err < 0)
 		return err;
 	behind = err == 1;

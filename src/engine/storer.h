@@ -26,6 +26,7 @@ struct storer_settings { /* all borrowed for life */
 	struct queue *queue;
 	struct resolver *resolver;
 	struct logger_source *log;
+	struct logger_source *worker_logs; /* one a worker */
 	const struct site_preset *presets;
 	size_t preset_count;
 	unsigned workers;

@@ -115,6 +115,9 @@ enum to_store_type {
 struct to_store {
 	uint32_t type, site;
 	uint64_t id; /* of the message; REFRESH: the site's hash */
+	/* Outcomes that this worker had written before: the store must have
+	 * taken them in first, or it would give again what was delivered. */
+	uint64_t after;
 	uint32_t due_s;
 	uint16_t first, span;
 };

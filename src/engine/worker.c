@@ -235,7 +235,10 @@ bool worker_tell_store(struct worker_state *s, uint32_t type,
 
 	if (m == NULL)
 		return false;
-	*m = (struct to_store){ .type = type, .site = site, .due_s = due_s };
+	*m = (struct to_store){ .type = type,
+				.site = site,
+				.due_s = due_s,
+				.after = s->outs_sent };
 	if (task != NULL) {
 		m->id = task->id;
 		m->first = task->first;

@@ -145,6 +145,23 @@ def eight_bit_content_and_a_seven_bit_server(mtaq):
                  line)
 
 
+def pausing_and_resuming_doubles_nothing(mtaq):
+    """Tasks are called back from workers while some of their recipients have
+    been delivered: what is given again is only the rest."""
+    with Box(mtaq) as box:
+        box.start_sink("--domains", 10, "--rcpt-max", 3, "--delay", 1)
+        box.configure(site__connects_per_second="1000").start_daemon()
+        box.load("--messages", 150, "--rcpts", 12, "--domains", 10,
+                 "--campaign", "c", "--size", 2000)
+        for _ in range(20):
+            box.run("campaign", "pause", "-c", box.conf, "c")
+            box.run("campaign", "resume", "-c", box.conf, "c")
+        box.wait_final(1800)
+        box.stop_daemon()
+        r = box.equation()
+        must(r["delivered"] == 1800 and r["extra"] == 0, str(r))
+
+
 def rcpts_of_one_domain_share_a_transaction(mtaq):
     with Box(mtaq) as box:
         box.start_sink("--domains", 5)
@@ -260,6 +277,7 @@ TESTS = [first_message_by_a_route, started_as_root_it_becomes_its_user,
          more_mail_than_fits_in_memory_is_refilled,
          domains_without_mail_are_forgotten,
          eight_bit_content_and_a_seven_bit_server,
+         pausing_and_resuming_doubles_nothing,
          rcpts_of_one_domain_share_a_transaction,
          first_mx_dead_second_takes_it_in_the_same_attempt,
          refusals_bounce_and_deferrals_come_again,
