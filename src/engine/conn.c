@@ -182,6 +182,12 @@ static void session_closed(struct worker_state *s, struct conn *c,
 	close_io(s, c);
 }
 
+static void tell_ready(struct worker_state *s, struct conn *c)
+{
+	site_conn_ready(c->sc, s->now_ms);
+	deliver_site_answers(s, c->site);
+}
+
 /* True: the session has ended and is freed. */
 static bool take_events(struct worker_state *s, struct conn *c)
 {
@@ -199,7 +205,7 @@ static bool take_events(struct worker_state *s, struct conn *c)
 			break;
 		case SMTP_EV_READY:
 			if (!c->ready_told)
-				site_conn_ready(c->sc, s->now_ms);
+				tell_ready(s, c);
 			c->ready_told = true;
 			c->idle = true;
 			break;

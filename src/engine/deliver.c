@@ -10,6 +10,7 @@
 #include "engine/worker_private.h"
 
 #include <errno.h>
+#include <stdio.h>
 
 #define SCAN_MS   60000 /* between two looks for expired tasks at a dead site */
 #define HUNGER_MS 1000  /* until a site without a connection asks once more */
@@ -141,6 +142,34 @@ static void starve(struct worker_state *s, struct wsite *ws)
 		list_add_tail(&s->starved, &ws->starved);
 }
 
+/* Once when a site is parked, once when it answers again. */
+static void tell_dead(struct worker_state *s, struct wsite *ws)
+{
+	struct site_info i;
+
+	if (ws->dead_told || s->set->log.level < SETTINGS_LEVEL_INFO)
+		return;
+	ws->dead_told = true;
+	site_describe(ws->site, s->now_ms, &i);
+	fprintf(stderr,
+		"mtaq: site %s is parked: none of its %u addresses takes "
+		"mail (%s); probed again in %llu s, its mail waits\n",
+		i.name, i.addresses, i.why,
+		(unsigned long long)(i.until_ms > s->now_ms
+					     ? (i.until_ms - s->now_ms) / 1000
+					     : 0));
+}
+
+void deliver_site_answers(struct worker_state *s, struct wsite *ws)
+{
+	if (!ws->dead_told)
+		return;
+	ws->dead_told = false;
+	if (s->set->log.level >= SETTINGS_LEVEL_INFO)
+		fprintf(stderr, "mtaq: site %s answers again\n",
+			site_name(ws->site));
+}
+
 static void open_more(struct worker_state *s, struct wsite *ws)
 {
 	struct site_target target;
@@ -165,6 +194,8 @@ static void open_more(struct worker_state *s, struct wsite *ws)
 		if (answer == SITE_FULL && when == SITE_NEVER)
 			when = s->now_ms + HUNGER_MS;
 		set_timer(s, ws, when);
+		if (answer == SITE_DEAD)
+			tell_dead(s, ws);
 		if (answer == SITE_DEAD || answer == SITE_PAUSED)
 			scan_expired(s, ws);
 		return;

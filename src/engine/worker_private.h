@@ -31,6 +31,7 @@ struct wsite {           /* a site, as this worker sees it */
 	struct wheel_node timer; /* ask site_want() again */
 	uint64_t timer_ms;
 	struct list queues;
+	bool dead_told;      /* people know that it is parked */
 	uint32_t conns;      /* in any state but FREE */
 	uint64_t scan_ms;    /* when expired tasks were last looked for */
 	uint64_t refresh_ms; /* when the store was last asked for hosts */
@@ -160,6 +161,8 @@ void deliver_turn(struct worker_state *s, struct wsite *ws);
  * a place in its site's ready list. */
 bool deliver_next(struct worker_state *s, struct conn *c);
 void deliver_load(const struct wsite *ws, struct site_load *load_r);
+
+void deliver_site_answers(struct worker_state *s, struct wsite *ws);
 
 /* conn.c */
 int conn_open(struct worker_state *s, struct wsite *ws,

@@ -162,6 +162,27 @@ def pausing_and_resuming_doubles_nothing(mtaq):
         must(r["delivered"] == 1800 and r["extra"] == 0, str(r))
 
 
+def rule_32_a_dead_site_is_parked_as_one_record(mtaq):
+    """No attempt is charged, nothing is written; it is said once."""
+    with Box(mtaq) as box:
+        box.start_sink(dns=False)
+        port = box.sink_smtp.rpartition(":")[2]
+        box.stop_sink()
+        box.configure(routes={'"*"': f'"127.0.0.1:{port}"'},
+                      host__bad_first="1s", host__bad_max="1s")
+        box.start_daemon()
+        box.load("--messages", 500, "--domains", 5)
+        box.wait_for(lambda: box.said("is parked"), 20, "the parking")
+        box.start_sink("--port", port, dns=False)
+        types = box.wait_final(500)
+        must("deferred" not in types, str(types))
+        box.wait_for(lambda: box.said("answers again"), 5, "the return")
+        box.stop_daemon()
+        must(box.daemon_log.read_text().count("is parked") == 1,
+             box.daemon_log.read_text())
+        must(box.equation()["delivered"] == 500, "not all delivered")
+
+
 def rcpts_of_one_domain_share_a_transaction(mtaq):
     with Box(mtaq) as box:
         box.start_sink("--domains", 5)
@@ -278,6 +299,7 @@ TESTS = [first_message_by_a_route, started_as_root_it_becomes_its_user,
          domains_without_mail_are_forgotten,
          eight_bit_content_and_a_seven_bit_server,
          pausing_and_resuming_doubles_nothing,
+         rule_32_a_dead_site_is_parked_as_one_record,
          rcpts_of_one_domain_share_a_transaction,
          first_mx_dead_second_takes_it_in_the_same_attempt,
          refusals_bounce_and_deferrals_come_again,
