@@ -28,6 +28,13 @@ enum kind {
 	DNS
 };
 
+static const char *const value_names[] = {
+	[FLAG] = "",       [NUMBER] = " N",  [SHARE] = " SHARE",
+	[SECONDS] = " S",  [TEXT] = " TEXT", [SEED] = " N",
+	[LISTEN] = " A",   [FAIL] = " LIST", [TRICK] = " LIST",
+	[DNS] = " ADDRESS"
+};
+
 struct option {
 	const char *name;
 	enum kind kind;
@@ -336,7 +343,9 @@ static void help(void)
 	     "The pretend internet: SMTP servers and a DNS server.  Stages:\n"
 	     "connect greeting ehlo mail rcpt data content eod.\n");
 	for (i = 0; i < ARRAY_LEN(options); i++)
-		printf("  --%-16s %s\n", options[i].name, options[i].help);
+		printf("  --%s%-*s %s\n", options[i].name,
+		       22 - (int)strlen(options[i].name),
+		       value_names[options[i].kind], options[i].help);
 }
 
 static const struct option *option_named(const char *name, size_t len)

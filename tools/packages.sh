@@ -1,20 +1,22 @@
 #!/usr/bin/env bash
-# tools/packages.sh build|test|bench ... - install the Debian 12 packages that
+# tools/packages.sh build|test|bench|deb ... - install the Debian 12 packages that
 # the named jobs need.  Does nothing, quickly, when all are there.
 set -euo pipefail
 
 build=(gcc libc6-dev cmake ninja-build pkg-config liburing-dev libc-ares-dev libssl-dev
-	liblmdb-dev libfyaml-dev check)
+	liblmdb-dev libfyaml-dev check scdoc)
 test=(python3 clang clang-format universal-ctags libclang-rt-14-dev git nsd)
 bench=(python3)
+deb=(debhelper dpkg-dev fakeroot debootstrap)
 
 wanted=()
 for job in "$@"; do
 	case $job in
 	build) wanted+=("${build[@]}") ;;
 	test) wanted+=("${test[@]}") ;;
+	deb) wanted+=("${build[@]}" "${deb[@]}") ;;
 	bench) wanted+=("${bench[@]}") ;;
-	*) echo "usage: $0 build|test|bench ..." >&2; exit 64 ;;
+	*) echo "usage: $0 build|test|bench|deb ..." >&2; exit 64 ;;
 	esac
 done
 

@@ -1,7 +1,7 @@
 /*
  * cmd/check.c - mtaq check: is the configuration right?
  *
- *	mtaq check [-c FILE] [--json] [--print | --defaults | --manual]
+ *	mtaq check [-c FILE] [--json] [--print | --defaults | --manual | --man]
  *
  * EX_OK and one line, or EX_CONFIG and every error with its place.
  */
@@ -21,6 +21,7 @@ enum check_what {
 	PRINT,
 	DEFAULTS,
 	MANUAL,
+	MAN,
 	HELP
 };
 
@@ -33,13 +34,14 @@ struct check_args {
 static void check_help(FILE *to)
 {
 	fputs("usage: mtaq check [-c FILE] [--json] "
-	      "[--print | --defaults | --manual]\n\n"
+	      "[--print | --defaults | --manual | --man]\n\n"
 	      "Reads the configuration and says whether it is right.\n\n"
 	      "  -c, --config FILE  the file [$MTAQ_CONFIG or " SETTINGS_FILE
 	      "]\n"
 	      "      --print        what is in force, defaults filled in\n"
 	      "      --defaults     a sample file with every option\n"
 	      "      --manual       every option explained\n"
+	      "      --man          likewise, as the source of mtaq.yaml(5) for scdoc\n"
 	      "      --json         for programs\n\n"
 	      "Exit codes: 0 all is well, 78 the configuration is wrong, "
 	      "64 wrong usage.\n",
@@ -52,6 +54,7 @@ static const struct option longs[] = { { "config", required_argument, NULL,
 				       { "print", no_argument, NULL, 'p' },
 				       { "defaults", no_argument, NULL, 'd' },
 				       { "manual", no_argument, NULL, 'm' },
+				       { "man", no_argument, NULL, 'M' },
 				       { "help", no_argument, NULL, 'h' },
 				       { NULL, 0, NULL, 0 } };
 
@@ -71,6 +74,8 @@ static bool check_read_args(int argc, char **argv, struct check_args *a)
 			a->what = DEFAULTS;
 		else if (c == 'm')
 			a->what = MANUAL;
+		else if (c == 'M')
+			a->what = MAN;
 		else if (c == 'h')
 			a->what = HELP;
 		else
@@ -160,6 +165,8 @@ int check_main(int argc, char **argv)
 	buf_init(&out, OUT_MAX);
 	if (a.what == DEFAULTS)
 		options_print_sample(&out);
+	else if (a.what == MAN)
+		options_print_man(&out);
 	else
 		options_print_manual(&out);
 	return check_put(&out);

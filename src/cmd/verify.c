@@ -27,6 +27,10 @@ static void help(FILE *to)
 	fputs("usage: mtaq verify [-c FILE | --spool FOLDER] [--json]\n\n"
 	      "Reads every segment of the spool and checks every record.\n"
 	      "Changes nothing; best while no daemon runs.\n\n"
+	      "  -c, --config FILE   the configuration [$MTAQ_CONFIG or "
+	      "/etc/mtaq/mtaq.yaml]\n"
+	      "      --spool FOLDER  this spool; no configuration is read\n"
+	      "      --json          one JSON object\n\n"
 	      "Exit codes: 0 the log is whole, 65 it is damaged (what and "
 	      "where is printed),\n64 usage, 66 there is no spool, 74 it "
 	      "cannot be read, 78 configuration.\n",

@@ -1,0 +1,153 @@
+#!/usr/bin/env python3
+"""The program, its man pages and its completions say the same.
+
+man_agrees.py MTAQ: the commands of `mtaq --help` each have a page, a line in
+mtaq(1) and completions; the options of `mtaq COMMAND --help` are those of the
+page, none more; mtaq.yaml.5.scd is what `mtaq check --man` prints, and has
+the options of `mtaq check --defaults`; each finding is a line.
+"""
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tools"))
+import make_completion  # noqa: E402
+
+MAN = ROOT / "docs" / "man"
+COMPLETION = ROOT / "conf" / "completion"
+OPTION = r"(?<![\w-])--[a-z][a-z0-9-]*"
+# Explained in mtaq(1) alone: it takes no options.
+WITHOUT_PAGE = {"version"}
+
+
+def differ(wanted, found, what, findings):
+    for name in sorted(wanted - found):
+        findings.append(f"{what} lacks {name}")
+    for name in sorted(found - wanted):
+        findings.append(f"{what} has {name}, the program has not")
+
+
+def section(text, name):
+    """The text of one section of a page; empty: there is none."""
+    m = re.search(rf"^# {name}\n(.*?)(?=^# |\Z)", text, re.M | re.S)
+    return m.group(1) if m else ""
+
+
+def page_of(command):
+    return MAN / f"mtaq-{command}.1.scd"
+
+
+def check_commands(commands, findings):
+    names = {c.name for c in commands}
+    pages = {p.name[len("mtaq-"):-len(".1.scd")]
+             for p in MAN.glob("mtaq-*.1.scd")}
+    differ(names - WITHOUT_PAGE, pages, "docs/man", findings)
+    listed = section((MAN / "mtaq.1.scd").read_text(), "COMMANDS")
+    listed = {n for line in listed.splitlines() if line.startswith("*")
+              for n in re.findall(r"\*([a-z]+)\*", line)}
+    differ(names, listed, "COMMANDS of mtaq.1.scd", findings)
+
+
+def check_page(mtaq, command, findings):
+    page = page_of(command.name)
+    if not page.exists():
+        return              # told by check_commands()
+    text = page.read_text()
+    for name in ("NAME", "SYNOPSIS", "DESCRIPTION", "OPTIONS",
+                 "EXIT STATUS", "EXAMPLES", "SEE ALSO"):
+        if not section(text, name):
+            findings.append(f"{page.name} lacks the section {name}")
+    said = make_completion.say(mtaq, command.name, "--help")
+    wanted = set(re.findall(OPTION, said)) | {"--help"}
+    wanted |= {short for o in command.options if (short := o.short)}
+    found = {n for line in section(text, "OPTIONS").splitlines()
+             if line.startswith("*-")
+             for n in re.findall(r"\*(-[a-z]|--[a-z][a-z0-9-]*)\*", line)}
+    differ(wanted, found, f"OPTIONS of {page.name}", findings)
+    for verb in command.verbs:
+        if not re.search(rf"^\*{verb}\*$", text, re.M):
+            findings.append(f"{page.name} does not explain {verb}")
+    check_codes(said, text, page.name, findings)
+
+
+def check_codes(said, text, name, findings):
+    """The exit codes, where the help tells them."""
+    m = re.search(r"Exit codes: (.*)\Z", said, re.S)
+    if m:
+        wanted = set(re.findall(r"\b(0|6[4-9]|7[0-8])\b", m.group(1)))
+        found = {c for line in section(text, "EXIT STATUS").splitlines()
+                 if line.startswith("*")
+                 for c in re.findall(r"\*(\d+)\*", line)}
+        differ(wanted, found, f"EXIT STATUS of {name}", findings)
+
+
+def check_options_page(mtaq, findings):
+    page = MAN / "mtaq.yaml.5.scd"
+    if page.read_text() != make_completion.say(mtaq, "check", "--man"):
+        findings.append(f"{page.name} is old: mtaq check --man > {page}")
+    wanted, above = set(), []
+    for line in make_completion.say(mtaq, "check",
+                                    "--defaults").splitlines():
+        m = re.match(r"( *)([a-z0-9_]+):( .*)?$", line)
+        if m:
+            above = above[:len(m.group(1)) // 2] + [m.group(2)]
+            if m.group(3):
+                wanted.add(".".join(above))
+    found = {n.replace("\\", "") for n in
+             re.findall(r"^\*([a-z0-9_.\\]+)\*$", page.read_text(), re.M)}
+    differ(wanted, found, page.name, findings)
+
+
+def check_completion(mtaq, findings):
+    for name, text in make_completion.make(mtaq).items():
+        path = COMPLETION / name
+        if not path.exists() or path.read_text() != text:
+            findings.append(f"{name} is old: tools/make_completion.py "
+                            f"{mtaq} {COMPLETION}")
+    ask = ('source "$1"; COMP_WORDS=(mtaq "$2"); COMP_CWORD=1; _mtaq;'
+           'echo "${COMPREPLY[*]}"')
+    said = subprocess.run(["bash", "-c", ask, "bash",
+                           COMPLETION / "mtaq.bash", "sub"],
+                          capture_output=True, text=True)
+    if said.stdout.strip() != "submit":
+        findings.append(f"bash completes 'mtaq sub' to '{said.stdout}'"
+                        f"{said.stderr}")
+    for shell, name in (("zsh", "_mtaq"), ("fish", "mtaq.fish")):
+        if shutil.which(shell) and subprocess.run(
+                [shell, "-n", COMPLETION / name]).returncode != 0:
+            findings.append(f"{shell} cannot read {name}")
+
+
+def check_scdoc(findings):
+    if not shutil.which("scdoc"):
+        return
+    for page in MAN.glob("*.scd"):
+        with open(page, "rb") as f:
+            said = subprocess.run(["scdoc"], stdin=f, capture_output=True)
+        if said.returncode != 0:
+            findings.append(f"{page.name}: {said.stderr.decode().strip()}")
+
+
+def main():
+    mtaq, findings = sys.argv[1], []
+    commands = make_completion.read_commands(mtaq)
+    check_commands(commands, findings)
+    for command in commands:
+        if command.name not in WITHOUT_PAGE:
+            check_page(mtaq, command, findings)
+    check_options_page(mtaq, findings)
+    check_completion(mtaq, findings)
+    check_scdoc(findings)
+    for words in findings:
+        print(words)
+    print(f"{len(commands)} commands, "
+          f"{sum(len(c.options) for c in commands)} options: "
+          f"{len(findings)} findings")
+    sys.exit(1 if findings else 0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,221 @@
+#!/usr/bin/env python3
+"""Shell completion from what the commands say of themselves.
+
+make_completion.py MTAQ FOLDER writes FOLDER/mtaq.bash, _mtaq and mtaq.fish.
+The help of `mtaq` and `mtaq COMMAND --help` is the only source, so that the
+three cannot say other things than the program; tests/style/man_agrees.py
+compares.
+"""
+import pathlib
+import re
+import subprocess
+import sys
+
+FISH_MARK = "\\'"
+LONG = r"--[a-z][a-z0-9-]*"
+# What may follow an option's name in a line that explains it.
+VALUE = r"(?: ([A-Z]+|[a-z0-9]+\|[a-z0-9|]+)(?![a-z]))?"
+FILES = {"config", "to-file", "accepted", "ledger", "stats", "socket"}
+FOLDERS = {"spool"}
+WORDS = {"class": ["transactional", "bulk"],
+         "state": ["queued", "deferred", "paused", "held", "damaged"]}
+
+
+class Option:
+    def __init__(self, name, short, value, words):
+        self.name, self.short, self.value = name, short, value
+        self.words = words
+
+
+class Command:
+    def __init__(self, name, words):
+        self.name, self.words = name, words
+        self.options, self.verbs, self.files = [], [], False
+
+
+def say(mtaq, *args):
+    return subprocess.run([mtaq, *args], check=True, capture_output=True,
+                          text=True).stdout
+
+
+def plain(words):
+    """One short phrase without brackets and what a shell would read."""
+    words = re.sub(r"\s*[(\[].*?[)\]]", "", words)
+    return re.sub(r"[\"`\[\]\\$]", "", words).strip().rstrip(".;,")
+
+
+def read_options(name, text):
+    """Every --option of a help text, explained or only in the usage."""
+    found = {}
+    for line in text.splitlines():
+        m = re.match(rf"  (?:(-[a-z]), |    )?({LONG}){VALUE}(?:\s\s+|\s"
+                     rf"(?=[a-z(.])|\s*)(.*)$", line)
+        if m:
+            short, long, value, words = m.groups()
+            if "  --" in words:  # several options, none explained
+                words = ""
+            found[long] = Option(long[2:], short, value, plain(words or ""))
+    for long, value in re.findall(rf"({LONG}){VALUE}", text):
+        if long not in found or (value and not found[long].value):
+            old = found.get(long)
+            found[long] = Option(long[2:], old and old.short, value or None,
+                                 old.words if old else "")
+    found.setdefault("--help", Option("help", None, None, ""))
+    found["--help"].words = "what the command does"
+    if name != "sink" and name != "load":
+        found["--help"].short = "-h"
+    return [found[k] for k in sorted(found)]
+
+
+def read_commands(mtaq):
+    commands = []
+    for name, words in re.findall(r"^  ([a-z]+) +(.+)$",
+                                  say(mtaq, "--help"), re.M):
+        c = Command(name, plain(words))
+        if name != "version":
+            text = say(mtaq, name, "--help")
+            usage = re.findall(rf"mtaq {name} ([a-z][a-z|]*)", text)
+            c.verbs = [v for u in usage for v in u.split("|")]
+            c.options = read_options(name, text)
+            c.files = name == "submit"
+        commands.append(c)
+    return commands
+
+
+def kind(option):
+    """none, file, folder, a list of words, or some other value."""
+    if option.value is None:
+        return "none"
+    if option.name in WORDS:
+        return "words"
+    if option.name in FILES:
+        return "file"
+    return "folder" if option.name in FOLDERS else "value"
+
+
+def flags(option):
+    return ([option.short] if option.short else []) + ["--" + option.name]
+
+
+HEAD = "made by tools/make_completion.py from mtaq's help; do not edit"
+
+
+def bash(commands):
+    names = " ".join(c.name for c in commands)
+    out = [f"# bash completion for mtaq - {HEAD}", "_mtaq()", "{",
+           "\tlocal cur=${COMP_WORDS[COMP_CWORD]}"
+           " prev=${COMP_WORDS[COMP_CWORD-1]}",
+           "\tlocal cmd=${COMP_WORDS[1]-} opts= verbs= files=", "",
+           "\tif [ \"$COMP_CWORD\" -eq 1 ]; then",
+           f"\t\tCOMPREPLY=($(compgen -W '{names} --help --version' -- "
+           "\"$cur\"))", "\t\treturn", "\tfi", "\tcase $cmd in"]
+    for c in commands:
+        opts = " ".join(f for o in c.options for f in flags(o))
+        out.append(f"\t{c.name}) opts='{opts}' verbs='{' '.join(c.verbs)}'"
+                   f" files={'y' if c.files else ''} ;;")
+    out += ["\tesac", "\tcase \"$cmd $prev\" in"]
+    for c in commands:
+        for k, action in (("file", "-f"), ("folder", "-d"), ("value", "")):
+            at = [f"'{c.name} {f}'" for o in c.options if kind(o) == k
+                  for f in flags(o)]
+            if at:
+                gives = (f"COMPREPLY=($(compgen {action} -- \"$cur\"))"
+                         if action else "COMPREPLY=()")
+                out.append(f"\t{' | '.join(at)}) {gives}; return ;;")
+        for o in c.options:
+            if kind(o) == "words":
+                out.append(f"\t'{c.name} --{o.name}') COMPREPLY=($(compgen "
+                           f"-W '{' '.join(WORDS[o.name])}' -- \"$cur\"));"
+                           " return ;;")
+    out += ["\tesac", "\tif [ \"${cur#-}\" != \"$cur\" ]; then",
+            "\t\tCOMPREPLY=($(compgen -W \"$opts\" -- \"$cur\"))",
+            "\telif [ -n \"$verbs\" ] && [ \"$COMP_CWORD\" -eq 2 ]; then",
+            "\t\tCOMPREPLY=($(compgen -W \"$verbs\" -- \"$cur\"))",
+            "\telif [ -n \"$files\" ]; then",
+            "\t\tCOMPREPLY=($(compgen -f -- \"$cur\"))", "\tfi", "}",
+            "complete -o filenames -F _mtaq mtaq"]
+    return "\n".join(out) + "\n"
+
+
+def quote(words, mark):
+    """For a place between '': each ' becomes mark."""
+    return words.replace("'", mark)
+
+
+def zsh_option(o):
+    takes = {"none": "", "file": ":file:_files", "folder": ":folder:_files -/",
+             "value": f":{o.name}: "}.get(kind(o))
+    if takes is None:
+        takes = f":{o.name}:({' '.join(WORDS[o.name])})"
+    words = quote(o.words or o.name, "'\\''")
+    return [f"\t\t\t'{f}[{words}]{takes}' \\" for f in flags(o)]
+
+
+def zsh(commands):
+    out = ["#compdef mtaq", f"# zsh completion for mtaq - {HEAD}", "_mtaq() {",
+           "\tlocal -a commands", "\tcommands=("]
+    for c in commands:
+        words = quote(c.words.replace(":", "\\:"), "'\\''")
+        out.append(f"\t\t'{c.name}:{words}'")
+    out += ["\t)", "\tif (( CURRENT == 2 )); then",
+            "\t\t_describe command commands", "\t\treturn", "\tfi",
+            "\tlocal cmd=$words[2]", "\tshift words", "\t(( CURRENT-- ))",
+            "\tcase $cmd in"]
+    for c in commands:
+        out += [f"\t{c.name})", "\t\t_arguments \\"]
+        for o in c.options:
+            out += zsh_option(o)
+        if c.verbs:
+            out.append(f"\t\t\t'1:verb:({' '.join(c.verbs)})' \\")
+        out += ["\t\t\t'*:file:_files'" if c.files else "\t\t\t&& return 0",
+                "\t\t;;"]
+    return "\n".join(out + ["\tesac", "}", "_mtaq \"$@\""]) + "\n"
+
+
+def fish_option(c, o):
+    line = f"complete -c mtaq -n '__fish_seen_subcommand_from {c.name}'"
+    line += f" -s {o.short[1:]}" if o.short else ""
+    line += f" -l {o.name}"
+    k = kind(o)
+    line += {"none": "", "value": " -x", "file": " -r -F",
+             "folder": " -x -a '(__fish_complete_directories)'",
+             "words": f" -x -a '{' '.join(WORDS.get(o.name, []))}'"}[k]
+    words = quote(o.words, FISH_MARK)
+    return line + (f" -d '{words}'" if words else "")
+
+
+def fish(commands):
+    names = " ".join(c.name for c in commands)
+    out = [f"# fish completion for mtaq - {HEAD}", "complete -c mtaq -f"]
+    for c in commands:
+        out.append("complete -c mtaq -n 'not __fish_seen_subcommand_from "
+                   f"{names}' -a {c.name} "
+                   f"-d '{quote(c.words, FISH_MARK)}'")
+    for c in commands:
+        if c.verbs:
+            out.append("complete -c mtaq -n '__fish_seen_subcommand_from "
+                       f"{c.name}; and not __fish_seen_subcommand_from "
+                       f"{' '.join(c.verbs)}' -a '{' '.join(c.verbs)}'")
+        if c.files:
+            out.append("complete -c mtaq -n '__fish_seen_subcommand_from "
+                       f"{c.name}' -F")
+        out += [fish_option(c, o) for o in c.options]
+    return "\n".join(out) + "\n"
+
+
+def make(mtaq):
+    commands = read_commands(mtaq)
+    return {"mtaq.bash": bash(commands), "_mtaq": zsh(commands),
+            "mtaq.fish": fish(commands)}
+
+
+def main():
+    if len(sys.argv) != 3:
+        sys.exit(f"usage: {sys.argv[0]} MTAQ FOLDER")
+    folder = pathlib.Path(sys.argv[2])
+    for name, text in make(sys.argv[1]).items():
+        (folder / name).write_text(text)
+
+
+if __name__ == "__main__":
+    main()
