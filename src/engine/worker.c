@@ -122,6 +122,7 @@ static void forget_site(struct worker_state *s, uint32_t number)
 	wheel_del(&s->wheel, &ws->timer);
 	list_del(&ws->kicked);
 	list_del(&ws->capped);
+	list_del(&ws->starved);
 	map_del(&s->site_map, hash_u64(number), ws);
 	sched_rq_free(&ws->rq);
 	site_put(&ws->site);
