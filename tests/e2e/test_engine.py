@@ -234,6 +234,18 @@ def refused_and_accepted_in_one_transaction(mtaq):
         must(r["bounced"] > 100 and types["deferred"] > 100, str(r))
 
 
+def many_recipients_by_few_at_a_time(mtaq):
+    """452 to what is over the server's limit: in the next transaction."""
+    with Box(mtaq) as box:
+        box.start_sink("--domains", 2, "--rcpt-max", 7)
+        box.configure().start_daemon()
+        box.load("--messages", 4, "--rcpts", 200, "--domains", 2)
+        types = box.wait_final(800, timeout=60)
+        box.stop_daemon()
+        r = box.equation()
+        must(r["extra"] == 0 and "deferred" not in types, str(r))
+
+
 def names_that_lead_nowhere_bounce_by_their_rule(mtaq):
     with Box(mtaq) as box:
         box.start_sink("--domains", 40, "--nxdomain", 0.3, "--null-mx", 0.3)
@@ -304,6 +316,7 @@ TESTS = [first_message_by_a_route, started_as_root_it_becomes_its_user,
          first_mx_dead_second_takes_it_in_the_same_attempt,
          refusals_bounce_and_deferrals_come_again,
          refused_and_accepted_in_one_transaction,
+         many_recipients_by_few_at_a_time,
          names_that_lead_nowhere_bounce_by_their_rule,
          one_slow_mx_does_not_slow_the_others,
          more_sites_than_connections,
