@@ -553,8 +553,7 @@ static bool return_task(struct worker_state *s, struct sched_task *task,
 {
 	if (!worker_tell_store(s, TO_STORE_RETURN, task, site, s->now_s + 60))
 		return false;
-	if (task->state == SCHED_TASK_RUNNING)
-		worker_task_end(s, task);
+	worker_task_end(s, task);
 	return true;
 }
 

@@ -12,8 +12,11 @@
 #include <errno.h>
 #include <stdio.h>
 
-#define SCAN_MS   60000 /* between two looks for expired tasks at a dead site */
-#define HUNGER_MS 1000  /* until a site without a connection asks once more */
+/* Between two looks for expired tasks at a dead site: an eighth of the age
+ * limit, within these. */
+#define SCAN_MS_MIN 1000u
+#define SCAN_MS_MAX 60000u
+#define HUNGER_MS   1000 /* until a site without a connection asks once more */
 
 void deliver_load(const struct wsite *ws, struct site_load *load_r)
 {
@@ -107,14 +110,26 @@ static void feed_ready(struct worker_state *s, struct wsite *ws)
 	}
 }
 
-/* Tasks whose age limit has passed while their site was dead. */
+static uint64_t scan_every_ms(const struct settings *set)
+{
+	uint64_t every = set->age_limit_s * UINT64_C(1000) / 8;
+
+	if (every < SCAN_MS_MIN)
+		return SCAN_MS_MIN;
+	return every < SCAN_MS_MAX ? every : SCAN_MS_MAX;
+}
+
+/* Tasks whose age limit has passed while their site was dead or paused. */
 static void scan_expired(struct worker_state *s, struct wsite *ws)
 {
 	struct list tasks, *l;
 
-	if (s->now_ms < ws->scan_ms)
+	if (s->now_ms < ws->scan_ms) {
+		set_timer(s, ws, ws->scan_ms);
 		return;
-	ws->scan_ms = s->now_ms + SCAN_MS;
+	}
+	ws->scan_ms = s->now_ms + scan_every_ms(s->set);
+	set_timer(s, ws, ws->scan_ms);
 	LIST_FOR_EACH_SAFE (at, next, &ws->queues) {
 		struct wqueue *q = CONTAINER_OF(at, struct wqueue, link);
 

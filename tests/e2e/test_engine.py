@@ -257,6 +257,18 @@ def names_that_lead_nowhere_bounce_by_their_rule(mtaq):
         must(types["bounced"] > 50, str(r))
 
 
+def mail_of_a_dead_site_expires(mtaq):
+    """The age limit ends it while no attempt can be made."""
+    with Box(mtaq) as box:
+        box.start_sink("--domains", 2, "--dead-first", 1)
+        box.configure(age_limit="2s", host__bad_first="10s",
+                      host__bad_max="1m").start_daemon()
+        box.load("--messages", 100, "--domains", 2)
+        types = box.wait_final(100, timeout=30)
+        box.stop_daemon()
+        must(box.equation()["expired"] == 100, str(types))
+
+
 def one_slow_mx_does_not_slow_the_others(mtaq):
     with Box(mtaq) as box:
         box.start_sink("--domains", 10, "--delay-at", "127.0.0.2=3000",
@@ -318,6 +330,7 @@ TESTS = [first_message_by_a_route, started_as_root_it_becomes_its_user,
          refused_and_accepted_in_one_transaction,
          many_recipients_by_few_at_a_time,
          names_that_lead_nowhere_bounce_by_their_rule,
+         mail_of_a_dead_site_expires,
          one_slow_mx_does_not_slow_the_others,
          more_sites_than_connections,
          sessions_carry_many_messages,
