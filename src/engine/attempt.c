@@ -469,8 +469,8 @@ static void settle_task(struct worker_state *s, struct attempt *a)
 	task->moves = a->moves;
 	/* Rule 14: as long as each transaction gets some through, the rest
 	 * goes in the next one. */
-	task->mark = a->again && !a->any_accepted ? (uint8_t)(task->mark + 1)
-						  : 0;
+	task->mark =
+		a->again && !a->any_accepted ? (uint8_t)(task->mark + 1) : 0;
 	if (running)
 		sched_put_back(task);
 	else
