@@ -89,9 +89,9 @@ void drop_finish(struct listener *in, struct source *s)
 {
 	bool whole = ingress_complete(s->conn);
 
-	if (s->later) {
-		/* Left for a later scan: what was taken is known by its
-		 * number then. */
+	if (s->later || (in->stopping && !whole)) {
+		/* Left for a later scan or life: what was taken is known by
+		 * its number then. */
 	} else if (whole && ingress_refusals(s->conn) == 0) {
 		unlinkat(in->drop_new, s->file, 0);
 		fsync(in->drop_new);

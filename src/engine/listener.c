@@ -44,6 +44,25 @@ static void make_busy(struct listener *in, struct source *s)
 
 /* --- what comes back from the log ----------------------------------------- */
 
+/* What no lane has taken yet is not accepted: its client comes back. */
+static void refuse_held(struct source *s)
+{
+	if (s->held == NULL || s->asking)
+		return;
+	s->later = true;
+	ingress_refused(s->held, -EAGAIN);
+	s->held = NULL;
+}
+
+/* One was refused for now: so is what is lent (by the gate) and what is held
+ * behind it.  A higher number that is taken hides that one for ever. */
+static void refuse_rest(struct source *s)
+{
+	s->later = true;
+	s->unwanted = s->asking;
+	refuse_held(s);
+}
+
 static void take_answer(struct listener *in, const struct put_answer *a)
 {
 	struct ingress_item *item = a->cookie;
@@ -53,8 +72,9 @@ static void take_answer(struct listener *in, const struct put_answer *a)
 	in->lent--;
 	in->lent_bytes -= item->msg.size;
 	if (a->err < 0) {
-		s->later = true;
 		ingress_refused(item, a->err);
+		if (a->err != -EMSGSIZE && a->err != -EINVAL)
+			refuse_rest(s);
 		atomic_fetch_add(&in->refused, 1);
 	} else {
 		ingress_accepted(item, a->id);
@@ -78,7 +98,10 @@ static void take_seen(struct listener *in, const struct seen_answer *a)
 	if (a->found) {
 		s->held = NULL;
 		ingress_accepted(item, a->id);
+	} else if (s->unwanted) {
+		refuse_held(s);
 	}
+	s->unwanted = false;
 	make_busy(in, s);
 }
 
@@ -257,16 +280,6 @@ static void source_free(struct listener *in, struct source *s)
 	free(s);
 }
 
-/* What no lane has taken yet is not accepted: its client comes back. */
-static void refuse_held(struct source *s)
-{
-	if (s->held == NULL || s->asking)
-		return;
-	s->later = true;
-	ingress_refused(s->held, -EAGAIN);
-	s->held = NULL;
-}
-
 /* Move one source as far as a turn may; true: there is more to do now. */
 static bool pump(struct listener *in, struct source *s)
 {
@@ -302,7 +315,8 @@ static void pump_all(struct listener *in)
 
 		if (pump(in, s) || !may_lend(in))
 			make_busy(in, s);
-		if (source_done(s))
+		/* While nothing may be lent, frames may still wait in s. */
+		if (source_done(s) && (s->deaf || may_lend(in)))
 			source_free(in, s);
 	}
 }
@@ -420,13 +434,20 @@ static void wait_events(struct listener *in, bool more)
 		take_event(in, &evs[i]);
 }
 
+/* Its thread has ended: what it was asked stays open. */
+static bool store_ended(const struct listener *in)
+{
+	return atomic_load(&in->set.storer->failed) != 0;
+}
+
 static void *listener_main(void *arg)
 {
 	struct listener *in = arg;
 	bool more = false;
 
 	accept_all(in);
-	while (!in->stopping || in->lent + in->asking > 0) {
+	while (!in->stopping || in->lent > 0 ||
+	       (in->asking > 0 && !store_ended(in))) {
 		wait_events(in, more);
 		in->stopping = atomic_load(&in->stop);
 		take_answers(in);
@@ -469,6 +490,7 @@ void listener_free(struct listener **listener)
 	LIST_FOR_EACH_SAFE (l, next, &in->sources) {
 		struct source *s = CONTAINER_OF(l, struct source, all);
 
+		s->asking = false;
 		refuse_held(s);
 		BUG_ON(ingress_items_out(s->conn) > 0);
 		source_free(in, s);

@@ -15,6 +15,7 @@ struct source {
 	int fd;
 	struct ingress_item *held; /* wants a place in the log's lane */
 	bool asking;   /* the store is asked whether it knows an item */
+	bool unwanted; /* to be refused, unless the store does */
 	char *file;    /* its name in the drop folder; NULL: a socket */
 	uint32_t lent; /* of its items, with the log */
 	bool readable, writable;

@@ -125,7 +125,7 @@ static void answer(struct logger *l, const struct put_request *req, uint64_t id,
 	g->answers[g->answer_count++] = (struct put_answer){
 		.cookie = req->cookie, .id = err < 0 ? 0 : id, .err = err
 	};
-	if (err < 0)
+	if (err < 0 && err != -EMSGSIZE && err != -EINVAL)
 		req->gate->shut = err;
 }
 
@@ -369,6 +369,60 @@ static void settle(struct logger *l)
 		lane_settle(&l->sources[i].lane);
 }
 
+/* --- when the queue has failed for good ------------------------------------ */
+
+/* Nobody may wait for an answer that cannot come: what is asked for is
+ * refused.  Outcomes are let go; the next life repeats their mails. */
+static bool refuse_turn(struct logger *l, int err)
+{
+	struct queue_committed none = { .durable = 0 };
+	const struct put_request *req;
+	struct logger_group *g = l->group;
+	bool any = false;
+	unsigned i;
+	size_t len;
+
+	for (i = 0; i < l->source_count; i++)
+		for (; lane_peek(&l->sources[i].lane, &len) != NULL; any = true)
+			lane_consume(&l->sources[i].lane);
+	if (g->large.msg != NULL)
+		answer(l, &g->large, 0, err);
+	g->large.msg = NULL;
+	while (g->answer_count < GROUP_ANSWERS_MAX &&
+	       (req = lane_peek(&l->from_ingress, &len)) != NULL) {
+		answer(l, req, 0, err);
+		lane_consume(&l->from_ingress);
+	}
+	if (l->from_control.ring != NULL &&
+	    lane_peek(&l->from_control, &len) != NULL) {
+		lane_consume(&l->from_control);
+		g->decision = (struct decided_answer){ .err = err };
+		g->decided = true;
+	}
+	any = any || g->answer_count > 0 || g->decided;
+	tell_answers(l, &none, err);
+	tell_control(l, &none, err);
+	return any;
+}
+
+static void refuse_until_stopped(struct logger *l)
+{
+	int err = atomic_load(&l->failed);
+
+	bell_ring(l->control);
+	while (!atomic_load(&l->stop)) {
+		if (refuse_turn(l, err))
+			continue;
+		bell_doze(&l->bell);
+		settle(l);
+		if (refuse_turn(l, err))
+			bell_awake(&l->bell);
+		else
+			bell_wait(&l->bell, 1000);
+	}
+	refuse_turn(l, err);
+}
+
 static void *logger_main(void *arg)
 {
 	struct logger *l = arg;
@@ -386,7 +440,7 @@ static void *logger_main(void *arg)
 			bell_wait(&l->bell, atomic_load(&l->stop) ? 0 : 1000);
 	}
 	if (atomic_load(&l->failed) != 0)
-		bell_ring(l->control);
+		refuse_until_stopped(l);
 	return NULL;
 }
 

@@ -10,3 +10,8 @@ add_test(NAME crash_kill_engine COMMAND python3
 	$<TARGET_FILE:mtaq> --cycles 10 --messages 200 --batch 1)
 set_tests_properties(crash_kill_engine PROPERTIES LABELS "crash;threads"
 	TIMEOUT 600)
+# Stops, disks, the drop folder.
+add_test(NAME crash_hard_times COMMAND python3
+	${CMAKE_CURRENT_SOURCE_DIR}/crash/hard_times.py $<TARGET_FILE:mtaq>)
+set_tests_properties(crash_hard_times PROPERTIES LABELS "crash;threads"
+	TIMEOUT 600)
