@@ -101,8 +101,8 @@ void queue_store_return(struct queue *q, uint64_t id, uint16_t first,
 
 /* --- doing, waiting, looking ------------------------------------------------------ */
 
-/* Writing a segment ahead takes as long as 64 MiB take: in idle time, unless
- * new mail would soon have to wait for one. */
+/* Segments are written ahead in idle time, a piece at a time, unless new mail
+ * would soon have to wait for one. */
 static bool may_prepare(const struct queue *q, uint32_t now_s)
 {
 	uint64_t segments, ready;

@@ -384,7 +384,6 @@ int queue_log_prepare(struct queue *q)
 {
 	struct segments *set = q->log->set;
 	uint32_t wanted = q->set.segments_ahead + SEGMENT_RESERVE;
-	struct segment *seg;
 	int err;
 
 	segments_look(set);
@@ -393,9 +392,8 @@ int queue_log_prepare(struct queue *q)
 		return 0;
 	if (atomic_load(&set->space) < q->set.free_bytes_min + set->bytes)
 		return -ENOSPC;
-	err = segment_create(set, &seg);
-	if (err < 0)
+	err = segment_create_some(set);
+	if (err != 0)
 		return err;
-	segments_give(set, seg);
 	return segments_ready(set) < wanted;
 }

@@ -119,10 +119,10 @@ void queue_segment_counts(const struct queue *q, uint64_t *segments_r,
 			  uint64_t *free_r);
 
 /*
- * Write one segment ahead (full, synced) when fewer than segments_ahead are
- * ready and the disk has room, and look how full the disk is.  Takes as long
- * as writing 64 MiB: from the store's thread in idle time; queue_store_work()
- * calls it.  1: one was made and more are wanted; 0: nothing to do now; or a
+ * Write a piece (4 MiB) of a segment ahead (full, synced) when fewer than
+ * segments_ahead are ready and the disk has room, and look how full the disk
+ * is.  From the store's thread in idle time; queue_store_work() calls it.
+ * 1: it is not whole yet, or more are wanted; 0: nothing to do now; or a
  * negative errno value (-ENOSPC: no room above free_bytes_min).
  */
 int queue_log_prepare(struct queue *q);

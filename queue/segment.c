@@ -72,14 +72,13 @@ bool segment_head_ok(const struct segment_head *h)
 	       h->crc == head_crc(h);
 }
 
-static int write_zeros(struct segments *set, int fd)
+static int write_zeros(struct segments *set, int fd, uint64_t at, uint64_t to)
 {
 	struct iovec iov[16];
-	uint64_t at;
 	int err = 0;
 
-	for (at = 0; at < set->bytes && err == 0;) {
-		uint64_t left = set->bytes - at, n = 0;
+	while (at < to && err == 0) {
+		uint64_t left = to - at, n = 0;
 		int i;
 
 		for (i = 0; i < 16 && left > 0; i++) {
@@ -96,26 +95,40 @@ static int write_zeros(struct segments *set, int fd)
 	return err;
 }
 
+int segment_make_some(struct segments *set, int fd, uint64_t from, uint64_t to)
+{
+	int err = write_zeros(set, fd, from, to);
+
+	return err < 0 ? err : set->file->sync_data(set->file->arg, fd);
+}
+
 /*
  * Full and synced first, then the header: one that says "free" vouches for a
  * file whose every block exists.
  */
-int segment_make(struct segments *set, struct segment *seg)
+int segment_make_end(struct segments *set, int fd)
 {
 	const struct queue_file_ops *file = set->file;
 	struct segment_head h = { .sequence = 0 };
+	int err = file->sync_file(file->arg, fd);
+
+	if (err == 0)
+		err = write_head(set, fd, h);
+	if (err == 0)
+		err = file->sync_dir(file->arg, set->dir);
+	return err;
+}
+
+int segment_make(struct segments *set, struct segment *seg)
+{
 	int fd = segment_file_open(set, seg, O_RDWR | O_CREAT), err;
 
 	if (fd < 0)
 		return fd;
-	err = write_zeros(set, fd);
+	err = write_zeros(set, fd, 0, set->bytes);
 	if (err == 0)
-		err = file->sync_file(file->arg, fd);
-	if (err == 0)
-		err = write_head(set, fd, h);
-	file->close(file->arg, fd);
-	if (err == 0)
-		err = file->sync_dir(file->arg, set->dir);
+		err = segment_make_end(set, fd);
+	set->file->close(set->file->arg, fd);
 	return err;
 }
 

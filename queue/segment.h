@@ -55,6 +55,9 @@ struct segments {
 	struct segment *_Atomic table[SEGMENT_TABLE]; /* by sequence */
 	struct segment *_Atomic all;
 	struct segment *_Atomic unfinished; /* to be tried again */
+	struct segment *making; /* the store's: being written in pieces */
+	int making_fd;
+	uint64_t made; /* octets of it */
 	_Atomic uint32_t next_number;
 	_Atomic uint64_t count;
 	_Atomic uint64_t first, last; /* sequences; bounds of the table */
@@ -83,6 +86,10 @@ uint32_t segments_ready(const struct segments *set);
 void segments_look(struct segments *set);
 /* Write a new file full, or an unfinished one again; takes long. */
 int segment_create(struct segments *set, struct segment **seg_r);
+/* The same a piece at a time (some ms), then it is given to the ready ring:
+ * 1: not whole yet; 0: one has become ready; or a negative errno value.
+ * Store role. */
+int segment_create_some(struct segments *set);
 
 /* --- store role ---------------------------------------------------------- */
 

@@ -28,5 +28,8 @@ int segment_file_open(const struct segments *set, const struct segment *seg,
 		      int flags);
 /* Write the file full, from the beginning, and a header that says free. */
 int segment_make(struct segments *set, struct segment *seg);
+/* The same in pieces: octets from..to, in order, then the end. */
+int segment_make_some(struct segments *set, int fd, uint64_t from, uint64_t to);
+int segment_make_end(struct segments *set, int fd);
 
 #endif

@@ -194,10 +194,15 @@ int segments_open(const struct queue_file_ops *file, const char *dir,
 	return 0;
 }
 
+static void end_making(struct segments *set, int err);
+
 void segments_close(struct segments **set)
 {
 	struct segments *s = *set;
 	struct segment *seg = atomic_load(&s->all), *next;
+
+	if (s->making != NULL)
+		end_making(s, -ECANCELED);
 
 	for (; seg != NULL; seg = next) {
 		const char *map = atomic_load(&seg->map);
@@ -247,6 +252,61 @@ int segment_create(struct segments *set, struct segment **seg_r)
 	seg->kind = SEGMENT_FREE;
 	*seg_r = seg;
 	return 0;
+}
+
+#define PIECE (4u << 20)
+
+static int begin_making(struct segments *set)
+{
+	struct segment *seg = atomic_exchange(&set->unfinished, NULL);
+	int fd;
+
+	if (seg == NULL)
+		seg = add(set, atomic_fetch_add(&set->next_number, 1));
+	if (seg == NULL)
+		return -ENOMEM;
+	seg->kind = SEGMENT_UNFINISHED;
+	fd = segment_file_open(set, seg, O_RDWR | O_CREAT);
+	if (fd < 0) {
+		atomic_store(&set->unfinished, seg);
+		return fd;
+	}
+	set->making = seg;
+	set->making_fd = fd;
+	set->made = 0;
+	return 0;
+}
+
+static void end_making(struct segments *set, int err)
+{
+	struct segment *seg = set->making;
+
+	set->file->close(set->file->arg, set->making_fd);
+	set->making = NULL;
+	if (err < 0) { /* a second one left over waits for the next start */
+		atomic_store(&set->unfinished, seg);
+		return;
+	}
+	seg->kind = SEGMENT_FREE;
+	segments_give(set, seg);
+}
+
+int segment_create_some(struct segments *set)
+{
+	uint64_t to;
+	int err = set->making == NULL ? begin_making(set) : 0;
+
+	if (err < 0)
+		return err;
+	to = set->bytes - set->made < PIECE ? set->bytes : set->made + PIECE;
+	err = segment_make_some(set, set->making_fd, set->made, to);
+	set->made = to;
+	if (err == 0 && to < set->bytes)
+		return 1;
+	if (err == 0)
+		err = segment_make_end(set, set->making_fd);
+	end_making(set, err);
+	return err;
 }
 
 void segments_fill(struct segments *set)
