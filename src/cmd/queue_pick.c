@@ -181,7 +181,9 @@ static int by_domain(const void *a, const void *b, void *arg)
 	const struct pick *p = arg;
 	size_t len =
 		x->domain_len < y->domain_len ? x->domain_len : y->domain_len;
-	int diff = memcmp(p->names.p + x->domain, p->names.p + y->domain, len);
+	int diff = len == 0 ? 0
+			    : memcmp(p->names.p + x->domain,
+				     p->names.p + y->domain, len);
 
 	if (diff != 0)
 		return diff;
