@@ -386,8 +386,8 @@ int queue_store_decided(struct queue *q, uint32_t now_s,
 			enum queue_verb *verb_r, struct queue_out *out_r);
 /*
  * The nth decision in force, from 0: pauses first, oldest first, then what has
- * not yet been applied to all that it covers.  Borrowed until the store is
- * called again.  -ENOENT: there are not so many.
+ * not yet been applied to all that it covers.  Without its note, which only
+ * the log keeps.  Borrowed until the store is called again.  -ENOENT: there are not so many.
  */
 int queue_store_decision(const struct queue *q, uint32_t nth, uint64_t *lsn_r,
 			 struct queue_decision *dec_r);

@@ -116,9 +116,9 @@ static bool take_option(struct operator* o, int c)
 
 int operator_options(struct operator* o, int argc, char **argv)
 {
-	int c;
+	int c, at = -1;
 
-	while ((c = getopt_long(argc, argv, "c:nh", longs, NULL)) != -1) {
+	while ((c = getopt_long(argc, argv, "c:nh", longs, &at)) != -1) {
 		if (c == 'h') {
 			fputs(o->help, stdout);
 			return -1;
@@ -126,9 +126,10 @@ int operator_options(struct operator* o, int argc, char **argv)
 		if (!take_option(o, c)) {
 			if (c != '?')
 				fprintf(stderr,
-					"%s: option --%s is not for "
-					"this, or its value is none\n",
-					o->name, optarg == NULL ? "" : optarg);
+					"%s: --%s is not for this, or not "
+					"with this value\n",
+					o->name,
+					c == 'n' ? "dry-run" : longs[at].name);
 			fputs(o->help, stderr);
 			return EX_USAGE;
 		}

@@ -117,9 +117,7 @@ static void add_pause(struct view *v, const struct admin_record *r)
 			buf_printf(b, " %s ", keys[i]);
 			add_words(b, r, keys[i]);
 		}
-	buf_printf(b, " (");
-	add_words(b, r, "by");
-	buf_printf(b, ")\n");
+	buf_printf(b, " for %llu s\n", n(r, "age_s"));
 }
 
 static int look(struct view *v)

@@ -11,20 +11,23 @@
 
 struct store_view {
 	struct queue_counts counts;
-	uint32_t pauses, decisions;
+	uint32_t pauses, decisions, now_s;
 	struct buf *rows; /* NULL, or a row for each pause */
 };
 
-static void add_pause(struct buf *out, uint64_t lsn,
+static void add_pause(const struct store_view *v, uint64_t lsn,
 		      const struct queue_decision *dec)
 {
+	struct buf *out = v->rows;
+
 	admin_begin(out, "pause");
 	admin_text(out, "tenant", dec->tenant);
 	admin_text(out, "campaign", dec->campaign);
 	admin_text(out, "domain", dec->domain);
 	admin_number(out, "since", dec->made_s);
+	admin_number(out, "age_s",
+		     v->now_s > dec->made_s ? v->now_s - dec->made_s : 0);
 	admin_number(out, "lsn", lsn);
-	admin_text(out, "by", dec->note);
 	admin_end(out);
 }
 
@@ -40,7 +43,7 @@ static void look(struct queue *q, void *arg)
 		v->pauses += dec.verb == QUEUE_VERB_PAUSE;
 		v->decisions += dec.verb != QUEUE_VERB_PAUSE;
 		if (v->rows != NULL && dec.verb == QUEUE_VERB_PAUSE)
-			add_pause(v->rows, lsn, &dec);
+			add_pause(v, lsn, &dec);
 	}
 }
 
@@ -49,7 +52,8 @@ int control_pauses(struct control *c, const struct admin_request *req)
 	static struct store_view view; /* outlives a wait that is given up */
 	int err;
 
-	view = (struct store_view){ .rows = req->out };
+	view = (struct store_view){ .rows = req->out,
+				    .now_s = clock_mail_s(&c->e->clock) };
 	err = control_job(c, look, &view);
 	if (err == 0)
 		admin_ok(req->out);

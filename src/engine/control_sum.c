@@ -122,6 +122,45 @@ static int count_task(struct sum *sum, struct queue *q,
 	return 0;
 }
 
+static bool is_listed(const struct sum *sum, const struct queue_decision *rule)
+{
+	const struct group *g;
+	size_t at = 0;
+
+	while ((g = map_walk(&sum->groups, &at)) != NULL)
+		if (span_eq(word_of(g, 1), rule->campaign) &&
+		    (rule->tenant.len == 0 ||
+		     span_eq(word_of(g, 0), rule->tenant)))
+			return true;
+	return false;
+}
+
+/* A paused campaign without mail is a row too: else nobody would find it. */
+static int add_pauses(struct sum *sum, struct queue *q)
+{
+	const struct queue_filter *f = &sum->filter;
+	struct queue_decision rule;
+	struct group *g;
+	uint64_t lsn;
+	uint32_t i;
+
+	for (i = 0; queue_store_decision(q, i, &lsn, &rule) == 0; i++) {
+		struct span words[3] = { rule.tenant, rule.campaign, SPAN("") };
+
+		if (rule.verb != QUEUE_VERB_PAUSE || rule.campaign.len == 0 ||
+		    (f->tenant.len > 0 && !span_eq(f->tenant, rule.tenant)) ||
+		    (f->campaign.len > 0 &&
+		     !span_eq(f->campaign, rule.campaign)) ||
+		    is_listed(sum, &rule))
+			continue;
+		g = group_get(sum, words);
+		if (g == NULL)
+			return -ENOMEM;
+		g->paused = true;
+	}
+	return 0;
+}
+
 static void count_page(struct queue *q, void *arg)
 {
 	struct sum *sum = arg;
@@ -132,6 +171,8 @@ static void count_page(struct queue *q, void *arg)
 		queue_list(q, &sum->filter, &sum->at, sum->tasks, PAGE, &n);
 	for (i = 0; i < n && err == 0 && sum->result >= 0; i++)
 		err = count_task(sum, q, &sum->tasks[i]);
+	if (err == 0 && sum->result == 0 && !sum->by_domain)
+		err = add_pauses(sum, q);
 	if (err < 0)
 		sum->result = err;
 }

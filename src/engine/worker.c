@@ -105,12 +105,17 @@ static struct wqueue *first_queue(struct wsite *ws)
 	return CONTAINER_OF(ws->queues.next, struct wqueue, link);
 }
 
-/* The store has no domain left that leads there. */
+/* The store has no domain left that leads there.  A paused one stays: the
+ * pause is nowhere else. */
 static void forget_site(struct worker_state *s, uint32_t number)
 {
 	struct wsite *ws = worker_site(s, number);
+	struct site_info info;
 
 	if (ws == NULL || ws->conns > 0)
+		return;
+	site_describe(ws->site, s->now_ms, &info);
+	if (info.paused)
 		return;
 	LIST_FOR_EACH (l, &ws->queues)
 		if (CONTAINER_OF(l, struct wqueue, link)->tasks > 0)

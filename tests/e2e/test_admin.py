@@ -37,6 +37,9 @@ def a_paused_campaign_waits_and_a_resumed_one_goes(mtaq):
         box.start_sink("--domains", 10)
         box.configure().start_daemon()
         op(box, "campaign", "pause", "news")
+        listed = rows(op(box, "campaign", "list", "--json"))
+        must([(r["campaign"], r["waiting"], r["paused"]) for r in listed]
+             == [("news", 0, 1)], f"a pause without mail: {listed}")
         box.load("--messages", 500, "--domains", 10, "--campaign", "news")
         box.load("--messages", 20, "--domains", 10, "--campaign", "other",
                  "--tag", "other")
