@@ -31,6 +31,7 @@ static const struct command commands[] = {
 	{ "campaign", campaign_main, "campaigns: list, pause, resume" },
 	{ "check", check_main, "is the configuration right?" },
 	{ "load", load_main, "made-up mail for tests and measurements" },
+	{ "probe", probe_main, "what would a mail server say to an address?" },
 	{ "queue", queue_main, "queued mail: list, show, hold, cancel ..." },
 	{ "run", run_main, "the daemon" },
 	{ "site", site_main, "where mail goes: list, show, pause, resume" },
