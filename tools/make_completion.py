@@ -15,7 +15,8 @@ FISH_MARK = "\\'"
 LONG = r"--[a-z][a-z0-9-]*"
 # What may follow an option's name in a line that explains it.
 VALUE = r"(?: ([A-Z]+|[a-z0-9]+\|[a-z0-9|]+)(?![a-z]))?"
-FILES = {"config", "to-file", "accepted", "ledger", "stats", "socket"}
+FILES = {"config", "to-file", "accepted", "ledger", "stats", "socket",
+         "send"}
 FOLDERS = {"spool"}
 WORDS = {"class": ["transactional", "bulk"],
          "state": ["queued", "deferred", "paused", "held", "damaged"]}

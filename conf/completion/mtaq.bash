@@ -5,13 +5,14 @@ _mtaq()
 	local cmd=${COMP_WORDS[1]-} opts= verbs= files=
 
 	if [ "$COMP_CWORD" -eq 1 ]; then
-		COMPREPLY=($(compgen -W 'campaign check load queue run site sink status submit verify version --help --version' -- "$cur"))
+		COMPREPLY=($(compgen -W 'campaign check load probe queue run site sink status submit verify version --help --version' -- "$cur"))
 		return
 	fi
 	case $cmd in
 	campaign) opts='-c --config -n --dry-run -h --help --json --tenant' verbs='list pause resume' files= ;;
 	check) opts='-c --config --defaults -h --help --json --man --manual --print' verbs='' files= ;;
 	load) opts='--accepted --batch --campaign --class --clients --domains --dots --from --help --messages --rcpts --reconnects --size --socket --spread --start --tag --tenant --zone' verbs='' files= ;;
+	probe) opts='-a --all -c --config --dns -f --from --helo -h --help --host --ipv4 --ipv6 --json --max-time --port --send --timeout' verbs='' files= ;;
 	queue) opts='--all --campaign -c --config --domain -n --dry-run -h --help --json --older-than --rcpt --site --state --tenant' verbs='list show hold release cancel retry' files= ;;
 	run) opts='-c --config -h --help' verbs='' files= ;;
 	site) opts='-c --config -n --dry-run -h --help --json' verbs='list show pause resume' files= ;;
@@ -28,6 +29,8 @@ _mtaq()
 	'load --accepted' | 'load --socket') COMPREPLY=($(compgen -f -- "$cur")); return ;;
 	'load --batch' | 'load --campaign' | 'load --clients' | 'load --domains' | 'load --from' | 'load --messages' | 'load --rcpts' | 'load --reconnects' | 'load --size' | 'load --start' | 'load --tag' | 'load --tenant' | 'load --zone') COMPREPLY=(); return ;;
 	'load --class') COMPREPLY=($(compgen -W 'transactional bulk' -- "$cur")); return ;;
+	'probe -c' | 'probe --config' | 'probe --send') COMPREPLY=($(compgen -f -- "$cur")); return ;;
+	'probe --dns' | 'probe -f' | 'probe --from' | 'probe --helo' | 'probe --host' | 'probe --max-time' | 'probe --port' | 'probe --timeout') COMPREPLY=(); return ;;
 	'queue -c' | 'queue --config') COMPREPLY=($(compgen -f -- "$cur")); return ;;
 	'queue --campaign' | 'queue --domain' | 'queue --older-than' | 'queue --rcpt' | 'queue --site' | 'queue --tenant') COMPREPLY=(); return ;;
 	'queue --state') COMPREPLY=($(compgen -W 'queued deferred paused held damaged' -- "$cur")); return ;;

@@ -36,8 +36,8 @@ static const char help_text[] =
 	"                      or a name, which is looked up as a route's is\n"
 	"      --port P        the hosts' port [the route's, or smtp.port]\n"
 	"      --dns A[:P]     ask this resolver [dns.servers]\n"
-	"  -4, --ipv4          only hosts' IPv4 addresses\n"
-	"  -6, --ipv6          only hosts' IPv6 addresses\n"
+	"      --ipv4          only hosts' IPv4 addresses\n"
+	"      --ipv6          only hosts' IPv6 addresses\n"
 	"  -a, --all           ask every host, not only until one has judged\n"
 	"      --send FILE     really deliver the message in FILE (- is stdin)\n"
 	"      --timeout T     no step waits longer, nor longer than the configuration\n"
@@ -62,6 +62,8 @@ enum {
 	O_HOST,
 	O_PORT,
 	O_DNS,
+	O_IPV4,
+	O_IPV6,
 	O_SEND,
 	O_TIMEOUT,
 	O_MAX_TIME,
@@ -75,8 +77,8 @@ static const struct option longs[] = {
 	{ "host", required_argument, NULL, O_HOST },
 	{ "port", required_argument, NULL, O_PORT },
 	{ "dns", required_argument, NULL, O_DNS },
-	{ "ipv4", no_argument, NULL, '4' },
-	{ "ipv6", no_argument, NULL, '6' },
+	{ "ipv4", no_argument, NULL, O_IPV4 },
+	{ "ipv6", no_argument, NULL, O_IPV6 },
 	{ "all", no_argument, NULL, 'a' },
 	{ "send", required_argument, NULL, O_SEND },
 	{ "timeout", required_argument, NULL, O_TIMEOUT },
@@ -204,10 +206,10 @@ static int one_option(struct probe_args *a, int c)
 	case O_HELO:
 		a->helo = optarg;
 		return EX_OK;
-	case '4':
+	case O_IPV4:
 		a->ipv4 = true;
 		return EX_OK;
-	case '6':
+	case O_IPV6:
 		a->ipv6 = true;
 		return EX_OK;
 	case 'a':
@@ -340,7 +342,7 @@ int probe_main(int argc, char **argv)
 
 	p.args = &a;
 	while (code == EX_OK &&
-	       (c = getopt_long(argc, argv, "c:f:46ah", longs, NULL)) != -1) {
+	       (c = getopt_long(argc, argv, "c:f:ah", longs, NULL)) != -1) {
 		if (c == 'h') {
 			probe_help(stdout);
 			return EX_OK;

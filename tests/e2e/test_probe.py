@@ -316,7 +316,7 @@ def test_usage_and_config(mtaq):
         for args in (["--port", "0"], ["--port", "65536"],
                      ["--timeout", "0"], ["--timeout", "abc"],
                      ["--max-time", "2d"], ["--dns", "host.test"],
-                     ["-4", "-6"], ["--all", "--send", "x"], ["--nope"]):
+                     ["--ipv4", "--ipv6"], ["--all", "--send", "x"], ["--nope"]):
             probe(box, *args, "a@b.test", code=64)
         bad = box.dir / "bad.yaml"
         bad.write_text("hostnam: x.test\n")
