@@ -18,7 +18,10 @@ for preset in "${presets[@]}"; do
 	select=()
 	case $preset in
 	clang) summary+=("$preset: built"); continue ;;
-	tsan) select=(-L threads) ;;
+	tsan)
+		select=(-L threads)
+		export TSAN_OPTIONS="suppressions=$PWD/tests/tsan.supp"
+		;;
 	asan) select=(-LE style) ;;
 	fuzz) select=(-L fuzz) ;;
 	esac
