@@ -17,9 +17,35 @@ struct submit_drop {
 	bool ended;
 };
 
+/*
+ * A new folder belongs to whom the spool belongs, and is for the group whatever
+ * the umask says: else one that root or a member made shuts the daemon out.
+ * By descriptor, since the daemon's user may rename what lies in its spool.
+ */
+static int share_folder(int at, int folder)
+{
+	struct stat st;
+
+	if (fchmod(folder, 0770) < 0 || fstat(at, &st) < 0)
+		return -errno;
+	if (geteuid() == 0 && fchown(folder, st.st_uid, st.st_gid) < 0)
+		return -errno;
+	return fsync(at) < 0 ? -errno : 0;
+}
+
 static int make_folder(int at, const char *name)
 {
-	return mkdirat(at, name, 0770) < 0 && errno != EEXIST ? -errno : 0;
+	int folder, r;
+
+	if (mkdirat(at, name, 0770) < 0)
+		return errno == EEXIST ? 0 : -errno;
+	folder = openat(at, name,
+			O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (folder < 0)
+		return -errno;
+	r = share_folder(at, folder);
+	close(folder);
+	return r;
 }
 
 /* spool/incoming with tmp and new in it, made where they are missing. */
@@ -64,8 +90,10 @@ int submit_drop_open(const char *spool, const uint8_t *id,
 	r = open_folder(spool, &d->folder);
 	if (r == 0) {
 		d->fd = openat(d->folder, d->tmp,
-			       O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0640);
-		r = d->fd < 0 ? -errno : 0;
+			       O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+		/* The folder keeps others out; the daemon is another user
+		 * and must be able to read, whatever the umask says. */
+		r = d->fd < 0 || fchmod(d->fd, 0644) < 0 ? -errno : 0;
 	}
 	if (r == 0)
 		r = submit_file_new(d->fd, id, &d->file);

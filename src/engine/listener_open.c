@@ -66,7 +66,8 @@ static int open_socket(struct listener *in, char *words, size_t size)
 
 static int open_folder(const char *path, int *fd_r)
 {
-	if (mkdir(path, 0770) < 0 && errno != EEXIST)
+	/* For the group too, whatever the umask says. */
+	if (mkdir(path, 0770) == 0 ? chmod(path, 0770) < 0 : errno != EEXIST)
 		return -errno;
 	*fd_r = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	return *fd_r < 0 ? -errno : 0;

@@ -1,12 +1,14 @@
 #!/usr/bin/env python3
-"""What an installed mtaq lives with: log rotation.
+"""What an installed mtaq lives with: log rotation, a user of its own.
 
 test_install.py MTAQ [NAME...]
 """
 import json
+import os
+import pwd
 import signal
 
-from harness import Box, main
+from harness import Box, main, must
 
 
 def sighup_opens_the_event_log_anew(mtaq):
@@ -32,5 +34,44 @@ def sighup_opens_the_event_log_anew(mtaq):
         box.equation()
 
 
+def mail_that_root_drops_is_read_by_the_daemons_user(mtaq):
+    """Folders made by either of them, under any umask."""
+    if os.geteuid() != 0:
+        return "skipped: not root"
+    for daemon_first in (False, True):
+        old = os.umask(0o077)
+        try:
+            drop_as_root(mtaq, daemon_first)
+        finally:
+            os.umask(old)
+
+
+def drop_as_root(mtaq, daemon_first):
+    with Box(mtaq) as box:
+        os.chmod(box.dir, 0o755)
+        box.start_sink(dns=False)
+        box.events = box.dir / "log" / "e.jsonl"
+        box.configure(user="nobody", log__events=str(box.events),
+                      routes={'"*"': f'"{box.sink_smtp}"'})
+        os.chmod(box.conf, 0o644)
+        if daemon_first:
+            box.start_daemon()
+            mode = (box.dir / "spool" / "incoming").stat().st_mode & 0o777
+            must(mode == 0o770, f"incoming has mode {mode:o}")
+            box.stop_daemon()
+        else:           # as the package makes it
+            (box.dir / "spool").mkdir(mode=0o750)
+            nobody = pwd.getpwnam("nobody")
+            os.chown(box.dir / "spool", nobody.pw_uid, nobody.pw_gid)
+        eml = box.dir / "m.eml"
+        eml.write_text("From: a@b.test\n\nhello\n")
+        box.run("submit", "-c", box.conf, "--from", "a@b.test",
+                "--to", "x@c.test", eml)
+        box.start_daemon()
+        box.wait_final(1, timeout=60)
+        box.stop_daemon()
+
+
 if __name__ == "__main__":
-    main([sighup_opens_the_event_log_anew])
+    main([sighup_opens_the_event_log_anew,
+          mail_that_root_drops_is_read_by_the_daemons_user])
