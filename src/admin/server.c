@@ -9,14 +9,13 @@
 
 #include "base/bug.h"
 #include "base/list.h"
+#include "io/unix.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 #include <sysexits.h>
 #include <unistd.h>
 
@@ -57,46 +56,20 @@ static int fail(char *words, size_t size, const char *what, const char *path)
 	return err;
 }
 
-/* Is there somebody?  -EADDRINUSE, or 0 with the old file gone. */
-static int clear_path(const struct sockaddr_un *at)
-{
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), err = 0;
-
-	if (fd < 0)
-		return -errno;
-	if (connect(fd, (const struct sockaddr *)at, sizeof(*at)) == 0)
-		err = -EADDRINUSE;
-	else if (errno == ECONNREFUSED)
-		unlink(at->sun_path);
-	close(fd);
-	return err;
-}
-
 static int listen_on(struct admin_server *s, const char *path, char *words,
 		     size_t size)
 {
-	struct sockaddr_un at = { .sun_family = AF_UNIX };
-	int err;
+	int err = io_unix_listen(path, 0660, 64, &s->listen);
 
-	if (strlen(path) >= sizeof(at.sun_path)) {
-		errno = ENAMETOOLONG;
-		return fail(words, size, "cannot listen on", path);
+	if (err == 0) {
+		memcpy(s->path, path, strlen(path) + 1); /* ours to remove */
+		return 0;
 	}
-	memcpy(at.sun_path, path, strlen(path) + 1);
-	err = clear_path(&at);
-	if (err < 0) {
-		errno = -err;
-		return fail(words, size, "another mtaq serves", path);
-	}
-	s->listen =
-		socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (s->listen < 0 ||
-	    bind(s->listen, (struct sockaddr *)&at, sizeof(at)) < 0)
-		return fail(words, size, "cannot listen on", path);
-	memcpy(s->path, path, strlen(path) + 1); /* ours to remove */
-	if (chmod(path, 0660) < 0 || listen(s->listen, 64) < 0)
-		return fail(words, size, "cannot listen on", path);
-	return 0;
+	errno = -err;
+	return fail(words, size,
+		    err == -EADDRINUSE ? "another mtaq serves"
+				       : "cannot listen on",
+		    path);
 }
 
 int admin_server_open(const char *path, char *words, size_t words_size,

@@ -7,6 +7,8 @@
  */
 #include "engine/listener_private.h"
 
+#include "io/unix.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -14,7 +16,6 @@
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 static int fail(char *words, size_t size, int err, const char *what,
@@ -24,43 +25,18 @@ static int fail(char *words, size_t size, int err, const char *what,
 	return err;
 }
 
-/* Is there somebody?  -EADDRINUSE, or 0 with the old file gone. */
-static int clear_path(const struct sockaddr_un *at)
-{
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), err = 0;
-
-	if (fd < 0)
-		return -errno;
-	if (connect(fd, (const struct sockaddr *)at, sizeof(*at)) == 0)
-		err = -EADDRINUSE;
-	else if (errno == ECONNREFUSED)
-		unlink(at->sun_path);
-	close(fd);
-	return err;
-}
-
 static int open_socket(struct listener *in, char *words, size_t size)
 {
-	struct sockaddr_un at = { .sun_family = AF_UNIX };
 	int err;
 
 	snprintf(in->socket_path, sizeof(in->socket_path), "%s/submit.sock",
 		 in->set.set->runtime);
-	if (mkdir(in->set.set->runtime, 0755) < 0 && errno != EEXIST)
-		return fail(words, size, -errno, "cannot make",
-			    in->set.set->runtime);
-	memcpy(at.sun_path, in->socket_path, sizeof(at.sun_path));
-	err = clear_path(&at);
+	err = io_unix_listen(in->socket_path, 0660, 1024, &in->listen);
 	if (err < 0)
-		return fail(words, size, err, "another mtaq serves",
-			    at.sun_path);
-	in->listen =
-		socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (in->listen < 0 ||
-	    bind(in->listen, (struct sockaddr *)&at, sizeof(at)) < 0 ||
-	    chmod(at.sun_path, 0660) < 0 || listen(in->listen, 1024) < 0)
-		return fail(words, size, -errno, "cannot listen on",
-			    at.sun_path);
+		return fail(words, size, err,
+			    err == -EADDRINUSE ? "another mtaq serves"
+					       : "cannot listen on",
+			    in->socket_path);
 	return 0;
 }
 
