@@ -84,6 +84,17 @@ int queue_store_next(struct queue *q, uint32_t now_s, struct queue_task *task_r)
 	return rc;
 }
 
+int queue_store_loaded(const struct queue *q, uint64_t id, uint16_t first,
+		       struct queue_task *task_r)
+{
+	struct task *t = delta_task_loaded(&q->store->delta, id, first);
+
+	if (t == NULL)
+		return 0;
+	store_fill(t, task_r);
+	return 1;
+}
+
 void queue_store_return(struct queue *q, uint64_t id, uint16_t first,
 			uint32_t due_s)
 {

@@ -364,6 +364,11 @@ int queue_store_next(struct queue *q, uint32_t now_s,
 void queue_store_return(struct queue *q, uint64_t id, uint16_t first,
 			uint32_t due_s);
 
+/* What is left of a loaded task, by the first it was given with; its message
+ * is not looked at.  1: it is in *task_r; 0: no such task is loaded. */
+int queue_store_loaded(const struct queue *q, uint64_t id, uint16_t first,
+		       struct queue_task *task_r);
+
 /* Do a bounded piece of checkpoint, refill and freeing.  1: there is more to
  * do now; 0: not before queue_store_wake_s(). */
 int queue_store_work(struct queue *q, uint32_t now_s);

@@ -121,6 +121,39 @@ static bool put_all(struct local *l, const struct queue_view *view,
 	return l->out.rcpt_count == 0 || put(l->s, &l->out);
 }
 
+/* Its addresses cannot be read either: the event names the message alone. */
+static bool hold_damaged(struct storer_state *s, const struct queue_task *t)
+{
+	struct note_rcpt note = {
+		.verdict = { .result = SMTP_DEFERRED,
+			     .text = SPAN("the stored message fails its "
+					  "check; it is held") },
+	};
+	struct local *l = s->local;
+	struct note_common common = { .time_ms = clock_wall_ms() };
+	uint32_t at;
+
+	l->out = (struct queue_out){ .id = t->id,
+				     .slot = t->slot,
+				     .rcpts = l->rcpts };
+	queue_handle_name(s->st->set.queue, t->queue, &l->out.tenant,
+			  &l->out.campaign, &l->out.domain);
+	note_common_put(&common, l->common);
+	l->out.note = span_of(l->common, note_common_size(&common));
+	note_rcpt_put(&note, l->notes);
+	for (at = 0; at < t->span; at++)
+		if (is_open(t, at))
+			l->rcpts[l->out.rcpt_count++] = (struct queue_out_rcpt){
+				.rcpt = (uint16_t)(t->first + at),
+				.state = QUEUE_DAMAGED,
+				.attempts = t->attempts,
+				.unsure = t->unsure,
+			};
+	/* One note for all: it has no address to tell them apart. */
+	l->rcpts[0].note = span_of(l->notes, note_rcpt_size(&note));
+	return put(s, &l->out);
+}
+
 static bool settle_with(struct storer_state *s, const struct queue_task *t,
 			const struct note_rcpt *like,
 			struct queue_out_rcpt rcpt)
@@ -148,12 +181,12 @@ static bool settle_with(struct storer_state *s, const struct queue_task *t,
 		else
 			lane_reserve_or_wait(&s->st->set.log->lane, 1);
 		queue_message_close(s->st->set.queue, &view);
-	} else {
-		queue_store_return(s->st->set.queue, t->id, t->first,
-				   s->now_s + 60);
-		done = true;
+		return done;
 	}
-	return done;
+	if (err != -ENOMEM)
+		return hold_damaged(s, t);
+	queue_store_return(s->st->set.queue, t->id, t->first, s->now_s + 60);
+	return true;
 }
 
 bool local_settle(struct storer_state *s, const struct queue_task *t, int rule,
@@ -190,58 +223,13 @@ bool local_settle(struct storer_state *s, const struct queue_task *t, int rule,
 
 /* --- damaged messages ------------------------------------------------------ */
 
-/* Its addresses cannot be read either: the event names the message alone. */
-static bool hold_damaged(struct storer_state *s, const struct queue_task *t)
+bool local_damaged(struct storer_state *s, uint64_t id, uint16_t first)
 {
-	struct note_rcpt note = {
-		.verdict = { .result = SMTP_DEFERRED,
-			     .text = SPAN("the stored message fails its "
-					  "check; it is held") },
-	};
-	struct local *l = s->local;
-	struct note_common common = { .time_ms = clock_wall_ms() };
-	uint32_t at;
+	struct queue_task task;
 
-	l->out = (struct queue_out){ .id = t->id,
-				     .slot = t->slot,
-				     .rcpts = l->rcpts };
-	queue_handle_name(s->st->set.queue, t->queue, &l->out.tenant,
-			  &l->out.campaign, &l->out.domain);
-	note_common_put(&common, l->common);
-	l->out.note = span_of(l->common, note_common_size(&common));
-	note_rcpt_put(&note, l->notes);
-	for (at = 0; at < t->span; at++)
-		if (is_open(t, at))
-			l->rcpts[l->out.rcpt_count++] = (struct queue_out_rcpt){
-				.rcpt = (uint16_t)(t->first + at),
-				.state = QUEUE_DAMAGED,
-				.attempts = t->attempts,
-				.unsure = t->unsure,
-			};
-	/* One note for all: it has no address to tell them apart. */
-	l->rcpts[0].note = span_of(l->notes, note_rcpt_size(&note));
-	return put(s, &l->out);
-}
-
-#define TASKS_OF_ONE 16 /* open tasks of one message looked at a time */
-
-bool local_damaged(struct storer_state *s, uint64_t id, uint16_t first,
-		   uint16_t span)
-{
-	struct queue_task *tasks = calloc(TASKS_OF_ONE, sizeof(*tasks));
-	uint32_t count = 0, i;
-	bool done = true;
-
-	if (tasks == NULL)
-		return false;
-	if (queue_show(s->st->set.queue, id, tasks, TASKS_OF_ONE, &count) < 0)
-		count = 0;
-	for (i = 0; i < count && done; i++)
-		if (tasks[i].first >= first && tasks[i].first < first + span)
-			done = hold_damaged(s, &tasks[i]);
-	free(tasks);
-	/* Nothing found: a decision or an outcome was faster. */
-	return done;
+	if (queue_store_loaded(s->st->set.queue, id, first, &task) == 0)
+		return true; /* a decision or an outcome was faster */
+	return hold_damaged(s, &task);
 }
 
 /* --- decisions ------------------------------------------------------------- */

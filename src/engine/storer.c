@@ -118,7 +118,7 @@ static bool take_one(struct storer_state *s, const struct to_store *m)
 		queue_store_return(s->st->set.queue, m->id, m->first, m->due_s);
 		return true;
 	case TO_STORE_DAMAGED:
-		return local_damaged(s, m->id, m->first, m->span);
+		return local_damaged(s, m->id, m->first);
 	case TO_STORE_REFRESH:
 		return dispatch_refresh(s, m->id);
 	}

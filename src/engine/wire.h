@@ -119,7 +119,7 @@ struct to_store {
 	 * taken them in first, or it would give again what was delivered. */
 	uint64_t after;
 	uint32_t due_s;
-	uint16_t first, span;
+	uint16_t first;
 };
 
 struct dns_ask_message {

@@ -248,7 +248,6 @@ bool worker_tell_store(struct worker_state *s, uint32_t type,
 	if (task != NULL) {
 		m->id = task->id;
 		m->first = task->first;
-		m->span = task->span;
 	}
 	lane_publish(s->w->set.to_store);
 	return true;

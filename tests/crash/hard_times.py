@@ -215,9 +215,32 @@ def full_disk(mtaq):
         box.equation()
 
 
+def a_damaged_message_is_held_whole(mtaq):
+    """Each of its tasks, however many: none is sent, none is forgotten."""
+    with Box(mtaq) as box:
+        box.start_sink("--domains", 100, "--fail", "mail=4:1")
+        box.configure(**QUICK).start_daemon()
+        box.load("--messages", 1, "--rcpts", 100, "--spread", "--domains",
+                 100)
+        box.wait_for(lambda: box.count_events().get("deferred", 0) == 100,
+                     30, "the first attempts")
+        for path in (box.dir / "spool").rglob("*"):
+            at = path.read_bytes().find(b"X-Mtaq-Token") \
+                if path.is_file() else -1
+            if at >= 0:
+                with open(path, "r+b") as f:
+                    f.seek(at)
+                    f.write(b"Y")
+        box.wait_for(lambda: box.count_events().get("damaged", 0) == 100,
+                     30, "100 events")
+        must("ok" not in box.ledger_file.read_text(), "it was sent")
+        box.stop_daemon()
+
+
 TESTS = [second_daemon_names_the_first, folder_is_read_at_the_start,
          folder_survives_kills, folder_survives_stops, stop_in_the_middle,
-         broken_disk_ends_the_daemon, full_disk]
+         broken_disk_ends_the_daemon, full_disk,
+         a_damaged_message_is_held_whole]
 
 if __name__ == "__main__":
     main(TESTS)
