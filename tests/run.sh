@@ -4,7 +4,7 @@
 # clang (build alone: warnings are errors there too) and fuzz (5 s a target).
 set -euo pipefail
 cd "$(dirname "$0")/.."
-tools/packages.sh build test
+tools/packages.sh build test deb
 
 presets=("$@")
 [ ${#presets[@]} -gt 0 ] || presets=(release asan tsan clang fuzz)
@@ -22,7 +22,7 @@ for preset in "${presets[@]}"; do
 		select=(-L threads)
 		export TSAN_OPTIONS="suppressions=$PWD/tests/tsan.supp"
 		;;
-	asan) select=(-LE style) ;;
+	asan) select=(-LE 'style|package') ;;
 	fuzz) select=(-L fuzz) ;;
 	esac
 	ctest --test-dir "build/$preset" --output-on-failure --no-tests=error \

@@ -13,6 +13,8 @@
  */
 #include "options/tree.h"
 
+#include "base/utf8.h"
+
 #include <errno.h>
 #include <libfyaml.h>
 #include <stdio.h>
@@ -210,6 +212,31 @@ static int run(struct builder *b, struct fy_parser *parser,
 	return r;
 }
 
+/* libfyaml 0.7.12 never ends on octets that are no UTF-8: they must not reach
+ * it.  Found by fuzz_options. */
+static int check_utf8(const char *text, size_t len, struct tree_error *error)
+{
+	size_t at = 0, n;
+
+	error->line = error->column = 1;
+	for (; at < len; at += n) {
+		n = utf8_len((const unsigned char *)text + at, len - at);
+		if (n == 0) {
+			(void)snprintf(error->words, sizeof(error->words),
+				       "octet 0x%02x is no UTF-8 text",
+				       (unsigned char)text[at]);
+			return -EINVAL;
+		}
+		error->column++;
+		if (text[at] == '\n') {
+			error->line++;
+			error->column = 1;
+		}
+	}
+	error->line = error->column = 0;
+	return 0;
+}
+
 int tree_parse(const char *text, size_t len, struct node **root_r,
 	       struct tree_error *error_r)
 {
@@ -221,6 +248,8 @@ int tree_parse(const char *text, size_t len, struct node **root_r,
 	int r = -ENOMEM;
 
 	memset(error_r, 0, sizeof(*error_r));
+	if (check_utf8(text, len, error_r) < 0)
+		return -EINVAL;
 	fy_diag_cfg_default(&diag_cfg);
 	cfg.diag = fy_diag_create(&diag_cfg);
 	if (cfg.diag == NULL)

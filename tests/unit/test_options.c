@@ -246,6 +246,7 @@ static const struct {
 { "--- {hostname: a.b}\n--- {hostname: a.b}\n", "t.yaml", "one YAML document" },
 { "? [a]\n: b\n", ":1:3: ", "must be a word" },
 { "a: [[[[[[[[[[1]]]]]]]]]]\n", ":1:", "nested too deeply" },
+{ "# gr\xc3\xbc\xc3\x9f\nspool: \xf6se\n", ":2:8: ", "0xf6 is no UTF-8" },
 };
 /* clang-format on */
 
