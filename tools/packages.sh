@@ -7,7 +7,7 @@ build=(gcc libc6-dev cmake ninja-build pkg-config liburing-dev libc-ares-dev lib
 	liblmdb-dev libfyaml-dev check scdoc)
 test=(python3 clang clang-format universal-ctags libclang-rt-14-dev git nsd)
 bench=(python3)
-deb=(debhelper dpkg-dev fakeroot debootstrap)
+deb=(build-essential debhelper dpkg-dev fakeroot debootstrap)
 
 wanted=()
 for job in "$@"; do
