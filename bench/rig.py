@@ -4,6 +4,7 @@ import json
 import os
 import pathlib
 import platform
+import shutil
 import statistics
 import string
 import subprocess
@@ -75,6 +76,8 @@ def commit():
     def git(*args):
         return subprocess.run(["git", "-C", str(ROOT), *args], text=True,
                               capture_output=True, check=False).stdout.strip()
+    if not shutil.which("git"):
+        return "unknown"
     name = git("rev-parse", "--short=12", "HEAD")
     if not name:
         return "unknown"
