@@ -57,7 +57,9 @@ struct smtp_verdict {
 };
 
 /* Rules of our own that end a recipient without a server's word.  Each has
- * the enhanced code that its event prints (RFC 3463). */
+ * the enhanced code that its event prints (RFC 3463).  SIZE, UTF8 and EIGHTBIT
+ * are what a mail needs and a host does not offer: they end a recipient only
+ * when no host is left (docs/SMTP.md 24, smtp_mail_unfit()). */
 enum local_rule {
 	LOCAL_NONE,
 	LOCAL_NXDOMAIN,   /* 5.1.2 the domain does not exist */

@@ -262,13 +262,21 @@ uint32_t smtp_session_room(const struct smtp_session *session);
  *	-EINVAL      control octets in an address or parameter, a command over
  *	             SMTP_COMMAND_MAX, pieces that do not make content_bytes,
  *	             content whose last line has no CRLF, no recipient
- *	-EMSGSIZE    over the server's SIZE: next host, then LOCAL_SIZE (5.3.4)
- *	-EOPNOTSUPP  SMTPUTF8 not offered: next host, then LOCAL_UTF8 (5.6.7)
+ *	-EMSGSIZE    over the server's SIZE
+ *	-EOPNOTSUPP  SMTPUTF8 not offered
  *	-EILSEQ      8-bit, 8BITMIME not offered, SMTP_EIGHTBIT_BOUNCE
  *	-ENOMEM
  */
 int smtp_session_mail(struct smtp_session *session,
 		      const struct smtp_mail *mail, uint64_t now_ms);
+/*
+ * Rule 24: does this error of smtp_session_mail() mean that this host cannot
+ * take this mail, although another one may?  Then the rule by which its
+ * recipients bounce when no host is left (LOCAL_SIZE 5.3.4, LOCAL_UTF8 5.6.7,
+ * LOCAL_EIGHTBIT 5.6.3); nothing is wrong with the host or the session, and
+ * other mails go on.  LOCAL_NONE for every other error, and for 0.
+ */
+enum local_rule smtp_mail_unfit(int err);
 /* End politely.  0, or -EAGAIN when a mail is in progress or not ready. */
 int smtp_session_quit(struct smtp_session *session, uint64_t now_ms);
 /* Allow or forbid grouping from now on; begins as settings.grouping. */

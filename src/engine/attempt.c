@@ -175,20 +175,6 @@ static int give_mail(struct worker_state *s, struct conn *c, struct attempt *a)
 	return smtp_session_mail(c->smtp, &mail, s->now_ms);
 }
 
-static int rule_of(int err)
-{
-	switch (err) {
-	case -EMSGSIZE:
-		return LOCAL_SIZE;
-	case -EOPNOTSUPP:
-		return LOCAL_UTF8;
-	case -EILSEQ:
-		return LOCAL_EIGHTBIT;
-	default:
-		return LOCAL_NONE;
-	}
-}
-
 /* The message cannot be opened: the store holds what is left of the task. */
 static int give_up_damaged(struct worker_state *s, struct sched_task *task,
 			   struct wsite *ws)
@@ -227,8 +213,9 @@ int attempt_begin(struct worker_state *s, struct conn *c,
 	if (err < 0) {
 		queue_message_close(s->w->set.queue, &a->view);
 		attempt_free(s, a);
-		if (rule_of(err) != LOCAL_NONE)
-			*settled_r = attempt_local(s, task, rule_of(err));
+		if (smtp_mail_unfit(err) != LOCAL_NONE)
+			*settled_r =
+				attempt_local(s, task, smtp_mail_unfit(err));
 		return err;
 	}
 	list_add_tail(&c->attempts, &a->link);

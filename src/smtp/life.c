@@ -191,6 +191,20 @@ int smtp_session_mail(struct smtp_session *s, const struct smtp_mail *mail,
 	return 0;
 }
 
+enum local_rule smtp_mail_unfit(int err)
+{
+	switch (err) {
+	case -EMSGSIZE:
+		return LOCAL_SIZE;
+	case -EOPNOTSUPP:
+		return LOCAL_UTF8;
+	case -EILSEQ:
+		return LOCAL_EIGHTBIT;
+	default:
+		return LOCAL_NONE;
+	}
+}
+
 int smtp_session_quit(struct smtp_session *s, uint64_t now_ms)
 {
 	if (s->state != ST_READY || session_event_due(s) || s->tell != 0)

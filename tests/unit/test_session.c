@@ -12,6 +12,7 @@
 #include "mtaq/smtp.h"
 
 #include <check.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -511,6 +512,26 @@ START_TEST(words_for_everything)
 }
 END_TEST
 
+/* What a host cannot take is told from what nobody can: only the former may
+ * go to the next host. */
+START_TEST(rule_24_what_only_this_host_cannot_take)
+{
+	static const struct {
+		int err;
+		enum local_rule rule;
+	} cases[] = {
+		{ -EMSGSIZE, LOCAL_SIZE },   { -EOPNOTSUPP, LOCAL_UTF8 },
+		{ -EILSEQ, LOCAL_EIGHTBIT }, { -EINVAL, LOCAL_NONE },
+		{ -E2BIG, LOCAL_NONE },      { -EAGAIN, LOCAL_NONE },
+		{ -ENOMEM, LOCAL_NONE },     { 0, LOCAL_NONE },
+	};
+	size_t i;
+
+	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+		ck_assert_int_eq(smtp_mail_unfit(cases[i].err), cases[i].rule);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("session");
@@ -521,6 +542,7 @@ int main(void)
 	tcase_set_timeout(tc, 240);
 	tcase_add_test(tc, all_good);
 	tcase_add_test(tc, words_for_everything);
+	tcase_add_test(tc, rule_24_what_only_this_host_cannot_take);
 	tcase_add_test(tc, cuts_do_not_matter);
 	tcase_add_test(tc, hang_up_anywhere);
 	tcase_add_test(tc, noise);
