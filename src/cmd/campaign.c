@@ -67,6 +67,8 @@ static int decide(struct operator* o, const char *verb)
 	return code;
 }
 
+static const char *const verbs[] = { "list", "pause", "resume", NULL };
+
 int campaign_main(int argc, char **argv)
 {
 	struct operator o = { .name = "mtaq campaign",
@@ -81,10 +83,8 @@ int campaign_main(int argc, char **argv)
 	if (strcmp(verb, "list") == 0 ? o.word_count != 1 || o.dry
 	    : strcmp(verb, "pause") == 0 || strcmp(verb, "resume") == 0
 		    ? o.word_count != 2 || o.words[1][0] == '\0'
-		    : true) {
-		fputs(help, stderr);
-		return EX_USAGE;
-	}
+		    : true)
+		return operator_usage(&o, verbs);
 	code = operator_open(&o);
 	if (code != EX_OK)
 		return code;

@@ -63,7 +63,7 @@ static bool check_read_args(int argc, char **argv, struct check_args *a)
 {
 	int c;
 
-	while ((c = getopt_long(argc, argv, "c:h", longs, NULL)) != -1) {
+	while ((c = command_option(argc, argv, ":c:h", longs, NULL)) != -1) {
 		if (c == 'c')
 			a->file = optarg;
 		else if (c == 'j')
@@ -152,10 +152,8 @@ int check_main(int argc, char **argv)
 	struct check_args a = { .what = CHECK };
 	struct buf out;
 
-	if (!check_read_args(argc, argv, &a)) {
-		check_help(stderr);
+	if (!check_read_args(argc, argv, &a))
 		return EX_USAGE;
-	}
 	if (a.what == HELP) {
 		check_help(stdout);
 		return EX_OK;

@@ -22,4 +22,17 @@ int verify_main(int argc, char **argv);
  * standard error. */
 int command_settings(const char *option, struct settings *set_r);
 
+struct option; /* getopt.h */
+/*
+ * getopt_long(); `letters` begins with a colon.  What is wrong with an option
+ * is told on standard error, with the one that may have been meant; then '?'.
+ */
+int command_option(int argc, char **argv, const char *letters,
+		   const struct option *longs, int *at);
+
+/* Say that `word` is none of the words (NULL ends them) that `name` takes as
+ * its `what`, and which may have been meant.  Returns EX_USAGE. */
+int command_no_such(const char *name, const char *what, const char *word,
+		    const char *const *words);
+
 #endif

@@ -54,6 +54,16 @@ static void help(FILE *to)
 	fputs("\n`mtaq COMMAND --help` tells more.\n", to);
 }
 
+static int no_such(const char *word)
+{
+	const char *names[COMMANDS + 1] = { NULL };
+	size_t i;
+
+	for (i = 0; i < COMMANDS; i++)
+		names[i] = commands[i].name;
+	return command_no_such("mtaq", "command", word, names);
+}
+
 int main(int argc, char **argv)
 {
 	size_t i;
@@ -71,7 +81,5 @@ int main(int argc, char **argv)
 	for (i = 0; i < COMMANDS; i++)
 		if (strcmp(argv[1], commands[i].name) == 0)
 			return commands[i].run(argc - 1, argv + 1);
-	fprintf(stderr, "mtaq: there is no command '%s'; see `mtaq --help`\n",
-		argv[1]);
-	return EX_USAGE;
+	return no_such(argv[1]);
 }

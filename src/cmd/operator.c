@@ -118,18 +118,18 @@ int operator_options(struct operator* o, int argc, char **argv)
 {
 	int c, at = -1;
 
-	while ((c = getopt_long(argc, argv, "c:nh", longs, &at)) != -1) {
+	while ((c = command_option(argc, argv, ":c:nh", longs, &at)) != -1) {
 		if (c == 'h') {
 			fputs(o->help, stdout);
 			return -1;
 		}
+		if (c == '?')
+			return EX_USAGE;
 		if (!take_option(o, c)) {
-			if (c != '?')
-				fprintf(stderr,
-					"%s: --%s is not for this, or not "
-					"with this value\n",
-					o->name,
-					c == 'n' ? "dry-run" : longs[at].name);
+			fprintf(stderr,
+				"%s: --%s is not for this, or not with this "
+				"value\n",
+				o->name, c == 'n' ? "dry-run" : longs[at].name);
 			fputs(o->help, stderr);
 			return EX_USAGE;
 		}
@@ -139,6 +139,18 @@ int operator_options(struct operator* o, int argc, char **argv)
 	o->terminal = !o->json && isatty(STDOUT_FILENO) == 1;
 	buf_init(&o->line, 1u << 20);
 	return EX_OK;
+}
+
+int operator_usage(const struct operator* o, const char *const *verbs)
+{
+	const char *const *v = verbs;
+
+	while (o->word_count > 0 && *v != NULL && strcmp(*v, o->words[0]) != 0)
+		v++;
+	if (o->word_count > 0 && *v == NULL)
+		return command_no_such(o->name, "command", o->words[0], verbs);
+	fputs(o->help, stderr);
+	return EX_USAGE;
 }
 
 /* --- the way to the daemon ------------------------------------------------- */

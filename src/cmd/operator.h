@@ -40,6 +40,9 @@ struct operator
 
 /* EX_OK; EX_USAGE, told; or -1: help was asked for and printed. */
 int operator_options(struct operator* o, int argc, char **argv);
+/* The words are not those that the command takes: say so.  verbs: what the
+ * first may be, NULL ends them.  Returns EX_USAGE. */
+int operator_usage(const struct operator* o, const char *const *verbs);
 /* EX_OK, or what was wrong (69: no daemon answers), told. */
 int operator_open(struct operator* o);
 void operator_close(struct operator* o);

@@ -189,7 +189,6 @@ static int one_checked(struct probe_args *a, int c)
 			       ? EX_OK
 			       : wrong("--max-time", optarg, "not like 5m");
 	default:
-		probe_help(stderr);
 		return EX_USAGE;
 	}
 }
@@ -342,7 +341,7 @@ int probe_main(int argc, char **argv)
 
 	p.args = &a;
 	while (code == EX_OK &&
-	       (c = getopt_long(argc, argv, "c:f:ah", longs, NULL)) != -1) {
+	       (c = command_option(argc, argv, ":c:f:ah", longs, NULL)) != -1) {
 		if (c == 'h') {
 			probe_help(stdout);
 			return EX_OK;

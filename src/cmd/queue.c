@@ -151,10 +151,11 @@ static bool names_mail(const struct operator* o)
 	return (o->word_count > 1) + o->filtered + o->all == 1;
 }
 
+static const char *const verbs[] = { "list",   "show",  "hold", "release",
+				     "cancel", "retry", NULL };
+
 static bool is_usage(const struct operator* o)
 {
-	static const char *const verbs[] = { "hold", "release", "cancel",
-					     "retry" };
 	size_t i;
 
 	if (o->word_count == 0)
@@ -163,7 +164,7 @@ static bool is_usage(const struct operator* o)
 		return o->word_count == 1 && !o->dry;
 	if (strcmp(o->words[0], "show") == 0)
 		return o->word_count > 1 && !o->dry && !o->filtered;
-	for (i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++)
+	for (i = 0; verbs[i] != NULL; i++)
 		if (strcmp(o->words[0], verbs[i]) == 0)
 			return names_mail(o);
 	return false;
@@ -178,10 +179,8 @@ int queue_main(int argc, char **argv)
 
 	if (code != EX_OK)
 		return code < 0 ? EX_OK : code;
-	if (!is_usage(&o)) {
-		fputs(help, stderr);
-		return EX_USAGE;
-	}
+	if (!is_usage(&o))
+		return operator_usage(&o, verbs);
 	code = operator_open(&o);
 	if (code != EX_OK)
 		return code;

@@ -64,16 +64,21 @@ int run_main(int argc, char **argv)
 	char words[1024];
 	int c, err;
 
-	while ((c = getopt_long(argc, argv, "c:h", longs, NULL)) != -1) {
+	while ((c = command_option(argc, argv, ":c:h", longs, NULL)) != -1) {
 		if (c == 'h') {
 			help(stdout);
 			return EX_OK;
 		}
-		if (c != 'c') {
-			help(stderr);
+		if (c != 'c')
 			return EX_USAGE;
-		}
 		file = optarg;
+	}
+	if (optind < argc) {
+		fprintf(stderr,
+			"mtaq run: '%s' is one argument too many; see `mtaq "
+			"run --help`\n",
+			argv[optind]);
+		return EX_USAGE;
 	}
 	err = command_settings(file, &set);
 	if (err != EX_OK)

@@ -80,6 +80,8 @@ static bool is_usage(const struct operator* o, const char *verb)
 	return strcmp(verb, "pause") == 0 || strcmp(verb, "resume") == 0;
 }
 
+static const char *const verbs[] = { "list", "show", "pause", "resume", NULL };
+
 int site_main(int argc, char **argv)
 {
 	struct operator o = { .name = "mtaq site", .help = help, .takes = "n" };
@@ -87,10 +89,8 @@ int site_main(int argc, char **argv)
 
 	if (code != EX_OK)
 		return code < 0 ? EX_OK : code;
-	if (o.word_count == 0 || !is_usage(&o, o.words[0])) {
-		fputs(help, stderr);
-		return EX_USAGE;
-	}
+	if (o.word_count == 0 || !is_usage(&o, o.words[0]))
+		return operator_usage(&o, verbs);
 	code = operator_open(&o);
 	if (code != EX_OK)
 		return code;

@@ -216,7 +216,6 @@ static int one_option(struct submit_args *a, int c)
 		a->json = true;
 		return EX_OK;
 	default:
-		submit_help(stderr);
 		return EX_USAGE;
 	}
 }
@@ -254,8 +253,8 @@ int submit_main(int argc, char **argv)
 	struct submit_args a = { .class = SUBMIT_BULK };
 	int c, code = EX_OK;
 
-	while (code == EX_OK &&
-	       (c = getopt_long(argc, argv, "c:f:t:nqh", longs, NULL)) != -1) {
+	while (code == EX_OK && (c = command_option(argc, argv, ":c:f:t:nqh",
+						    longs, NULL)) != -1) {
 		if (c == 'h') {
 			submit_help(stdout);
 			submit_list_free(&a.to);

@@ -105,7 +105,7 @@ int verify_main(int argc, char **argv)
 	bool json = false;
 	int c, code;
 
-	while ((c = getopt_long(argc, argv, "c:h", longs, NULL)) != -1) {
+	while ((c = command_option(argc, argv, ":c:h", longs, NULL)) != -1) {
 		if (c == 'c') {
 			file = optarg;
 		} else if (c == 's') {
@@ -113,7 +113,8 @@ int verify_main(int argc, char **argv)
 		} else if (c == 'j') {
 			json = true;
 		} else {
-			help(c == 'h' ? stdout : stderr);
+			if (c == 'h')
+				help(stdout);
 			return c == 'h' ? EX_OK : EX_USAGE;
 		}
 	}

@@ -12,6 +12,7 @@
  *	      |   ^
  */
 #include "base/bug.h"
+#include "base/near.h"
 #include "options/option.h"
 #include "options/tree.h"
 
@@ -106,33 +107,6 @@ complain_at(struct load *l, const struct node *n, const char *fmt, ...)
 
 /* --- names ---------------------------------------------------------------- */
 
-/* How many single letters have to change; more than 3 are all the same. */
-static unsigned distance(struct span a, struct span b)
-{
-	unsigned row[64], before, up, best;
-	size_t i, k;
-
-	if (a.len >= 63 || b.len >= 63)
-		return 99;
-	for (k = 0; k <= b.len; k++)
-		row[k] = (unsigned)k;
-	for (i = 1; i <= a.len; i++) {
-		before = row[0];
-		row[0] = (unsigned)i;
-		for (k = 1; k <= b.len; k++) {
-			up = row[k];
-			best = before + (a.p[i - 1] != b.p[k - 1]);
-			if (up + 1 < best)
-				best = up + 1;
-			if (row[k - 1] + 1 < best)
-				best = row[k - 1] + 1;
-			row[k] = best;
-			before = up;
-		}
-	}
-	return row[b.len];
-}
-
 static struct span last_part(const char *name)
 {
 	const char *dot = strrchr(name, '.');
@@ -146,12 +120,12 @@ static const struct option_row *meant(const char *name)
 {
 	struct span word = last_part(name), other;
 	const struct option_row *best = NULL;
-	unsigned cost, least = 99;
+	unsigned cost, least = NEAR_FAR;
 	size_t i, here = (size_t)(word.p - name);
 
 	for (i = 0; i < option_count; i++) {
 		other = last_part(option_table[i].name);
-		cost = 2 * distance(word, other);
+		cost = 2 * near_slips(word, other);
 		if ((size_t)(other.p - option_table[i].name) != here ||
 		    memcmp(option_table[i].name, name, here) != 0)
 			cost++;
@@ -160,7 +134,7 @@ static const struct option_row *meant(const char *name)
 			best = &option_table[i];
 		}
 	}
-	return least <= 5 && least / 2 < word.len ? best : NULL;
+	return near_enough(word, least / 2) ? best : NULL;
 }
 
 static const struct option_row *find(const char *name)
