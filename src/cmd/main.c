@@ -9,9 +9,12 @@
 #include "bench/load.h"
 #include "bench/sink.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sysexits.h>
+#include <unistd.h>
 
 struct command {
 	const char *name;
@@ -64,22 +67,49 @@ static int no_such(const char *word)
 	return command_no_such("mtaq", "command", word, names);
 }
 
+/*
+ * Started with a standard descriptor closed, the next file that is opened gets
+ * its number: a socket would be read as the mail, words for people would be
+ * written into the queue.  What is open the wrong way round fails, as a closed
+ * one would.
+ */
+static void keep_standard_descriptors(void)
+{
+	int fd;
+
+	for (fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+		if (fcntl(fd, F_GETFD) < 0 && errno == EBADF)
+			(void)open("/dev/null",
+				   fd == STDIN_FILENO ? O_WRONLY : O_RDONLY);
+}
+
+/* A result that nobody could read is none. */
+static int finish(int code)
+{
+	if ((fflush(stdout) == 0 && ferror(stdout) == 0) || code != EX_OK)
+		return code;
+	fprintf(stderr, "mtaq: the output could not be written: %s\n",
+		strerrordesc_np(errno));
+	return EX_IOERR;
+}
+
 int main(int argc, char **argv)
 {
 	size_t i;
 
+	keep_standard_descriptors();
 	if (argc < 2) {
 		help(stderr);
 		return EX_USAGE;
 	}
 	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "help") == 0) {
 		help(stdout);
-		return EX_OK;
+		return finish(EX_OK);
 	}
 	if (strcmp(argv[1], "--version") == 0)
-		return version_main(argc, argv);
+		return finish(version_main(argc, argv));
 	for (i = 0; i < COMMANDS; i++)
 		if (strcmp(argv[1], commands[i].name) == 0)
-			return commands[i].run(argc - 1, argv + 1);
+			return finish(commands[i].run(argc - 1, argv + 1));
 	return no_such(argv[1]);
 }
