@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <getopt.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sysexits.h>
@@ -39,8 +40,9 @@ static void submit_help(FILE *to)
 	      "  -q, --quiet         no ids\n"
 	      "      --json          one JSON object a message\n\n"
 	      "Exit codes: 0 all accepted, 64 wrong usage, 65 refused for "
-	      "good, 66 not readable,\n69 the daemon cannot be used, 75 try "
-	      "later, 78 the configuration is wrong.\n",
+	      "good, 66 not readable,\n69 the daemon cannot be used, 74 the "
+	      "ids could not be written, 75 try later,\n78 the configuration "
+	      "is wrong.\n",
 	      to);
 }
 
@@ -262,6 +264,8 @@ int submit_main(int argc, char **argv)
 		}
 		code = one_option(&a, c);
 	}
+	/* A reader of the ids that goes away does not stop the mail. */
+	(void)signal(SIGPIPE, SIG_IGN);
 	a.path_count = argc - optind;
 	a.paths = argv + optind;
 	if (code == EX_OK)

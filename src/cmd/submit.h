@@ -42,6 +42,13 @@ int submit_run_message(struct submit_run *run, const char *name, uint64_t n,
 		       struct span content);
 /* What could not even be read counts as refused. */
 void submit_run_unreadable(struct submit_run *run, const char *name, int error);
+/* A message over submit_run_size_max(): refused here, so that it need not be
+ * read to its end.  size: all its octets, 0: not known. */
+void submit_run_too_large(struct submit_run *run, const char *name, uint64_t n,
+			  uint64_t size);
+uint64_t submit_run_size_max(const struct submit_run *run);
+/* A folder without a message. */
+void submit_run_nothing_in(struct submit_run *run, const char *name);
 /* Wait for all answers, tell the sum.  The exit code of the command. */
 int submit_run_close(struct submit_run **run);
 

@@ -93,6 +93,30 @@ static void refuse_here(struct submit_run *run, const struct submit_label *l,
 	told(run, l, &r);
 }
 
+static void refuse_size(struct submit_run *run, const struct submit_label *l,
+			uint64_t size)
+{
+	unsigned long long most = submit_run_size_max(run);
+	char words[160];
+	struct submit_result r = { .code = EX_DATAERR,
+				   .enhanced_class = 5,
+				   .enhanced_subject = 3,
+				   .enhanced_detail = 4 };
+
+	if (size > 0)
+		(void)snprintf(words, sizeof(words),
+			       "the message has %llu octets; "
+			       "message_bytes_max is %llu",
+			       (unsigned long long)size, most);
+	else
+		(void)snprintf(words, sizeof(words),
+			       "the message has more than the %llu octets "
+			       "of message_bytes_max",
+			       most);
+	r.words = span_str(words);
+	told(run, l, &r);
+}
+
 static void drain(struct submit_run *run)
 {
 	struct submit_result r;
@@ -151,7 +175,7 @@ static int put_drop(struct submit_run *run, const struct submit_message *m,
 	int r = submit_drop_put(run->drop, m);
 
 	if (r == -EINVAL || r == -EMSGSIZE) {
-		refuse_here(run, l, EX_DATAERR, "the message is too large");
+		refuse_size(run, l, 0);
 		return EX_OK;
 	}
 	if (r == 0)
@@ -367,6 +391,32 @@ void submit_run_unreadable(struct submit_run *run, const char *name, int error)
 	worse(run, EX_NOINPUT);
 }
 
+uint64_t submit_run_size_max(const struct submit_run *run)
+{
+	return run->set->message_bytes_max;
+}
+
+void submit_run_too_large(struct submit_run *run, const char *name, uint64_t n,
+			  uint64_t size)
+{
+	struct submit_label l = { .name = keep_name(run, name), .n = n };
+
+	run->put++;
+	if (l.name == NULL)
+		l.name = "a message";
+	refuse_size(run, &l, size);
+}
+
+void submit_run_nothing_in(struct submit_run *run, const char *name)
+{
+	submit_tell_line(&run->tell,
+			 "the folder %s has no file with a message in it; it "
+			 "was skipped",
+			 name);
+	run->tell.refused++;
+	worse(run, EX_NOINPUT);
+}
+
 /* --- begin and end --------------------------------------------------------- */
 
 /* EX_OK: something takes messages now. */
@@ -509,7 +559,8 @@ int submit_run_close(struct submit_run **run_p)
 				 run->path,
 				 (unsigned long long)run->tell.accepted,
 				 run->tell.accepted == 1 ? " is" : "s are");
-	else if (run->put > 1 || run->args->dry_run)
+	else if (run->put > 1 || run->args->dry_run ||
+		 (run->tell.accepted > 0 && run->tell.refused > 0))
 		submit_tell_line(&run->tell,
 				 "%llu message%s %s, %llu refused, in "
 				 "%llu.%03llu s",

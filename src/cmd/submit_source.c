@@ -21,16 +21,16 @@
 #include <unistd.h>
 
 #define STEP    (256u << 10)
-#define ONE_MAX (QUEUE_CONTENT_MAX + (1u << 20)) /* the daemon refuses more */
+#define ONE_MAX (QUEUE_CONTENT_MAX + (1u << 20)) /* never more in memory */
 
 struct reader {
 	struct submit_run *run;
 	const char *name;
 	int fd;
+	uint64_t size; /* of a regular file; 0: not known */
 	struct buf in; /* read, not used up */
 	bool end;
 	struct buf message; /* of an mbox */
-	bool too_large;
 	uint64_t n;
 };
 
@@ -61,6 +61,10 @@ static int take_event(struct reader *r, enum mbox_event what, struct span s)
 	}
 	if (what == MBOX_TEXT) {
 		(void)buf_add_span(&r->message, s);
+		return EX_OK;
+	}
+	if (r->message.failed == -EMSGSIZE) {
+		submit_run_too_large(r->run, r->name, r->n, 0);
 		return EX_OK;
 	}
 	if (r->message.failed < 0) {
@@ -99,13 +103,21 @@ static int read_mbox(struct reader *r)
 
 static int read_one(struct reader *r)
 {
+	uint64_t most = submit_run_size_max(r->run);
 	int e = 0;
 
-	while (e == 0 && !r->end)
+	if (r->size > most) {
+		submit_run_too_large(r->run, r->name, 0, r->size);
+		return EX_OK;
+	}
+	while (e == 0 && !r->end && r->in.len <= most)
 		e = more(r);
+	if (r->in.len > most) {
+		submit_run_too_large(r->run, r->name, 0, 0);
+		return EX_OK;
+	}
 	if (e < 0) {
-		submit_run_unreadable(r->run, r->name,
-				      e == -EMSGSIZE ? -EFBIG : e);
+		submit_run_unreadable(r->run, r->name, e);
 		return EX_OK;
 	}
 	return submit_run_message(r->run, r->name, 0, buf_span(&r->in));
@@ -115,6 +127,10 @@ static int read_fd(struct submit_run *run, const char *name, int fd, bool eml)
 {
 	struct reader r = { .run = run, .name = name, .fd = fd };
 	int e = 0, code = EX_OK;
+	struct stat st;
+
+	if (fd != STDIN_FILENO && fstat(fd, &st) == 0 && S_ISREG(st.st_mode))
+		r.size = (uint64_t)st.st_size;
 
 	buf_init(&r.in, ONE_MAX);
 	while (e == 0 && !r.end && r.in.len < 5)
@@ -144,6 +160,7 @@ static int read_folder(struct submit_run *run, const char *path)
 {
 	struct dirent **all = NULL;
 	int n = scandir(path, &all, is_eml, alphasort), i, code = EX_OK;
+	bool any = false;
 	struct stat st;
 	char *name;
 
@@ -156,13 +173,18 @@ static int read_folder(struct submit_run *run, const char *path)
 	for (i = 0; i < n; i++) {
 		if (code == EX_OK &&
 		    asprintf(&name, "%s/%s", path, all[i]->d_name) > 0) {
-			if (stat(name, &st) == 0 && S_ISREG(st.st_mode))
+			/* What cannot be looked at is told of by its open. */
+			if (stat(name, &st) < 0 || S_ISREG(st.st_mode)) {
 				code = submit_source(run, name);
+				any = true;
+			}
 			free(name);
 		}
 		free(all[i]);
 	}
 	free(all);
+	if (n >= 0 && !any)
+		submit_run_nothing_in(run, path);
 	return code;
 }
 

@@ -85,6 +85,20 @@ refuse(struct refused r, int code, const char *enhanced, const char *fmt, ...)
 	return -EBADMSG;
 }
 
+/* What came, for a refusal's %s: also a NUL in it becomes '?'. */
+static const char *quote(struct refused r, struct span text)
+{
+	char *p = arena_get(r.arena, text.len + 1);
+	size_t i;
+
+	if (p == NULL)
+		return "?";
+	for (i = 0; i < text.len; i++)
+		p[i] = text.p[i] == '\0' ? '?' : text.p[i];
+	p[i] = '\0';
+	return p;
+}
+
 /* A word of ours (tenant, campaign): no controls, so that it can be printed
  * and named. */
 static bool is_word(struct span s)
@@ -147,9 +161,8 @@ static int check_sender(const struct frame_message *m, struct queue_message *to,
 
 	if (e != ADDRESS_OK)
 		return refuse(r, EX_DATAERR, "5.1.7",
-			      "the sender <%.*s> is no address: %s",
-			      (int)m->sender.len, m->sender.p,
-			      address_error_words(e));
+			      "the sender <%s> is no address: %s",
+			      quote(r, m->sender), address_error_words(e));
 	if (!a.null && (a.utf8 || a.idna))
 		to->flags |= QUEUE_MSG_UTF8;
 	to->sender = m->sender;
@@ -166,8 +179,8 @@ static int check_rcpt(struct span text, struct arena *arena,
 
 	if (e != ADDRESS_OK)
 		return refuse(r, EX_DATAERR, "5.1.3",
-			      "the recipient <%.*s> is no address: %s",
-			      (int)text.len, text.p, address_error_words(e));
+			      "the recipient <%s> is no address: %s",
+			      quote(r, text), address_error_words(e));
 	if (a.idna)
 		return refuse(r, EX_DATAERR, "5.6.7",
 			      "the domain of the recipient <%.*s> has letters "
