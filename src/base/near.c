@@ -42,3 +42,22 @@ bool near_enough(struct span word, unsigned slips)
 {
 	return slips <= 2 && slips < word.len;
 }
+
+const char *near_name(struct span word, const char *const *names, size_t n)
+{
+	unsigned slips, fewest = NEAR_FAR;
+	const char *best = NULL;
+	size_t i;
+
+	for (i = 0; i < n; i++) {
+		slips = near_slips(word, span_str(names[i]));
+		if (word.len > 1 &&
+		    span_starts_nocase(span_str(names[i]), word))
+			slips = 1;
+		if (slips < fewest) {
+			fewest = slips;
+			best = names[i];
+		}
+	}
+	return near_enough(word, fewest) ? best : NULL;
+}

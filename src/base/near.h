@@ -15,4 +15,8 @@ unsigned near_slips(struct span a, struct span b);
 /* May `slips` be a slip of the pen in `word`, rather than another word? */
 bool near_enough(struct span word, unsigned slips);
 
+/* The name among n that was meant by a word: it begins one, or the nearest by
+ * near_enough().  NULL: none. */
+const char *near_name(struct span word, const char *const *names, size_t n);
+
 #endif

@@ -1,0 +1,1 @@
+mtaq_unit(test_args USES mtaq_base)
