@@ -3,59 +3,44 @@
  */
 #include "bench/load_options.h"
 
-#include "base/bug.h"
-#include "base/span.h"
+#include "bench/arguments.h"
 
-#include <getopt.h>
 #include <stdio.h>
 #include <sysexits.h>
 
-static const struct option longs[] = {
-	{ "socket", required_argument, NULL, 's' },
-	{ "messages", required_argument, NULL, 'n' },
-	{ "size", required_argument, NULL, 'z' },
-	{ "domains", required_argument, NULL, 'd' },
-	{ "rcpts", required_argument, NULL, 'r' },
-	{ "spread", no_argument, NULL, 'p' },
-	{ "dots", no_argument, NULL, 'o' },
-	{ "clients", required_argument, NULL, 'c' },
-	{ "batch", required_argument, NULL, 'b' },
-	{ "start", required_argument, NULL, 'S' },
-	{ "from", required_argument, NULL, 'f' },
-	{ "zone", required_argument, NULL, 'Z' },
-	{ "tag", required_argument, NULL, 't' },
-	{ "tenant", required_argument, NULL, 'T' },
-	{ "campaign", required_argument, NULL, 'C' },
-	{ "class", required_argument, NULL, 'k' },
-	{ "accepted", required_argument, NULL, 'a' },
-	{ "reconnects", required_argument, NULL, 'R' },
-	{ "help", no_argument, NULL, 'h' },
-	{ NULL, 0, NULL, 0 },
+/* clang-format off */
+static const struct args_option options[] = {
+	{ "socket", 0, "FILE", "the daemon's submission socket", 's' },
+	{ "messages", 0, "N", "how many [1000]", 'n' },
+	{ "size", 0, "OCTETS", "of each [4096]", 'z' },
+	{ "domains", 0, "N", "d0.ZONE ... in turn [100]", 'd' },
+	{ "zone", 0, "NAME", "the domains' end [test]", 'Z' },
+	{ "rcpts", 0, "N", "of each message, in one domain [1]", 'r' },
+	{ "spread", 0, NULL, "... in as many domains", 'p' },
+	{ "dots", 0, NULL, "some lines begin with a dot", 'o' },
+	{ "clients", 0, "N", "connections at once [1]", 'c' },
+	{ "batch", 0, "N", "wait for the answers after so many; 0: never [0]", 'b' },
+	{ "start", 0, "N", "number of the first message [0]", 'S' },
+	{ "tag", 0, "WORD", "first part of the tokens [load]", 't' },
+	{ "from", 0, "ADDRESS", "envelope sender [news@sender.test]", 'f' },
+	{ "tenant", 0, "NAME", "of all messages", 'T' },
+	{ "campaign", 0, "NAME", "of all messages", 'C' },
+	{ "class", 0, "transactional|bulk", "of all messages [bulk]", 'k' },
+	{ "reconnects", 0, "N", "attempts in a row without an answer [5]", 'R' },
+	{ "accepted", 0, "FILE", "append id, token, recipient, hash of what was acknowledged", 'a' },
+	{ NULL, 0, NULL, NULL, 0 },
 };
+/* clang-format on */
 
-static void help(FILE *to)
-{
-	fputs("usage: mtaq load --socket PATH [OPTION...]\n\n"
-	      "Submits made-up messages, for tests and measurements.\n\n"
-	      "  --messages N    how many (1000)\n"
-	      "  --size OCTETS   of each (4096)\n"
-	      "  --domains N     d0.ZONE ... in turn (100)\n"
-	      "  --zone NAME     (test)\n"
-	      "  --rcpts N       of each message (1), in one domain\n"
-	      "  --spread        ... in as many domains\n"
-	      "  --dots          some lines begin with a dot\n"
-	      "  --clients N     connections at once (1)\n"
-	      "  --batch N       wait for the answers after so many (0: "
-	      "never)\n"
-	      "  --start N       number of the first message (0)\n"
-	      "  --tag WORD      first part of the tokens (load)\n"
-	      "  --from ADDRESS  --tenant NAME  --campaign NAME  "
-	      "--class bulk|transactional\n"
-	      "  --reconnects N  attempts in a row without an answer (5)\n"
-	      "  --accepted FILE append id, token, recipient, hash of what "
-	      "was acknowledged\n",
-	      to);
-}
+static const struct args_command command = {
+	.name = "mtaq load",
+	.usage = "mtaq load --socket FILE [OPTION...]",
+	.about = "Submits made-up messages, for tests and measurements.",
+	.options = options,
+	.more = "Exit codes: 0 all was accepted, 64 wrong usage, 65 something "
+		"was refused for good, 71 out of memory, 73 the file of "
+		"--accepted cannot be made, 75 not all was acknowledged.",
+};
 
 static bool number(const char *text, uint64_t max, uint64_t *value_r)
 {
@@ -76,66 +61,64 @@ static bool small(const char *text, uint64_t max, uint32_t *value_r)
 	return true;
 }
 
-static bool take_number(struct load_config *cfg, int c)
+static bool take_number(struct load_config *cfg, int id, const char *value)
 {
-	switch (c) {
+	switch (id) {
 	case 'n':
-		return number(optarg, UINT32_MAX, &cfg->messages);
+		return number(value, UINT32_MAX, &cfg->messages);
 	case 'z':
-		return number(optarg, 50u << 20, &cfg->size);
+		return number(value, 50u << 20, &cfg->size);
 	case 'd':
-		return number(optarg, UINT32_MAX, &cfg->domains) &&
+		return number(value, UINT32_MAX, &cfg->domains) &&
 		       cfg->domains > 0;
 	case 'r':
-		return small(optarg, 1000, &cfg->rcpts) && cfg->rcpts > 0;
+		return small(value, 1000, &cfg->rcpts) && cfg->rcpts > 0;
 	case 'c':
-		return small(optarg, 1024, &cfg->clients) && cfg->clients > 0;
+		return small(value, 1024, &cfg->clients) && cfg->clients > 0;
 	case 'b':
-		return number(optarg, UINT32_MAX, &cfg->batch);
+		return number(value, UINT32_MAX, &cfg->batch);
 	case 'S':
-		return number(optarg, UINT32_MAX, &cfg->start);
+		return number(value, UINT32_MAX, &cfg->start);
 	case 'R':
-		return small(optarg, 1000000, &cfg->reconnects);
+		return small(value, 1000000, &cfg->reconnects);
 	default:
 		return false;
 	}
 }
 
-static bool take(struct load_config *cfg, int c)
+static bool take(struct load_config *cfg, int id, const char *value)
 {
-	switch (c) {
+	switch (id) {
 	case 's':
-		cfg->socket = optarg;
+		cfg->socket = value;
 		return true;
 	case 'p':
 		return cfg->spread = true;
 	case 'o':
 		return cfg->dots = true;
 	case 'f':
-		cfg->from = optarg;
+		cfg->from = value;
 		return true;
 	case 'Z':
-		cfg->zone = optarg;
+		cfg->zone = value;
 		return true;
 	case 't':
-		cfg->tag = optarg;
+		cfg->tag = value;
 		return true;
 	case 'T':
-		cfg->tenant = optarg;
+		cfg->tenant = value;
 		return true;
 	case 'C':
-		cfg->campaign = optarg;
+		cfg->campaign = value;
 		return true;
 	case 'k':
-		cfg->transactional = optarg[0] == 't';
-		return optarg[0] == 't' || optarg[0] == 'b';
-	case 'a':
-		cfg->accepted = optarg;
+		cfg->transactional = value[0] == 't';
 		return true;
-	case 'h':
-		return cfg->help = true;
+	case 'a':
+		cfg->accepted = value;
+		return true;
 	default:
-		return take_number(cfg, c);
+		return take_number(cfg, id, value);
 	}
 }
 
@@ -152,18 +135,23 @@ int load_options(int argc, char **argv, struct load_config *cfg_r)
 				   .rcpts = 1,
 				   .clients = 1,
 				   .reconnects = 5 };
-	int c;
+	struct args args;
+	int id, code = EX_OK;
 
-	while ((c = getopt_long(argc, argv, "h", longs, NULL)) != -1)
-		if (!take(&cfg, c))
-			goto usage;
-	if (cfg.help)
-		help(stdout);
-	else if (cfg.socket == NULL || optind < argc)
-		goto usage;
+	args_begin(&args, &command, argc, argv);
+	while ((id = bench_option(&args, &code)) > 0)
+		if (!take(&cfg, id, args.value)) {
+			fprintf(stderr, "mtaq load: --%s %s is out of range\n",
+				args.option->name, args.value);
+			return EX_USAGE;
+		}
+	cfg.help = code < 0;
+	if (code > 0)
+		return code;
+	if (!cfg.help && (cfg.socket == NULL || args.word_count > 0)) {
+		fputs("mtaq load: --socket, and no words\n", stderr);
+		return EX_USAGE;
+	}
 	*cfg_r = cfg;
 	return EX_OK;
-usage:
-	help(stderr);
-	return EX_USAGE;
 }

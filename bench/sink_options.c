@@ -8,6 +8,7 @@
 #include "bench/sink_config.h"
 
 #include "base/bug.h"
+#include "bench/arguments.h"
 
 #include <arpa/inet.h>
 #include <stdio.h>
@@ -25,14 +26,14 @@ enum kind {
 	LISTEN,
 	FAIL,
 	TRICK,
-	DNS
+	DNS,
+	PATH
 };
 
 static const char *const value_names[] = {
-	[FLAG] = "",       [NUMBER] = " N",  [SHARE] = " SHARE",
-	[SECONDS] = " S",  [TEXT] = " TEXT", [SEED] = " N",
-	[LISTEN] = " A",   [FAIL] = " LIST", [TRICK] = " LIST",
-	[DNS] = " ADDRESS"
+	[FLAG] = NULL,    [NUMBER] = "N",    [SHARE] = "SHARE", [SECONDS] = "S",
+	[TEXT] = "TEXT",  [SEED] = "N",      [LISTEN] = "A",    [FAIL] = "LIST",
+	[TRICK] = "LIST", [DNS] = "ADDRESS", [PATH] = "FILE"
 };
 
 struct option {
@@ -94,9 +95,9 @@ static const struct option options[] = {
 	{ "servfail", SHARE, AT(servfail), "domains answered SERVFAIL" },
 	{ "timeout", SHARE, AT(timeout), "domains never answered" },
 	{ "no-mx", SHARE, AT(no_mx), "domains with an address and no MX" },
-	{ "ledger", TEXT, AT(ledger), "FILE: a line for each recipient, appended" },
+	{ "ledger", PATH, AT(ledger), "a line for each recipient, appended" },
 	{ "ledger-ok-only", FLAG, AT(ledger_ok_only), "no lines for refusals" },
-	{ "stats", TEXT, AT(stats), "FILE: the summary at the end" },
+	{ "stats", PATH, AT(stats), "the summary at the end" },
 	{ "stats-every", NUMBER, AT(stats_every_s), "and a line of it each so many seconds" },
 	{ "json", FLAG, AT(json), "the summary at the end on standard output" },
 	{ "ready-fd", NUMBER, AT(ready_fd), "the ready line goes there (1)" },
@@ -319,6 +320,7 @@ static bool set_value(struct sink_config *c, const struct option *o,
 	case SECONDS:
 		return share(text, 1e6, at);
 	case TEXT:
+	case PATH:
 		*(const char **)at = text;
 		return true;
 	case LISTEN:
@@ -335,30 +337,6 @@ static bool set_value(struct sink_config *c, const struct option *o,
 
 /* --- the whole line ----------------------------------------------------- */
 
-static void help(void)
-{
-	size_t i;
-
-	puts("usage: mtaq sink [OPTION...]\n\n"
-	     "The pretend internet: SMTP servers and a DNS server.  Stages:\n"
-	     "connect greeting ehlo mail rcpt data content eod.\n");
-	for (i = 0; i < ARRAY_LEN(options); i++)
-		printf("  --%s%-*s %s\n", options[i].name,
-		       22 - (int)strlen(options[i].name),
-		       value_names[options[i].kind], options[i].help);
-}
-
-static const struct option *option_named(const char *name, size_t len)
-{
-	size_t i;
-
-	for (i = 0; i < ARRAY_LEN(options); i++)
-		if (strlen(options[i].name) == len &&
-		    memcmp(options[i].name, name, len) == 0)
-			return &options[i];
-	return NULL;
-}
-
 static int wrong(const char *what, const char *word)
 {
 	fprintf(stderr, "mtaq sink: %s: %s; see `mtaq sink --help`\n", what,
@@ -366,25 +344,47 @@ static int wrong(const char *what, const char *word)
 	return EX_USAGE;
 }
 
-static int take_option(struct sink_config *c, int argc, char **argv, int *i)
+/* All options as base/args.h wants them; an id is the place + 1. */
+static void make_table(struct args_option table[ARRAY_LEN(options) + 1])
 {
-	const char *name = argv[*i], *value = strchr(name, '=');
-	size_t len = value == NULL ? strlen(name) : (size_t)(value - name);
-	const struct option *o = NULL;
+	size_t i;
 
-	if (strncmp(name, "--", 2) == 0)
-		o = option_named(name + 2, len - 2);
-	if (o == NULL)
-		return wrong("unknown option", name);
-	if (o->kind == FLAG && value != NULL)
-		return wrong("takes no value", name);
-	if (value != NULL)
-		value++;
-	else if (o->kind != FLAG && *i + 1 < argc)
-		value = argv[++*i];
-	if (o->kind != FLAG && value == NULL)
-		return wrong("needs a value", name);
-	return set_value(c, o, value) ? 0 : wrong("bad value of", name);
+	for (i = 0; i < ARRAY_LEN(options); i++)
+		table[i] = (struct args_option){
+			.name = options[i].name,
+			.value = value_names[options[i].kind],
+			.help = options[i].help,
+			.id = (int)i + 1,
+		};
+	table[i] = (struct args_option){ .name = NULL };
+}
+
+/* 0; -1: help was printed; EX_USAGE, told. */
+static int take_options(struct sink_config *c, int argc, char **argv)
+{
+	static struct args_option table[ARRAY_LEN(options) + 1];
+	static const struct args_command command = {
+		.name = "mtaq sink",
+		.usage = "mtaq sink [OPTION...]",
+		.about = "The pretend internet: SMTP servers and a DNS server. "
+			 "Stages: connect greeting ehlo mail rcpt data content "
+			 "eod.",
+		.options = table,
+		.more = "Exit codes: 0 stopped by a signal, 64 wrong usage, 71 "
+			"it cannot listen, 74 the ledger or the statistics "
+			"cannot be written.",
+	};
+	struct args args;
+	int id, code = 0;
+
+	make_table(table);
+	args_begin(&args, &command, argc, argv);
+	while ((id = bench_option(&args, &code)) > 0)
+		if (!set_value(c, &options[id - 1], args.value))
+			return wrong("bad value of", args.option->name);
+	if (code == 0 && args.word_count > 0)
+		return wrong("a word too many", args.words[0]);
+	return code;
 }
 
 static int delays_at(struct sink_config *c)
@@ -437,16 +437,10 @@ static void defaults(struct sink_config *c)
 int sink_options(struct sink_config *c, int argc, char **argv)
 {
 	struct sink_address dead;
-	int i, err = 0;
+	int err;
 
 	defaults(c);
-	for (i = 1; i < argc && err == 0; i++) {
-		if (strcmp(argv[i], "--help") == 0) {
-			help();
-			return -1;
-		}
-		err = take_option(c, argc, argv, &i);
-	}
+	err = take_options(c, argc, argv);
 	if (err == 0 && c->address_count == 0)
 		listen_range(c, "127.0.0.1");
 	if (err == 0 && (c->threads < 1 || c->threads > 64 || c->mx < 1 ||

@@ -12,14 +12,9 @@ import subprocess
 import sys
 
 FISH_MARK = "\\'"
-LONG = r"--[a-z][a-z0-9-]*"
-# What may follow an option's name in a line that explains it.
-VALUE = r"(?: ([A-Z]+|[a-z0-9]+\|[a-z0-9|]+)(?![a-z]))?"
-FILES = {"config", "to-file", "accepted", "ledger", "stats", "socket",
-         "send"}
-FOLDERS = {"spool"}
-WORDS = {"class": ["transactional", "bulk"],
-         "state": ["queued", "deferred", "paused", "held", "damaged"]}
+# A line of a help's table: "  -c, --config FILE   words".
+ROW = re.compile(r"  (?:(-[a-z0-9]), |    )--([a-z][a-z0-9-]*)(?: (\S+))?"
+                 r"(?:  +(\S.*))?$")
 
 
 class Option:
@@ -41,31 +36,23 @@ def say(mtaq, *args):
 
 def plain(words):
     """One short phrase without brackets and what a shell would read."""
-    words = re.sub(r"\s*[(\[].*?[)\]]", "", words)
+    words = re.sub(r"\s*[(\[].*?[)\]]", "", words).split(";")[0]
     return re.sub(r"[\"`\[\]\\$]", "", words).strip().rstrip(".;,")
 
 
-def read_options(name, text):
-    """Every --option of a help text, explained or only in the usage."""
-    found = {}
-    for line in text.splitlines():
-        m = re.match(rf"  (?:(-[a-z]), |    )?({LONG}){VALUE}(?:\s\s+|\s"
-                     rf"(?=[a-z(.])|\s*)(.*)$", line)
+def read_options(text):
+    """The options of a help text, in its order."""
+    found, lines = [], text.splitlines()
+    for n, line in enumerate(lines):
+        m = ROW.match(line)
         if m:
-            short, long, value, words = m.groups()
-            if "  --" in words:  # several options, none explained
-                words = ""
-            found[long] = Option(long[2:], short, value, plain(words or ""))
-    for long, value in re.findall(rf"({LONG}){VALUE}", text):
-        if long not in found or (value and not found[long].value):
-            old = found.get(long)
-            found[long] = Option(long[2:], old and old.short, value or None,
-                                 old.words if old else "")
-    found.setdefault("--help", Option("help", None, None, ""))
-    found["--help"].words = "what the command does"
-    if name != "sink" and name != "load":
-        found["--help"].short = "-h"
-    return [found[k] for k in sorted(found)]
+            short, name, value, words = m.groups()
+            more = n + 1
+            while more < len(lines) and lines[more].startswith(" " * 12):
+                words = f"{words or ''} {lines[more].strip()}"
+                more += 1
+            found.append(Option(name, short, value, plain(words or "")))
+    return found
 
 
 def read_commands(mtaq):
@@ -76,8 +63,9 @@ def read_commands(mtaq):
         if name != "version":
             text = say(mtaq, name, "--help")
             usage = re.findall(rf"mtaq {name} ([a-z][a-z|]*)", text)
-            c.verbs = [v for u in usage for v in u.split("|")]
-            c.options = read_options(name, text)
+            c.verbs = list(dict.fromkeys(
+                v for u in usage for v in u.split("|")))
+            c.options = read_options(text)
             c.files = name == "submit"
         commands.append(c)
     return commands
@@ -87,11 +75,13 @@ def kind(option):
     """none, file, folder, a list of words, or some other value."""
     if option.value is None:
         return "none"
-    if option.name in WORDS:
+    if "|" in option.value:
         return "words"
-    if option.name in FILES:
-        return "file"
-    return "folder" if option.name in FOLDERS else "value"
+    return {"FILE": "file", "FOLDER": "folder"}.get(option.value, "value")
+
+
+def choices(option):
+    return " ".join((option.value or "").split("|"))
 
 
 def flags(option):
@@ -126,7 +116,7 @@ def bash(commands):
         for o in c.options:
             if kind(o) == "words":
                 out.append(f"\t'{c.name} --{o.name}') COMPREPLY=($(compgen "
-                           f"-W '{' '.join(WORDS[o.name])}' -- \"$cur\"));"
+                           f"-W '{choices(o)}' -- \"$cur\"));"
                            " return ;;")
     out += ["\tesac", "\tif [ \"${cur#-}\" != \"$cur\" ]; then",
             "\t\tCOMPREPLY=($(compgen -W \"$opts\" -- \"$cur\"))",
@@ -147,7 +137,7 @@ def zsh_option(o):
     takes = {"none": "", "file": ":file:_files", "folder": ":folder:_files -/",
              "value": f":{o.name}: "}.get(kind(o))
     if takes is None:
-        takes = f":{o.name}:({' '.join(WORDS[o.name])})"
+        takes = f":{o.name}:({choices(o)})"
     words = quote(o.words or o.name, "'\\''")
     return [f"\t\t\t'{f}[{words}]{takes}' \\" for f in flags(o)]
 
@@ -180,7 +170,7 @@ def fish_option(c, o):
     k = kind(o)
     line += {"none": "", "value": " -x", "file": " -r -F",
              "folder": " -x -a '(__fish_complete_directories)'",
-             "words": f" -x -a '{' '.join(WORDS.get(o.name, []))}'"}[k]
+             "words": f" -x -a '{choices(o)}'"}[k]
     words = quote(o.words, FISH_MARK)
     return line + (f" -d '{words}'" if words else "")
 

@@ -108,7 +108,7 @@ static int give(struct args *a, const struct args_option *o, const char *value)
 static int give_next(struct args *a, const struct args_option *o)
 {
 	if (a->at == a->argc)
-		return wrong(a, "--%s needs a value: %s", o->name, o->value);
+		return wrong(a, "'%s' wants a value", a->argv[a->at - 1]);
 	return give(a, o, a->argv[a->at++]);
 }
 
@@ -121,13 +121,15 @@ static int take_name(struct args *a, const char *text)
 	if (equals >= 0)
 		name.len = (size_t)equals;
 	if (span_eq(name, SPAN("help")))
-		return equals < 0 ? ARGS_HELP
-				  : wrong(a, "--help takes no value");
+		return equals < 0
+			       ? ARGS_HELP
+			       : wrong(a, "'--%s': this option takes no value",
+				       text);
 	o = option_named(a, name);
 	if (o == NULL)
 		return unknown(a, name);
 	if (equals >= 0 && o->value == NULL)
-		return wrong(a, "--%s takes no value", o->name);
+		return wrong(a, "'--%s': this option takes no value", text);
 	if (equals >= 0)
 		return give(a, o, text + equals + 1);
 	return o->value == NULL ? give(a, o, NULL) : give_next(a, o);

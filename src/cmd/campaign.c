@@ -4,29 +4,42 @@
  * A pause is a rule: it holds for mail that comes later too, and over
  * restarts, until it is resumed.
  */
-#include "cmd/commands.h"
 #include "cmd/operator.h"
 
 #include <stdio.h>
 #include <sysexits.h>
 
-static const char help[] =
-	"usage: mtaq campaign list [--tenant T] [--json]\n"
-	"       mtaq campaign pause|resume NAME [--tenant T] [-n]\n\n"
-	"list    campaigns with mail in the queue: recipients waiting "
-	"(deferred: after a\n        failed attempt), held, and whether a "
-	"pause holds them\n"
-	"pause   begin no mail of the campaign, mail that comes later "
-	"included; what is\n        being sent ends. Kept over restarts\n"
-	"resume  end the pauses that NAME and --tenant cover\n\n"
-	"  -c, --config FILE  the daemon's configuration\n"
-	"      --tenant T     only this tenant's\n"
-	"  -n, --dry-run      say what it would touch, change nothing\n"
-	"      --json         one JSON object a line\n\n"
-	"Exit codes: 0 done (and durable), 64 usage, 69 no daemon answers, "
-	"77 no permission,\n78 configuration.\n";
+static const struct args_verb verbs[] = {
+	{ "list", "campaigns with mail in the queue: recipients waiting "
+		  "(deferred: after a failed attempt), held, and whether a "
+		  "pause holds them" },
+	{ "pause", "begin no mail of the campaign, mail that comes later "
+		   "included; what is being sent ends; kept over restarts" },
+	{ "resume", "end the pauses that NAME and --tenant cover" },
+	{ NULL, NULL },
+};
 
-static const struct operator_column columns[] = {
+static const struct args_option options[] = {
+	OPTION_CONFIG,
+	OPERATOR_TENANT,
+	OPERATOR_DRY("say what it would touch, change nothing"),
+	OPERATOR_JSON,
+	OPTION_END,
+};
+
+static const struct args_command command = {
+	.name = "mtaq campaign",
+	.usage = "mtaq campaign list [--tenant T] [--json]\n"
+		 "mtaq campaign pause|resume NAME [--tenant T] [-n] [--json]",
+	.about = "A campaign is a word given with `mtaq submit --campaign`.",
+	.verbs = verbs,
+	.options = options,
+	.more = "Exit codes: 0 done (and durable), 64 wrong usage, 69 no "
+		"daemon answers, 77 no permission, 78 the configuration is "
+		"wrong.",
+};
+
+static const struct table_column columns[] = {
 	{ "tenant", "TENANT", -16 },
 	{ "campaign", "CAMPAIGN", -24 },
 	{ "waiting", "WAITING", 10 },
@@ -44,7 +57,7 @@ static int list(struct operator* o)
 	admin_text(out, "by", SPAN("campaign"));
 	if (operator_ask(o) != EX_OK)
 		return o->code;
-	operator_heading(o, columns);
+	operator_table(o, columns);
 	while (operator_next(o))
 		operator_row(o, columns, &o->client.rec);
 	return o->code;
@@ -67,25 +80,32 @@ static int decide(struct operator* o, const char *verb)
 	return code;
 }
 
-static const char *const verbs[] = { "list", "pause", "resume", NULL };
+/* EX_OK, or told. */
+static int check_usage(struct operator* o, const char *verb)
+{
+	if (strcmp(verb, "list") == 0) {
+		if (o->word_count == 1 && !o->dry)
+			return EX_OK;
+		return command_wrong(&o->args,
+				     "list takes no name, and changes nothing");
+	}
+	if (o->word_count == 2 && o->words[1][0] != '\0')
+		return EX_OK;
+	return command_wrong(&o->args, "%s which campaign? one name", verb);
+}
 
 int campaign_main(int argc, char **argv)
 {
-	struct operator o = { .name = "mtaq campaign",
-			      .help = help,
-			      .takes = "nt" };
+	struct operator o = { .code = EX_OK };
 	const char *verb;
-	int code = operator_options(&o, argc, argv);
+	int code = operator_options(&o, &command, argc, argv);
 
 	if (code != EX_OK)
 		return code < 0 ? EX_OK : code;
-	verb = o.word_count > 0 ? o.words[0] : "";
-	if (strcmp(verb, "list") == 0 ? o.word_count != 1 || o.dry
-	    : strcmp(verb, "pause") == 0 || strcmp(verb, "resume") == 0
-		    ? o.word_count != 2 || o.words[1][0] == '\0'
-		    : true)
-		return operator_usage(&o, verbs);
-	code = operator_open(&o);
+	verb = command_verb(&o.args);
+	code = verb == NULL ? EX_USAGE : check_usage(&o, verb);
+	if (code == EX_OK)
+		code = operator_open(&o);
 	if (code != EX_OK)
 		return code;
 	if (o.word_count == 2)

@@ -10,7 +10,6 @@
 #include "options/print.h"
 
 #include <errno.h>
-#include <getopt.h>
 #include <stdio.h>
 #include <sysexits.h>
 
@@ -21,8 +20,7 @@ enum check_what {
 	PRINT,
 	DEFAULTS,
 	MANUAL,
-	MAN,
-	HELP
+	MAN
 };
 
 struct check_args {
@@ -31,60 +29,46 @@ struct check_args {
 	enum check_what what;
 };
 
-static void check_help(FILE *to)
+static const struct args_option options[] = {
+	OPTION_CONFIG,
+	{ "print", 0, NULL, "what is in force, defaults filled in", PRINT },
+	{ "defaults", 0, NULL, "a sample file with every option", DEFAULTS },
+	{ "manual", 0, NULL, "every option explained", MANUAL },
+	{ "man", 0, NULL, "likewise, as the source of mtaq.yaml(5) for scdoc",
+	  MAN },
+	OPTION_JSON("for programs"),
+	OPTION_END,
+};
+
+static const struct args_command command = {
+	.name = "mtaq check",
+	.usage = "mtaq check [-c FILE] [--json] "
+		 "[--print | --defaults | --manual | --man]",
+	.about = "Reads the configuration and says whether it is right.",
+	.options = options,
+	.more = "Exit codes: 0 all is well, 64 wrong usage, 74 the output "
+		"cannot be written, 78 the configuration is wrong.",
+};
+
+/* EX_OK; -1: help was printed; EX_USAGE, told. */
+static int check_read_args(int argc, char **argv, struct check_args *a)
 {
-	fputs("usage: mtaq check [-c FILE] [--json] "
-	      "[--print | --defaults | --manual | --man]\n\n"
-	      "Reads the configuration and says whether it is right.\n\n"
-	      "  -c, --config FILE  the file [$MTAQ_CONFIG or " SETTINGS_FILE
-	      "]\n"
-	      "      --print        what is in force, defaults filled in\n"
-	      "      --defaults     a sample file with every option\n"
-	      "      --manual       every option explained\n"
-	      "      --man          likewise, as the source of mtaq.yaml(5) for scdoc\n"
-	      "      --json         for programs\n\n"
-	      "Exit codes: 0 all is well, 78 the configuration is wrong, "
-	      "64 wrong usage.\n",
-	      to);
-}
+	struct args args;
+	int id, code;
 
-static const struct option longs[] = { { "config", required_argument, NULL,
-					 'c' },
-				       { "json", no_argument, NULL, 'j' },
-				       { "print", no_argument, NULL, 'p' },
-				       { "defaults", no_argument, NULL, 'd' },
-				       { "manual", no_argument, NULL, 'm' },
-				       { "man", no_argument, NULL, 'M' },
-				       { "help", no_argument, NULL, 'h' },
-				       { NULL, 0, NULL, 0 } };
-
-/* false: wrong usage, told. */
-static bool check_read_args(int argc, char **argv, struct check_args *a)
-{
-	int c;
-
-	while ((c = command_option(argc, argv, ":c:h", longs, NULL)) != -1) {
-		if (c == 'c')
-			a->file = optarg;
-		else if (c == 'j')
+	args_begin(&args, &command, argc, argv);
+	while ((id = command_option(&args, &code)) > 0) {
+		if (id == 'c')
+			a->file = args.value;
+		else if (id == 'j')
 			a->json = true;
-		else if (c == 'p')
-			a->what = PRINT;
-		else if (c == 'd')
-			a->what = DEFAULTS;
-		else if (c == 'm')
-			a->what = MANUAL;
-		else if (c == 'M')
-			a->what = MAN;
-		else if (c == 'h')
-			a->what = HELP;
 		else
-			return false;
+			a->what = (enum check_what)id;
 	}
-	if (optind < argc)
-		fprintf(stderr, "mtaq check: '%s' is one argument too many\n",
-			argv[optind]);
-	return optind == argc;
+	if (code == EX_OK && args.word_count > 0)
+		code = command_wrong(&args, "'%s' is one argument too many",
+				     args.words[0]);
+	return code;
 }
 
 static int check_put(struct buf *out)
@@ -152,12 +136,10 @@ int check_main(int argc, char **argv)
 	struct check_args a = { .what = CHECK };
 	struct buf out;
 
-	if (!check_read_args(argc, argv, &a))
-		return EX_USAGE;
-	if (a.what == HELP) {
-		check_help(stdout);
-		return EX_OK;
-	}
+	int code = check_read_args(argc, argv, &a);
+
+	if (code != EX_OK)
+		return code < 0 ? EX_OK : code;
 	if (a.what == CHECK || a.what == PRINT)
 		return check_file(&a);
 	buf_init(&out, OUT_MAX);

@@ -6,6 +6,7 @@
  */
 #include "cmd/commands.h"
 
+#include "base/near.h"
 #include "bench/load.h"
 #include "bench/sink.h"
 
@@ -47,6 +48,38 @@ static const struct command commands[] = {
 
 #define COMMANDS (sizeof(commands) / sizeof(commands[0]))
 
+static const struct command *find(const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < COMMANDS; i++)
+		if (strcmp(commands[i].name, name) == 0)
+			return &commands[i];
+	return NULL;
+}
+
+static int unknown(const char *name)
+{
+	const char *names[COMMANDS], *meant;
+	char shown[100];
+	size_t i;
+
+	for (i = 0; i < COMMANDS; i++)
+		names[i] = commands[i].name;
+	meant = near_name(span_str(name), names, COMMANDS);
+	for (i = 0; name[i] != '\0' && i < sizeof(shown) - 1; i++)
+		shown[i] = (unsigned char)name[i] < 32 || name[i] == 127
+				   ? '?'
+				   : name[i];
+	shown[i] = '\0';
+	fprintf(stderr,
+		"mtaq: there is no command '%s'%s%s%s Nothing was done; see "
+		"`mtaq --help`\n",
+		shown, meant == NULL ? "." : "; did you mean '",
+		meant == NULL ? "" : meant, meant == NULL ? "" : "'?");
+	return EX_USAGE;
+}
+
 static void help(FILE *to)
 {
 	size_t i;
@@ -55,16 +88,6 @@ static void help(FILE *to)
 	for (i = 0; i < COMMANDS; i++)
 		fprintf(to, "  %-12s %s\n", commands[i].name, commands[i].what);
 	fputs("\n`mtaq COMMAND --help` tells more.\n", to);
-}
-
-static int no_such(const char *word)
-{
-	const char *names[COMMANDS + 1] = { NULL };
-	size_t i;
-
-	for (i = 0; i < COMMANDS; i++)
-		names[i] = commands[i].name;
-	return command_no_such("mtaq", "command", word, names);
 }
 
 /*
@@ -95,21 +118,30 @@ static int finish(int code)
 
 int main(int argc, char **argv)
 {
-	size_t i;
+	static char ask[] = "--help";
+	const struct command *command;
 
 	keep_standard_descriptors();
 	if (argc < 2) {
 		help(stderr);
 		return EX_USAGE;
 	}
-	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "help") == 0) {
+	if (strcmp(argv[1], "help") == 0 && argc > 2) {
+		command = find(argv[2]);
+		if (command == NULL)
+			return unknown(argv[2]);
+		argv[1] = argv[2];
+		argv[2] = ask;
+		return finish(command->run(2, argv + 1));
+	}
+	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 ||
+	    strcmp(argv[1], "help") == 0) {
 		help(stdout);
 		return finish(EX_OK);
 	}
 	if (strcmp(argv[1], "--version") == 0)
 		return finish(version_main(argc, argv));
-	for (i = 0; i < COMMANDS; i++)
-		if (strcmp(argv[1], commands[i].name) == 0)
-			return finish(commands[i].run(argc - 1, argv + 1));
-	return no_such(argv[1]);
+	command = find(argv[1]);
+	return command == NULL ? unknown(argv[1])
+			       : finish(command->run(argc - 1, argv + 1));
 }

@@ -8,149 +8,79 @@
 #include "cmd/operator.h"
 
 #include "base/json.h"
-#include "cmd/commands.h"
 
 #include <errno.h>
-#include <getopt.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <sysexits.h>
-#include <unistd.h>
 
-enum { /* options without a letter */
-	OPT_JSON = 256,
-	OPT_ALL,
-	OPT_TENANT,
-	OPT_CAMPAIGN,
-	OPT_DOMAIN,
-	OPT_SITE,
-	OPT_RCPT,
-	OPT_STATE,
-	OPT_OLDER
-};
-
-static const struct option longs[] = {
-	{ "config", required_argument, NULL, 'c' },
-	{ "json", no_argument, NULL, OPT_JSON },
-	{ "dry-run", no_argument, NULL, 'n' },
-	{ "help", no_argument, NULL, 'h' },
-	{ "all", no_argument, NULL, OPT_ALL },
-	{ "tenant", required_argument, NULL, OPT_TENANT },
-	{ "campaign", required_argument, NULL, OPT_CAMPAIGN },
-	{ "domain", required_argument, NULL, OPT_DOMAIN },
-	{ "site", required_argument, NULL, OPT_SITE },
-	{ "rcpt", required_argument, NULL, OPT_RCPT },
-	{ "state", required_argument, NULL, OPT_STATE },
-	{ "older-than", required_argument, NULL, OPT_OLDER },
-	{ NULL, 0, NULL, 0 },
-};
-
-/* "90", "90s", "15m", "2h", "3d": seconds. */
-static bool read_age(const char *text, uint64_t *age_r)
+static int take_age(struct operator* o, const char *value)
 {
-	static const struct {
-		char unit;
-		uint64_t s;
-	} units[] = { { 's', 1 }, { 'm', 60 }, { 'h', 3600 }, { 'd', 86400 } };
-	struct span t = span_str(text);
-	uint64_t factor = 1;
-	size_t i;
+	uint64_t ms;
 
-	for (i = 0; t.len > 0 && i < 4; i++)
-		if (t.p[t.len - 1] == units[i].unit) {
-			factor = units[i].s;
-			t.len--;
-			break;
-		}
-	if (!span_u64(t, UINT32_MAX, age_r))
-		return false;
-	*age_r *= factor;
-	return true;
-}
-
-static bool takes(const struct operator* o, char what)
-{
-	return strchr(o->takes, what) != NULL;
-}
-
-static bool take_filter(struct operator* o, int c)
-{
-	struct operator_filter *f = &o->filter;
-	const char **text = c == OPT_TENANT     ? &f->tenant
-			    : c == OPT_CAMPAIGN ? &f->campaign
-			    : c == OPT_DOMAIN   ? &f->domain
-			    : c == OPT_SITE     ? &f->site
-			    : c == OPT_RCPT     ? &f->rcpt
-			    : c == OPT_STATE    ? &f->state
-						: NULL;
-
-	if (!takes(o, 'f') && (c != OPT_TENANT || !takes(o, 't')))
-		return false;
-	o->filtered = true;
-	if (text != NULL) {
-		*text = optarg;
-		return optarg[0] != '\0';
-	}
-	return c == OPT_OLDER && read_age(optarg, &f->older_s);
-}
-
-static bool take_option(struct operator* o, int c)
-{
-	switch (c) {
-	case 'c':
-		o->config = optarg;
-		return true;
-	case OPT_JSON:
-		o->json = true;
-		return true;
-	case 'n':
-		o->dry = true;
-		return takes(o, 'n');
-	case OPT_ALL:
-		o->all = true;
-		return takes(o, 'a');
-	default:
-		return take_filter(o, c);
-	}
-}
-
-int operator_options(struct operator* o, int argc, char **argv)
-{
-	int c, at = -1;
-
-	while ((c = command_option(argc, argv, ":c:nh", longs, &at)) != -1) {
-		if (c == 'h') {
-			fputs(o->help, stdout);
-			return -1;
-		}
-		if (c == '?')
-			return EX_USAGE;
-		if (!take_option(o, c)) {
-			fprintf(stderr,
-				"%s: --%s is not for this, or not with this "
-				"value\n",
-				o->name, c == 'n' ? "dry-run" : longs[at].name);
-			fputs(o->help, stderr);
-			return EX_USAGE;
-		}
-	}
-	o->words = argv + optind;
-	o->word_count = argc - optind;
-	o->terminal = !o->json && isatty(STDOUT_FILENO) == 1;
-	buf_init(&o->line, 1u << 20);
+	if (!command_time(value, &ms) || ms / 1000 > UINT32_MAX)
+		return command_wrong(&o->args,
+				     "--older-than is a time like 90s, 15m, 2h "
+				     "or 3d, not '%s'",
+				     value);
+	o->filter.older_s = ms / 1000;
 	return EX_OK;
 }
 
-int operator_usage(const struct operator* o, const char *const *verbs)
+static int take_filter(struct operator* o, int id, const char *value)
 {
-	const char *const *v = verbs;
+	struct operator_filter *f = &o->filter;
+	const char **const texts[] = {
+		&f->tenant, &f->campaign, &f->domain,
+		&f->site,   &f->rcpt,     &f->state,
+	};
 
-	while (o->word_count > 0 && *v != NULL && strcmp(*v, o->words[0]) != 0)
-		v++;
-	if (o->word_count > 0 && *v == NULL)
-		return command_no_such(o->name, "command", o->words[0], verbs);
-	fputs(o->help, stderr);
-	return EX_USAGE;
+	o->filtered = true;
+	if (id == OPERATOR_OLDER_ID)
+		return take_age(o, value);
+	*texts[id - OPERATOR_TENANT_ID] = value;
+	if (value[0] == '\0')
+		return command_wrong(&o->args, "--%s needs a value",
+				     o->args.option->name);
+	return EX_OK;
+}
+
+static int take_option(struct operator* o, int id, const char *value)
+{
+	switch (id) {
+	case 'c':
+		o->config = value;
+		return EX_OK;
+	case 'j':
+		o->json = true;
+		return EX_OK;
+	case 'n':
+		o->dry = true;
+		return EX_OK;
+	case OPERATOR_ALL_ID:
+		o->all = true;
+		return EX_OK;
+	default:
+		return id < OPERATOR_OWN_ID ? take_filter(o, id, value)
+					    : o->own(o, id, value);
+	}
+}
+
+int operator_options(struct operator* o, const struct args_command *command,
+		     int argc, char **argv)
+{
+	int id, code = EX_OK, ended = EX_OK;
+
+	o->name = command->name;
+	args_begin(&o->args, command, argc, argv);
+	while (code == EX_OK && (id = command_option(&o->args, &ended)) > 0)
+		code = take_option(o, id, o->args.value);
+	if (code != EX_OK || ended != EX_OK)
+		return code != EX_OK ? code : ended;
+	o->words = o->args.words;
+	o->word_count = o->args.word_count;
+	screen_init(&o->screen, !o->json);
+	buf_init(&o->line, 1u << 20);
+	return EX_OK;
 }
 
 /* --- the way to the daemon ------------------------------------------------- */
@@ -182,6 +112,7 @@ int operator_open(struct operator* o)
 
 void operator_close(struct operator* o)
 {
+	operator_table_end(o);
 	admin_client_close(&o->client);
 	settings_free(&o->set);
 	buf_free(&o->line);
@@ -291,62 +222,59 @@ void operator_json(struct buf *out, const struct admin_record *rec)
 	buf_add_char(out, '}');
 }
 
-void operator_heading(struct operator* o, const struct operator_column *cols)
+static void put_object(struct operator* o, const struct admin_record *rec)
 {
-	size_t i;
+	buf_clear(&o->line);
+	operator_json(&o->line, rec);
+	printf("%.*s\n", (int)o->line.len, o->line.p);
+}
 
-	if (!o->terminal)
+void operator_table(struct operator* o, const struct table_column *columns)
+{
+	if (o->json)
 		return;
-	fputs("\033[1m", stdout);
-	for (i = 0; cols[i].key != NULL; i++)
-		printf("%s%*s", i > 0 ? "  " : "", cols[i].width,
-		       cols[i].title);
-	fputs("\033[0m\n", stdout);
+	table_begin(&o->table, &o->screen, columns);
+	o->in_table = true;
 }
 
-static void add_cell(struct buf *out, struct span text)
-{
-	size_t i;
-
-	if (text.len == 0)
-		buf_add_char(out, '-');
-	for (i = 0; i < text.len; i++) {
-		unsigned char c = (unsigned char)text.p[i];
-
-		buf_add_char(out, c < 32 || c == 127 ? '?' : (char)c);
-	}
-}
-
-void operator_row(struct operator* o, const struct operator_column *cols,
+void operator_row(struct operator* o, const struct table_column *columns,
 		  const struct admin_record *rec)
 {
-	struct buf *b = &o->line;
-	size_t i, from, wide;
+	size_t i;
 
-	buf_clear(b);
 	if (o->json) {
-		operator_json(b, rec);
-		printf("%.*s\n", (int)b->len, b->p);
+		put_object(o, rec);
 		return;
 	}
-	for (i = 0; cols[i].key != NULL; i++) {
-		if (i > 0)
-			buf_add_span(b, o->terminal ? SPAN("  ") : SPAN("\t"));
-		from = b->len;
-		add_cell(b, admin_text_of(rec, cols[i].key));
-		if (!o->terminal)
-			continue;
-		wide = (size_t)abs(cols[i].width);
-		while (b->len - from < wide && b->failed == 0) {
-			buf_add_char(b, ' ');
-			if (cols[i].width > 0) {
-				memmove(b->p + from + 1, b->p + from,
-					b->len - from - 1);
-				b->p[from] = ' ';
-			}
-		}
+	for (i = 0; columns[i].key != NULL; i++)
+		table_cell(&o->table, admin_text_of(rec, columns[i].key));
+	table_row(&o->table);
+}
+
+void operator_table_end(struct operator* o)
+{
+	if (o->in_table)
+		table_end(&o->table);
+	o->in_table = false;
+}
+
+void operator_fields(struct operator* o, const struct admin_record *rec)
+{
+	struct buf *b = &o->line;
+	uint32_t i;
+
+	if (o->json) {
+		put_object(o, rec);
+		return;
 	}
-	printf("%.*s\n", (int)b->len, b->p);
+	buf_clear(b);
+	for (i = 0; i < rec->count; i++) {
+		buf_printf(b, "%-20.*s ", (int)rec->fields[i].key.len,
+			   rec->fields[i].key.p);
+		screen_add(b, rec->fields[i].text);
+		buf_add_char(b, '\n');
+	}
+	printf("%.*s", (int)b->len, b->p);
 }
 
 void operator_done(const struct operator* o, const char *verb, uint64_t n)

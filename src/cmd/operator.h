@@ -11,7 +11,8 @@
  *	operator_close()
  */
 #include "admin/client.h"
-#include "mtaq/settings.h"
+#include "cmd/commands.h"
+#include "cmd/table.h"
 
 #include <stdint.h>
 
@@ -20,29 +21,52 @@ struct operator_filter {
 	uint64_t older_s;
 };
 
+/* The rows of a command's table that operator_options() reads. */
+#define OPERATOR_JSON OPTION_JSON("one JSON object a line")
+#define OPERATOR_DRY(what)                                                     \
+	{                                                                      \
+		"dry-run", 'n', NULL, (what), 'n'                              \
+	}
+#define OPERATOR_TENANT                                                        \
+	{                                                                      \
+		"tenant", 0, "T", "only this tenant's", OPERATOR_TENANT_ID     \
+	}
+enum {
+	OPERATOR_ALL_ID = 256,
+	OPERATOR_TENANT_ID,
+	OPERATOR_CAMPAIGN_ID,
+	OPERATOR_DOMAIN_ID,
+	OPERATOR_SITE_ID,
+	OPERATOR_RCPT_ID,
+	OPERATOR_STATE_ID,
+	OPERATOR_OLDER_ID,
+	OPERATOR_OWN_ID /* and above: the command's own options */
+};
+
 struct operator
 {
 	const char *name; /* "mtaq queue", for messages */
-	const char *help; /* printed by -h and after a wrong option */
-	/* Options, as single letters: c j n h always; of a (--all), f
-	 * (filters), t (--tenant) those in `takes`. */
-	const char *takes;
 	const char *config;
-	bool json, dry, all, terminal, filtered;
+	bool json, dry, all, filtered;
 	struct operator_filter filter;
+	struct args args;
 	char **words; /* what is no option */
 	int word_count;
 	struct settings set;
 	struct admin_client client;
+	struct screen screen;
+	struct table table;
+	bool in_table;
 	struct buf line; /* for output */
 	int code;        /* of the last answer, when it was no "ok" */
+	/* Takes the command's own options: EX_OK, or EX_USAGE, told. */
+	int (*own)(struct operator*, int id, const char *value);
+	void *arg; /* for own() */
 };
 
 /* EX_OK; EX_USAGE, told; or -1: help was asked for and printed. */
-int operator_options(struct operator* o, int argc, char **argv);
-/* The words are not those that the command takes: say so.  verbs: what the
- * first may be, NULL ends them.  Returns EX_USAGE. */
-int operator_usage(const struct operator* o, const char *const *verbs);
+int operator_options(struct operator* o, const struct args_command *command,
+		     int argc, char **argv);
 /* EX_OK, or what was wrong (69: no daemon answers), told. */
 int operator_open(struct operator* o);
 void operator_close(struct operator* o);
@@ -68,14 +92,13 @@ void operator_done(const struct operator* o, const char *verb, uint64_t n);
 /* The record as one JSON object. */
 void operator_json(struct buf *out, const struct admin_record *rec);
 
-/* A column of a table.  width 0: as it comes (the last one). */
-struct operator_column {
-	const char *key, *title;
-	int width; /* negative: to the left */
-};
-/* On a terminal aligned with a heading, else values with a TAB between. */
-void operator_heading(struct operator* o, const struct operator_column *cols);
-void operator_row(struct operator* o, const struct operator_column *cols,
+/* Rows of a table follow; with --json, objects. */
+void operator_table(struct operator* o, const struct table_column *columns);
+void operator_row(struct operator* o, const struct table_column *columns,
 		  const struct admin_record *rec);
+/* The table is over: what it holds back is printed. */
+void operator_table_end(struct operator* o);
+/* A record as a line for each field; with --json, an object. */
+void operator_fields(struct operator* o, const struct admin_record *rec);
 
 #endif

@@ -9,7 +9,6 @@
 #include "cmd/commands.h"
 
 #include <errno.h>
-#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sysexits.h>
@@ -20,43 +19,6 @@
 #define TIME_MS_MAX 86400000u
 #define JSON_MAX    (16u << 20)
 
-/* clang-format off */
-static const char help_text[] =
-	"usage: mtaq probe [OPTION...] USER@DOMAIN\n\n"
-	"Asks the mail hosts of an address whether they would take mail for it, and\n"
-	"shows each step: lookup, connection, greeting, EHLO, MAIL, RCPT, with times,\n"
-	"the meaning of what is said, and what mtaq would do about it. Stops before\n"
-	"DATA: nothing is delivered unless --send is given. Needs no daemon.\n\n"
-	"  -c, --config FILE   the configuration\n"
-	"                      [$MTAQ_CONFIG or " SETTINGS_FILE ";\n"
-	"                      without that file the defaults]\n"
-	"  -f, --from A        envelope sender [the null sender, <>]\n"
-	"      --helo NAME     who we say we are [hostname]\n"
-	"      --host H[:P]    this host instead of the domain's MX: an address, [v6],\n"
-	"                      or a name, which is looked up as a route's is\n"
-	"      --port P        the hosts' port [the route's, or smtp.port]\n"
-	"      --dns A[:P]     ask this resolver [dns.servers]\n"
-	"      --ipv4          only hosts' IPv4 addresses\n"
-	"      --ipv6          only hosts' IPv6 addresses\n"
-	"  -a, --all           ask every host, not only until one has judged\n"
-	"      --send FILE     really deliver the message in FILE (- is stdin)\n"
-	"      --timeout T     no step waits longer, nor longer than the configuration\n"
-	"                      says: 500ms, 20 or 20s, 2m [60s; for the answer to the\n"
-	"                      end of a message as the configuration says]\n"
-	"      --max-time T    the whole probe [15m]\n"
-	"      --json          one JSON object\n"
-	"  -h, --help          this\n\n"
-	"Exit codes: 0 accepted, 64 wrong usage, 65 refused (5yz, no such domain, null\n"
-	"MX, FILE is no message), 66 FILE cannot be read, 69 no host answers, 71 the\n"
-	"system refuses, 74 the output cannot be written, 75 deferred (4yz, the resolver\n"
-	"fails, the answer did not come), 78 the configuration is wrong.\n";
-/* clang-format on */
-
-static void probe_help(FILE *to)
-{
-	fputs(help_text, to);
-}
-
 enum {
 	O_HELO = 256,
 	O_HOST,
@@ -66,47 +28,49 @@ enum {
 	O_IPV6,
 	O_SEND,
 	O_TIMEOUT,
-	O_MAX_TIME,
-	O_JSON
+	O_MAX_TIME
 };
 
-static const struct option longs[] = {
-	{ "config", required_argument, NULL, 'c' },
-	{ "from", required_argument, NULL, 'f' },
-	{ "helo", required_argument, NULL, O_HELO },
-	{ "host", required_argument, NULL, O_HOST },
-	{ "port", required_argument, NULL, O_PORT },
-	{ "dns", required_argument, NULL, O_DNS },
-	{ "ipv4", no_argument, NULL, O_IPV4 },
-	{ "ipv6", no_argument, NULL, O_IPV6 },
-	{ "all", no_argument, NULL, 'a' },
-	{ "send", required_argument, NULL, O_SEND },
-	{ "timeout", required_argument, NULL, O_TIMEOUT },
-	{ "max-time", required_argument, NULL, O_MAX_TIME },
-	{ "json", no_argument, NULL, O_JSON },
-	{ "help", no_argument, NULL, 'h' },
-	{ NULL, 0, NULL, 0 }
+/* clang-format off */
+static const struct args_option options[] = {
+	{ "config", 'c', "FILE", "the configuration [$MTAQ_CONFIG or " SETTINGS_FILE "; without that file the defaults]", 'c' },
+	{ "from", 'f', "A", "envelope sender [the null sender, <>]", 'f' },
+	{ "helo", 0, "NAME", "who we say we are [hostname]", O_HELO },
+	{ "host", 0, "H[:P]", "this host instead of the domain's MX: an address or a name, which is looked up as a route's is", O_HOST },
+	{ "port", 0, "P", "the hosts' port [the route's, or smtp.port]", O_PORT },
+	{ "dns", 0, "A[:P]", "ask this resolver [dns.servers]", O_DNS },
+	{ "ipv4", 0, NULL, "only hosts' IPv4 addresses", O_IPV4 },
+	{ "ipv6", 0, NULL, "only hosts' IPv6 addresses", O_IPV6 },
+	{ "all", 'a', NULL, "ask every host, not only until one has judged", 'a' },
+	{ "send", 0, "FILE", "really deliver the message in FILE (- is stdin)", O_SEND },
+	{ "timeout", 0, "T", "no step waits longer, nor longer than the configuration says: 500ms, 20 or 20s, 2m [60s; for the answer to the end of a message as the configuration says]", O_TIMEOUT },
+	{ "max-time", 0, "T", "the whole probe [15m]", O_MAX_TIME },
+	OPTION_JSON("one JSON object"),
+	OPTION_END,
+};
+/* clang-format on */
+
+static const struct args_command command = {
+	.name = "mtaq probe",
+	.usage = "mtaq probe [OPTION...] USER@DOMAIN",
+	.about = "Asks the mail hosts of an address whether they would take "
+		 "mail for it, and shows each step: lookup, connection, "
+		 "greeting, EHLO, MAIL, RCPT, with times, the meaning of what "
+		 "is said, and what mtaq would do about it. Stops before DATA: "
+		 "nothing is delivered unless --send is given. Needs no "
+		 "daemon.",
+	.options = options,
+	.more = "Exit codes: 0 accepted, 64 wrong usage, 65 refused (5yz, no "
+		"such domain, null MX, FILE is no message), 66 FILE cannot be "
+		"read, 69 no host answers, 71 the system refuses, 74 the output "
+		"cannot be written, 75 deferred (4yz, the resolver fails, the "
+		"answer did not come), 78 the configuration is wrong.",
 };
 
-/* "500ms", "20", "20s", "2m"; more than nothing, a day at most. */
+/* More than nothing, a day at most. */
 static bool read_time(const char *text, uint64_t *ms_r)
 {
-	struct span t = span_str(text);
-	uint64_t unit = 1000, n;
-
-	if (span_ends_nocase(t, SPAN("ms"))) {
-		unit = 1;
-		t.len -= 2;
-	} else if (span_ends_nocase(t, SPAN("s"))) {
-		t.len--;
-	} else if (span_ends_nocase(t, SPAN("m"))) {
-		unit = 60000;
-		t.len--;
-	}
-	if (!span_u64(t, TIME_MS_MAX / unit, &n) || n == 0)
-		return false;
-	*ms_r = n * unit;
-	return true;
+	return command_time(text, ms_r) && *ms_r > 0 && *ms_r <= TIME_MS_MAX;
 }
 
 static bool is_dns(const char *text)
@@ -159,51 +123,49 @@ static int wrong(const char *option, const char *value, const char *what)
 	return EX_USAGE;
 }
 
-static int one_checked(struct probe_args *a, int c)
+static int one_checked(struct probe_args *a, int id, const char *value)
 {
 	uint64_t port;
 
-	switch (c) {
+	switch (id) {
 	case O_PORT:
-		if (!span_u64(span_str(optarg), 65535, &port) || port == 0)
-			return wrong("--port", optarg, "1 to 65535");
+		if (!span_u64(span_str(value), 65535, &port) || port == 0)
+			return wrong("--port", value, "1 to 65535");
 		a->port = (uint16_t)port;
 		return EX_OK;
 	case O_HOST:
-		a->host = optarg;
-		return is_host(optarg) ? EX_OK
-				       : wrong("--host", optarg,
-					       "no address and no host name");
+		a->host = value;
+		return is_host(value) ? EX_OK
+				      : wrong("--host", value,
+					      "no address and no host name");
 	case O_DNS:
-		a->dns = optarg;
-		return is_dns(optarg) ? EX_OK
-				      : wrong("--dns", optarg,
-					      "not like 192.0.2.1:53");
+		a->dns = value;
+		return is_dns(value)
+			       ? EX_OK
+			       : wrong("--dns", value, "not like 192.0.2.1:53");
 	case O_TIMEOUT:
 		a->timeout_given = true;
-		return read_time(optarg, &a->timeout_ms)
+		return read_time(value, &a->timeout_ms)
 			       ? EX_OK
-			       : wrong("--timeout", optarg, "not like 20s");
-	case O_MAX_TIME:
-		return read_time(optarg, &a->max_ms)
-			       ? EX_OK
-			       : wrong("--max-time", optarg, "not like 5m");
+			       : wrong("--timeout", value, "not like 20s");
 	default:
-		return EX_USAGE;
+		return read_time(value, &a->max_ms)
+			       ? EX_OK
+			       : wrong("--max-time", value, "not like 5m");
 	}
 }
 
-static int one_option(struct probe_args *a, int c)
+static int one_option(struct probe_args *a, int id, const char *value)
 {
-	switch (c) {
+	switch (id) {
 	case 'c':
-		a->config = optarg;
+		a->config = value;
 		return EX_OK;
 	case 'f':
-		a->from = optarg;
+		a->from = value;
 		return EX_OK;
 	case O_HELO:
-		a->helo = optarg;
+		a->helo = value;
 		return EX_OK;
 	case O_IPV4:
 		a->ipv4 = true;
@@ -215,13 +177,13 @@ static int one_option(struct probe_args *a, int c)
 		a->all = true;
 		return EX_OK;
 	case O_SEND:
-		a->send = optarg;
+		a->send = value;
 		return EX_OK;
-	case O_JSON:
+	case 'j':
 		a->json = true;
 		return EX_OK;
 	default:
-		return one_checked(a, c);
+		return one_checked(a, id, value);
 	}
 }
 
@@ -253,26 +215,19 @@ static int check_words(struct probe *p)
 	return EX_OK;
 }
 
-static int check_args(struct probe *p, struct probe_args *a, int argc,
-		      char **argv)
+static int check_args(struct probe *p, struct probe_args *a,
+		      const struct args *args)
 {
-	if (optind + 1 != argc) {
-		fputs(optind < argc ? "mtaq probe: one address at a time\n"
-				    : "mtaq probe: which address?\n",
-		      stderr);
-		return EX_USAGE;
-	}
-	a->to = argv[optind];
-	if (a->ipv4 && a->ipv6) {
-		fputs("mtaq probe: --ipv4 and --ipv6 leave nothing\n", stderr);
-		return EX_USAGE;
-	}
-	if (a->all && a->send != NULL) {
-		fputs("mtaq probe: --all with --send would deliver the message "
-		      "several times\n",
-		      stderr);
-		return EX_USAGE;
-	}
+	if (args->word_count != 1)
+		return command_wrong(args, args->word_count > 1
+						   ? "one address at a time"
+						   : "which address?");
+	a->to = args->words[0];
+	if (a->ipv4 && a->ipv6)
+		return command_wrong(args, "--ipv4 and --ipv6 leave nothing");
+	if (a->all && a->send != NULL)
+		return command_wrong(args, "--all with --send would deliver "
+					   "the message several times");
 	return check_words(p);
 }
 
@@ -337,21 +292,19 @@ int probe_main(int argc, char **argv)
 				.timeout_ms = TIMEOUT_MS,
 				.max_ms = MAX_MS };
 	static struct probe p;
-	int c, code = EX_OK;
+	struct args args;
+	int id, code = EX_OK, ended = EX_OK;
 
 	p.args = &a;
-	while (code == EX_OK &&
-	       (c = command_option(argc, argv, ":c:f:ah", longs, NULL)) != -1) {
-		if (c == 'h') {
-			probe_help(stdout);
-			return EX_OK;
-		}
-		code = one_option(&a, c);
-	}
+	args_begin(&args, &command, argc, argv);
+	while (code == EX_OK && (id = command_option(&args, &ended)) > 0)
+		code = one_option(&a, id, args.value);
 	if (code == EX_OK)
-		code = check_args(&p, &a, argc, argv);
+		code = ended;
+	if (code == EX_OK)
+		code = check_args(&p, &a, &args);
 	if (code == EX_OK)
 		code = probe_all(&p);
 	p.args = NULL;
-	return code;
+	return code < 0 ? EX_OK : code;
 }

@@ -16,6 +16,7 @@
  * Everything is told as it happens, so that a silent server is seen waiting.
  */
 #include "base/buf.h"
+#include "cmd/screen.h"
 #include "io/io.h"
 #include "mtaq/outcome.h"
 #include "mtaq/settings.h"
@@ -89,7 +90,7 @@ struct probe {
 	uint64_t end_ms; /* of all, by probe_now_us() / 1000 */
 	const char *provider;
 	unsigned hosts, accepted; /* conversations; those that said yes */
-	bool colour;
+	struct screen screen;
 	struct buf out; /* --json: the object so far; else one line */
 };
 

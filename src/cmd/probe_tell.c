@@ -16,24 +16,9 @@
 
 #define TEXT_SHOWN 1000u /* octets of one line of a server */
 
-enum colour {
-	PLAIN,
-	BOLD,
-	DIM,
-	GREEN,
-	YELLOW,
-	RED
-};
-
 static void paint(const struct probe *p, enum colour colour)
 {
-	static const char *const codes[] = {
-		[PLAIN] = "\033[0m",  [BOLD] = "\033[1m",    [DIM] = "\033[2m",
-		[GREEN] = "\033[32m", [YELLOW] = "\033[33m", [RED] = "\033[31m",
-	};
-
-	if (p->colour)
-		fputs(codes[colour], stdout);
+	fputs(screen_paint(&p->screen, colour), stdout);
 }
 
 static void put_untrusted(struct span s)
@@ -70,14 +55,11 @@ static void put_addr(const struct mx_addr *a)
 
 void probe_tell_begin(struct probe *p)
 {
-	const char *term = getenv("TERM");
-
+	screen_init(&p->screen, !p->args->json);
 	if (p->args->json) {
 		probe_json_begin(p);
 		return;
 	}
-	p->colour = isatty(STDOUT_FILENO) && getenv("NO_COLOR") == NULL &&
-		    term != NULL && strcmp(term, "dumb") != 0;
 	paint(p, BOLD);
 	printf("%s", p->args->to);
 	paint(p, PLAIN);

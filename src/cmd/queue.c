@@ -6,41 +6,62 @@
  *	tenant, campaign, domain     the daemon knows what they cover
  *	site, rcpt, state, age       listed first; then by domain and id
  */
-#include "cmd/commands.h"
 #include "cmd/operator.h"
 #include "cmd/queue_pick.h"
 
 #include <stdio.h>
 #include <sysexits.h>
 
-static const char help[] =
-	"usage: mtaq queue list [FILTER...] [--all] [--json]\n"
-	"       mtaq queue show ID... [--json]\n"
-	"       mtaq queue hold|release|cancel|retry ID... | FILTER... | --all "
-	"[-n]\n\n"
-	"list     a row for each recipient that waits: id, state, age (s), "
-	"due in (s), tries,\n         size, recipient, sender\n"
-	"hold     keep it, do not try it, until released\n"
-	"release  try held mail again, now\n"
-	"cancel   it ends as cancelled, never delivered\n"
-	"retry    what waits for its next attempt is due now\n\n"
-	"filters: --domain D  --tenant T  --campaign C  --site S  --rcpt "
-	"ADDRESS\n         --older-than 90s|15m|2h|3d  --state "
-	"queued|deferred|paused|held|damaged\n\n"
-	"  -c, --config FILE  the daemon's configuration\n"
-	"      --all          list: more than 1000 rows; else: the whole "
-	"queue\n"
-	"  -n, --dry-run      say how many it would touch, change nothing\n"
-	"      --json         one JSON object a line\n\n"
-	"What is being sent while a decision is made ends as it would have. "
-	"--site, --rcpt,\n--state and --older-than pick from what is queued "
-	"now; the others cover all that was\naccepted until now.\n\n"
-	"Exit codes: 0 done (and durable), 64 usage, 65 no such message, 69 no "
-	"daemon answers,\n77 no permission, 78 configuration.\n";
+static const struct args_verb verbs[] = {
+	{ "list", "a row for each recipient that waits: id, state, age (s), "
+		  "due in (s), tries, size, recipient, sender" },
+	{ "show", "messages by their ids, with a row for each recipient" },
+	{ "hold", "keep it, do not try it, until released" },
+	{ "release", "try held mail again, now" },
+	{ "cancel", "it ends as cancelled, never delivered" },
+	{ "retry", "what waits for its next attempt is due now" },
+	{ NULL, NULL },
+};
+
+/* clang-format off */
+static const struct args_option options[] = {
+	OPTION_CONFIG,
+	{ "domain", 0, "D", "filter: recipients in this domain", OPERATOR_DOMAIN_ID },
+	{ "tenant", 0, "T", "filter: mail of this tenant", OPERATOR_TENANT_ID },
+	{ "campaign", 0, "C", "filter: mail of this campaign", OPERATOR_CAMPAIGN_ID },
+	{ "site", 0, "S", "filter: what goes to this site", OPERATOR_SITE_ID },
+	{ "rcpt", 0, "ADDRESS", "filter: this recipient", OPERATOR_RCPT_ID },
+	{ "older-than", 0, "T", "filter: accepted so long ago: 90s, 15m, 2h, 3d", OPERATOR_OLDER_ID },
+	{ "state", 0, "queued|deferred|paused|held|damaged", "filter: what is in this state", OPERATOR_STATE_ID },
+	{ "all", 0, NULL, "list: more than 1000 rows; else: the whole queue", OPERATOR_ALL_ID },
+	OPERATOR_DRY("say how many it would touch, change nothing"),
+	OPERATOR_JSON,
+	OPTION_END,
+};
+/* clang-format on */
+
+static const struct args_command command = {
+	.name = "mtaq queue",
+	.usage = "mtaq queue list [FILTER...] [--all] [--json]\n"
+		 "mtaq queue show ID... [--json]\n"
+		 "mtaq queue hold|release|cancel|retry ID... [-n] [--json]\n"
+		 "mtaq queue hold|release|cancel|retry FILTER...|--all [-n] "
+		 "[--json]",
+	.about = "Looks at queued mail, and decides about it.",
+	.verbs = verbs,
+	.options = options,
+	.more = "What is being sent while a decision is made ends as it would "
+		"have. --site, --rcpt, --state and --older-than pick from what "
+		"is queued now; the others cover all that was accepted until "
+		"now.\n\n"
+		"Exit codes: 0 done (and durable), 64 wrong usage, 65 no such "
+		"message, 69 no daemon answers, 77 no permission, 78 the "
+		"configuration is wrong.",
+};
 
 #define ROWS 1000 /* unless --all */
 
-static const struct operator_column columns[] = {
+static const struct table_column columns[] = {
 	{ "id", "ID", -14 },        { "state", "STATE", -8 },
 	{ "age_s", "AGE", 7 },      { "due_in_s", "DUE", 6 },
 	{ "attempts", "TRIES", 5 }, { "size", "SIZE", 8 },
@@ -53,7 +74,7 @@ static int list(struct operator* o)
 	struct pick_place at = { .more = true };
 	uint64_t rows = 0;
 
-	operator_heading(o, columns);
+	operator_table(o, columns);
 	while (at.more && (o->all || rows < ROWS)) {
 		pick_ask(o, &at);
 		while (operator_next(o))
@@ -73,16 +94,16 @@ static int list(struct operator* o)
 static void show_row(struct operator* o)
 {
 	const struct admin_record *rec = &o->client.rec;
-	uint32_t i;
 
-	if (o->json || span_eq(rec->verb, SPAN("row"))) {
-		operator_row(o, columns, rec);
+	if (!span_eq(rec->verb, SPAN("row"))) {
+		operator_table_end(o);
+		operator_fields(o, rec);
+		operator_table(o, columns);
 		return;
 	}
-	for (i = 0; i < rec->count; i++)
-		printf("%-12.*s %.*s\n", (int)rec->fields[i].key.len,
-		       rec->fields[i].key.p, (int)rec->fields[i].text.len,
-		       rec->fields[i].text.p);
+	if (!o->json && !o->in_table) /* its message is unreadable */
+		operator_table(o, columns);
+	operator_row(o, columns, rec);
 }
 
 static int show(struct operator* o)
@@ -96,6 +117,7 @@ static int show(struct operator* o)
 		operator_ask(o);
 		while (operator_next(o))
 			show_row(o);
+		operator_table_end(o);
 		if (o->code != EX_OK)
 			code = o->code;
 	}
@@ -145,51 +167,47 @@ static int decide(struct operator* o, const char *verb)
 	return decide_picked(o, verb);
 }
 
-/* Ids or a filter or --all, and one of them only. */
-static bool names_mail(const struct operator* o)
+/* EX_OK, or told. */
+static int check_usage(struct operator* o, const char *verb)
 {
-	return (o->word_count > 1) + o->filtered + o->all == 1;
-}
+	bool list = strcmp(verb, "list") == 0, show = strcmp(verb, "show") == 0;
 
-static const char *const verbs[] = { "list",   "show",  "hold", "release",
-				     "cancel", "retry", NULL };
-
-static bool is_usage(const struct operator* o)
-{
-	size_t i;
-
-	if (o->word_count == 0)
-		return false;
-	if (strcmp(o->words[0], "list") == 0)
-		return o->word_count == 1 && !o->dry;
-	if (strcmp(o->words[0], "show") == 0)
-		return o->word_count > 1 && !o->dry && !o->filtered;
-	for (i = 0; verbs[i] != NULL; i++)
-		if (strcmp(o->words[0], verbs[i]) == 0)
-			return names_mail(o);
-	return false;
+	if (o->dry && (list || show))
+		return command_wrong(&o->args, "%s changes nothing: no -n",
+				     verb);
+	if (list && o->word_count > 1)
+		return command_wrong(&o->args, "list takes filters, no ids: "
+					       "`show` does");
+	if (show && (o->filtered || o->all || o->word_count == 1))
+		return command_wrong(&o->args, "show which messages? ids only");
+	if (!list && !show && (o->word_count > 1) + o->filtered + o->all != 1)
+		return command_wrong(&o->args,
+				     "%s which mail? ids, or filters, or "
+				     "--all, and one of these only",
+				     verb);
+	return EX_OK;
 }
 
 int queue_main(int argc, char **argv)
 {
-	struct operator o = { .name = "mtaq queue",
-			      .help = help,
-			      .takes = "nfa" };
-	int code = operator_options(&o, argc, argv);
+	struct operator o = { .code = EX_OK };
+	const char *verb;
+	int code = operator_options(&o, &command, argc, argv);
 
 	if (code != EX_OK)
 		return code < 0 ? EX_OK : code;
-	if (!is_usage(&o))
-		return operator_usage(&o, verbs);
-	code = operator_open(&o);
+	verb = command_verb(&o.args);
+	code = verb == NULL ? EX_USAGE : check_usage(&o, verb);
+	if (code == EX_OK)
+		code = operator_open(&o);
 	if (code != EX_OK)
 		return code;
-	if (strcmp(o.words[0], "list") == 0)
+	if (strcmp(verb, "list") == 0)
 		code = list(&o);
-	else if (strcmp(o.words[0], "show") == 0)
+	else if (strcmp(verb, "show") == 0)
 		code = show(&o);
 	else
-		code = decide(&o, o.words[0]);
+		code = decide(&o, verb);
 	operator_close(&o);
 	return code;
 }

@@ -8,30 +8,23 @@
 #include "engine/engine.h"
 
 #include <errno.h>
-#include <getopt.h>
 #include <stdio.h>
 #include <string.h>
 #include <sysexits.h>
 
-static const struct option longs[] = {
-	{ "config", required_argument, NULL, 'c' },
-	{ "help", no_argument, NULL, 'h' },
-	{ NULL, 0, NULL, 0 },
-};
+static const struct args_option options[] = { OPTION_CONFIG, OPTION_END };
 
-static void help(FILE *to)
-{
-	fputs("usage: mtaq run [-c FILE]\n\n"
-	      "Runs the daemon in the foreground: takes mail from `mtaq "
-	      "submit` and delivers it.\nSIGTERM ends it in good order; "
-	      "SIGKILL is as safe, only less polite.\n\n"
-	      "  -c, --config FILE  the configuration [$MTAQ_CONFIG or "
-	      "/etc/mtaq/mtaq.yaml]\n\n"
-	      "Exit codes: 0 stopped by a signal, 64 usage, 71 and 74 "
-	      "something broke,\n75 another mtaq owns the spool or the "
-	      "socket, 78 the configuration is wrong.\n",
-	      to);
-}
+static const struct args_command command = {
+	.name = "mtaq run",
+	.usage = "mtaq run [-c FILE]",
+	.about = "Runs the daemon in the foreground: takes mail from `mtaq "
+		 "submit` and delivers it. SIGTERM ends it in good order; "
+		 "SIGKILL is as safe, only less polite.",
+	.options = options,
+	.more = "Exit codes: 0 stopped by a signal, 64 wrong usage, 71 and 74 "
+		"something broke, 75 another mtaq owns the spool or the "
+		"socket, 78 the configuration is wrong.",
+};
 
 static int exit_of(int err)
 {
@@ -61,25 +54,18 @@ int run_main(int argc, char **argv)
 	const char *file = NULL;
 	struct settings set;
 	struct engine *engine;
+	struct args args;
 	char words[1024];
-	int c, err;
+	int code, err;
 
-	while ((c = command_option(argc, argv, ":c:h", longs, NULL)) != -1) {
-		if (c == 'h') {
-			help(stdout);
-			return EX_OK;
-		}
-		if (c != 'c')
-			return EX_USAGE;
-		file = optarg;
-	}
-	if (optind < argc) {
-		fprintf(stderr,
-			"mtaq run: '%s' is one argument too many; see `mtaq "
-			"run --help`\n",
-			argv[optind]);
-		return EX_USAGE;
-	}
+	args_begin(&args, &command, argc, argv);
+	while (command_option(&args, &code) > 0)
+		file = args.value;
+	if (code != EX_OK)
+		return code < 0 ? EX_OK : code;
+	if (args.word_count > 0)
+		return command_wrong(&args, "'%s' is one argument too many",
+				     args.words[0]);
 	err = command_settings(file, &set);
 	if (err != EX_OK)
 		return err;

@@ -4,30 +4,45 @@
  * A site is a set of MX hosts; all domains behind it share sessions and
  * limits.  Its name is the provider's or that of the first MX host.
  */
-#include "cmd/commands.h"
 #include "cmd/operator.h"
 
 #include <stdio.h>
 #include <sysexits.h>
 
-static const char help[] =
-	"usage: mtaq site list [--json]\n"
-	"       mtaq site show NAME [--json]\n"
-	"       mtaq site pause|resume NAME [-n] [--json]\n\n"
-	"A site is a set of MX hosts; all domains behind it share sessions and "
-	"limits. It is\nnamed after its provider or its first MX host.\n\n"
-	"list    sites with mail, or that had some of late: tasks waiting, "
-	"sessions (busy),\n        the window of sessions allowed now, hosts "
-	"(bad), why it is slowed or dead\n"
-	"pause   open no session and begin no mail there; kept until resumed "
-	"or until the\n        daemon ends\n\n"
-	"  -c, --config FILE  the daemon's configuration\n"
-	"  -n, --dry-run      say which, change nothing\n"
-	"      --json         one JSON object a line\n\n"
-	"Exit codes: 0, 64 usage, 65 no such site, 69 no daemon answers, 77 "
-	"no permission,\n78 configuration.\n";
+static const struct args_verb verbs[] = {
+	{ "list", "sites with mail, or that had some of late: tasks waiting, "
+		  "sessions (busy), the window of sessions allowed now, hosts "
+		  "(bad), why it is slowed or dead" },
+	{ "show", "one of them, a figure a line" },
+	{ "pause", "open no session and begin no mail there; kept until "
+		   "resumed or until the daemon ends" },
+	{ "resume", "end the pause" },
+	{ NULL, NULL },
+};
 
-static const struct operator_column columns[] = {
+static const struct args_option options[] = {
+	OPTION_CONFIG,
+	OPERATOR_DRY("say which, change nothing"),
+	OPERATOR_JSON,
+	OPTION_END,
+};
+
+static const struct args_command command = {
+	.name = "mtaq site",
+	.usage = "mtaq site list [--json]\n"
+		 "mtaq site show NAME [--json]\n"
+		 "mtaq site pause|resume NAME [-n] [--json]",
+	.about = "A site is a set of MX hosts; all domains behind it share "
+		 "sessions and limits. It is named after its provider or its "
+		 "first MX host.",
+	.verbs = verbs,
+	.options = options,
+	.more = "Exit codes: 0 done, 64 wrong usage, 65 no such site, 69 no "
+		"daemon answers, 77 no permission, 78 the configuration is "
+		"wrong.",
+};
+
+static const struct table_column columns[] = {
 	{ "site", "SITE", -32 },       { "state", "STATE", -7 },
 	{ "tasks", "TASKS", 8 },       { "running", "RUNNING", 7 },
 	{ "sessions", "SESSIONS", 8 }, { "busy", "BUSY", 5 },
@@ -35,19 +50,6 @@ static const struct operator_column columns[] = {
 	{ "hosts_bad", "BAD", 3 },     { "again_in_s", "AGAIN", 6 },
 	{ "why", "WHY", 0 },           { NULL, NULL, 0 },
 };
-
-static void show_row(const struct operator* o)
-{
-	const struct admin_record *rec = &o->client.rec;
-	uint32_t i;
-
-	for (i = 0; i < rec->count; i++) {
-		const struct admin_field *f = &rec->fields[i];
-
-		printf("%-20.*s %.*s\n", (int)f->key.len, f->key.p,
-		       (int)f->text.len, f->text.p);
-	}
-}
 
 static int run(struct operator* o, const char *verb, const char *name)
 {
@@ -59,42 +61,46 @@ static int run(struct operator* o, const char *verb, const char *name)
 	admin_number(out, "dry", o->dry);
 	operator_ask(o);
 	if (o->code == EX_OK && !show)
-		operator_heading(o, columns);
+		operator_table(o, columns);
 	while (operator_next(o)) {
-		if (show && !o->json)
-			show_row(o);
+		if (show)
+			operator_fields(o, &o->client.rec);
 		else
 			operator_row(o, columns, &o->client.rec);
 	}
 	return o->code;
 }
 
-static bool is_usage(const struct operator* o, const char *verb)
+/* EX_OK, or told. */
+static int check_usage(struct operator* o, const char *verb)
 {
-	if (strcmp(verb, "list") == 0)
-		return o->word_count == 1 && !o->dry;
-	if (o->word_count != 2 || o->words[1][0] == '\0')
-		return false;
-	if (strcmp(verb, "show") == 0)
-		return !o->dry;
-	return strcmp(verb, "pause") == 0 || strcmp(verb, "resume") == 0;
-}
+	bool list = strcmp(verb, "list") == 0;
 
-static const char *const verbs[] = { "list", "show", "pause", "resume", NULL };
+	if (o->dry && (list || strcmp(verb, "show") == 0))
+		return command_wrong(&o->args, "%s changes nothing: no -n",
+				     verb);
+	if (list && o->word_count > 1)
+		return command_wrong(&o->args, "list takes no name");
+	if (!list && (o->word_count != 2 || o->words[1][0] == '\0'))
+		return command_wrong(&o->args, "%s which site? one name", verb);
+	return EX_OK;
+}
 
 int site_main(int argc, char **argv)
 {
-	struct operator o = { .name = "mtaq site", .help = help, .takes = "n" };
-	int code = operator_options(&o, argc, argv);
+	struct operator o = { .code = EX_OK };
+	const char *verb;
+	int code = operator_options(&o, &command, argc, argv);
 
 	if (code != EX_OK)
 		return code < 0 ? EX_OK : code;
-	if (o.word_count == 0 || !is_usage(&o, o.words[0]))
-		return operator_usage(&o, verbs);
-	code = operator_open(&o);
+	verb = command_verb(&o.args);
+	code = verb == NULL ? EX_USAGE : check_usage(&o, verb);
+	if (code == EX_OK)
+		code = operator_open(&o);
 	if (code != EX_OK)
 		return code;
-	code = run(&o, o.words[0], o.word_count == 2 ? o.words[1] : "");
+	code = run(&o, verb, o.word_count == 2 ? o.words[1] : "");
 	operator_close(&o);
 	return code;
 }

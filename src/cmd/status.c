@@ -2,19 +2,25 @@
  * cmd/status.c - mtaq status: the daemon at a glance
  */
 #include "base/json.h"
-#include "cmd/commands.h"
 #include "cmd/operator.h"
 
 #include <stdio.h>
 #include <sysexits.h>
 
-static const char help[] =
-	"usage: mtaq status [-c FILE] [--json]\n\n"
-	"What the daemon does, has done, and cannot do.\n\n"
-	"  -c, --config FILE  the daemon's configuration\n"
-	"      --json         one JSON object\n\n"
-	"Exit codes: 0, 64 usage, 69 no daemon answers, 77 no permission, 78 "
-	"configuration.\n";
+static const struct args_option options[] = {
+	OPTION_CONFIG,
+	OPTION_JSON("one JSON object"),
+	OPTION_END,
+};
+
+static const struct args_command command = {
+	.name = "mtaq status",
+	.usage = "mtaq status [-c FILE] [--json]",
+	.about = "What the daemon does, has done, and cannot do.",
+	.options = options,
+	.more = "Exit codes: 0 it answered, 64 wrong usage, 69 no daemon "
+		"answers, 77 no permission, 78 the configuration is wrong.",
+};
 
 struct view { /* what the daemon said, printed at the end */
 	struct operator* o;
@@ -167,18 +173,15 @@ static void print(struct view *v)
 
 int status_main(int argc, char **argv)
 {
-	struct operator o = { .name = "mtaq status",
-			      .help = help,
-			      .takes = "" };
+	struct operator o = { .code = EX_OK };
 	struct view v = { .o = &o };
-	int code = operator_options(&o, argc, argv);
+	int code = operator_options(&o, &command, argc, argv);
 
 	if (code != EX_OK)
 		return code < 0 ? EX_OK : code;
-	if (o.word_count > 0) {
-		fputs(help, stderr);
-		return EX_USAGE;
-	}
+	if (o.word_count > 0)
+		return command_wrong(&o.args, "'%s' is one argument too many",
+				     o.words[0]);
 	code = operator_open(&o);
 	if (code != EX_OK)
 		return code;

@@ -8,43 +8,12 @@
 #include "cmd/commands.h"
 
 #include <errno.h>
-#include <getopt.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sysexits.h>
 
 #define TO_MAX 10000000u /* addresses in all */
-
-static void submit_help(FILE *to)
-{
-	fputs("usage: mtaq submit [OPTION...] [FILE.eml | FOLDER | FILE.mbox "
-	      "| -]...\n\n"
-	      "Hands mail over; what it accepts is on disk. Prints one id a "
-	      "message.\nWithout a file it reads standard input.\n\n"
-	      "  -c, --config FILE   the configuration [$MTAQ_CONFIG or " SETTINGS_FILE
-	      "]\n"
-	      "  -f, --from A        envelope sender; '' is the null sender "
-	      "[From]\n"
-	      "  -t, --to A          a recipient; may be repeated [To, Cc, "
-	      "Bcc]\n"
-	      "      --to-file F     recipients, one a line ('#' begins a "
-	      "comment; - is stdin)\n"
-	      "      --each          a message of its own for each recipient\n"
-	      "      --tenant T      for fairness, limits and reports\n"
-	      "      --campaign C    likewise\n"
-	      "      --class X       transactional or bulk [bulk]\n"
-	      "      --token-header N  adds a header N with a number unlike "
-	      "any other\n"
-	      "  -n, --dry-run       check all, hand over nothing\n"
-	      "  -q, --quiet         no ids\n"
-	      "      --json          one JSON object a message\n\n"
-	      "Exit codes: 0 all accepted, 64 wrong usage, 65 refused for "
-	      "good, 66 not readable,\n69 the daemon cannot be used, 74 the "
-	      "ids could not be written, 75 try later,\n78 the configuration "
-	      "is wrong.\n",
-	      to);
-}
 
 int submit_list_add(struct submit_list *list, struct span text)
 {
@@ -127,42 +96,38 @@ enum {
 	O_TENANT,
 	O_CAMPAIGN,
 	O_CLASS,
-	O_TOKEN,
-	O_JSON
+	O_TOKEN
 };
 
-static const struct option longs[] = {
-	{ "config", required_argument, NULL, 'c' },
-	{ "from", required_argument, NULL, 'f' },
-	{ "to", required_argument, NULL, 't' },
-	{ "to-file", required_argument, NULL, O_TO_FILE },
-	{ "each", no_argument, NULL, O_EACH },
-	{ "tenant", required_argument, NULL, O_TENANT },
-	{ "campaign", required_argument, NULL, O_CAMPAIGN },
-	{ "class", required_argument, NULL, O_CLASS },
-	{ "token-header", required_argument, NULL, O_TOKEN },
-	{ "dry-run", no_argument, NULL, 'n' },
-	{ "quiet", no_argument, NULL, 'q' },
-	{ "json", no_argument, NULL, O_JSON },
-	{ "help", no_argument, NULL, 'h' },
-	{ NULL, 0, NULL, 0 }
+/* clang-format off */
+static const struct args_option options[] = {
+	OPTION_CONFIG,
+	{ "from", 'f', "A", "envelope sender; '' is the null sender [From]", 'f' },
+	{ "to", 't', "A", "a recipient; may be repeated [To, Cc, Bcc]", 't' },
+	{ "to-file", 0, "FILE", "recipients, one a line ('#' begins a comment; - is stdin)", O_TO_FILE },
+	{ "each", 0, NULL, "a message of its own for each recipient", O_EACH },
+	{ "tenant", 0, "T", "for fairness, limits and reports", O_TENANT },
+	{ "campaign", 0, "C", "likewise", O_CAMPAIGN },
+	{ "class", 0, "transactional|bulk", "transactional goes first [bulk]", O_CLASS },
+	{ "token-header", 0, "N", "adds a header N with a number unlike any other", O_TOKEN },
+	{ "dry-run", 'n', NULL, "check all, hand over nothing", 'n' },
+	{ "quiet", 'q', NULL, "no ids", 'q' },
+	OPTION_JSON("one JSON object a message"),
+	OPTION_END,
 };
+/* clang-format on */
 
-static int set_class(struct submit_args *a, const char *word)
-{
-	if (strcmp(word, "transactional") == 0) {
-		a->class = SUBMIT_TRANSACTIONAL;
-	} else if (strcmp(word, "bulk") == 0) {
-		a->class = SUBMIT_BULK;
-	} else {
-		fprintf(stderr,
-			"mtaq submit: --class is transactional or bulk, not "
-			"'%s'\n",
-			word);
-		return EX_USAGE;
-	}
-	return EX_OK;
-}
+static const struct args_command command = {
+	.name = "mtaq submit",
+	.usage = "mtaq submit [OPTION...] [FILE.eml | FOLDER | FILE.mbox | "
+		 "-]...",
+	.about = "Hands mail over; what it accepts is on disk. Prints one id a "
+		 "message. Without a file it reads standard input.",
+	.options = options,
+	.more = "Exit codes: 0 all accepted, 64 wrong usage, 65 refused for "
+		"good, 66 not readable, 69 the daemon cannot be used, 74 the "
+		"ids could not be written, 75 try later, 78 the configuration is wrong.",
+};
 
 /* Letters, digits and hyphens: what a header's name is made of here. */
 static int set_token(struct submit_args *a, const char *name)
@@ -178,47 +143,46 @@ static int set_token(struct submit_args *a, const char *name)
 	return EX_USAGE;
 }
 
-static int one_option(struct submit_args *a, int c)
+static int one_option(struct submit_args *a, int id, const char *value)
 {
-	switch (c) {
+	switch (id) {
 	case 'c':
-		a->config = optarg;
+		a->config = value;
 		return EX_OK;
 	case 'f':
-		a->from = optarg;
+		a->from = value;
 		return EX_OK;
 	case 't':
 		a->to_given = true;
-		return submit_list_add(&a->to, bare(span_str(optarg))) < 0
+		return submit_list_add(&a->to, bare(span_str(value))) < 0
 			       ? EX_OSERR
 			       : EX_OK;
 	case O_TO_FILE:
 		a->to_given = true;
-		return read_to_file(a, optarg);
+		return read_to_file(a, value);
 	case O_EACH:
 		a->each = true;
 		return EX_OK;
 	case O_TENANT:
-		a->tenant = optarg;
+		a->tenant = value;
 		return EX_OK;
 	case O_CAMPAIGN:
-		a->campaign = optarg;
+		a->campaign = value;
 		return EX_OK;
 	case O_CLASS:
-		return set_class(a, optarg);
+		a->class = value[0] == 't' ? SUBMIT_TRANSACTIONAL : SUBMIT_BULK;
+		return EX_OK;
 	case O_TOKEN:
-		return set_token(a, optarg);
+		return set_token(a, value);
 	case 'n':
 		a->dry_run = true;
 		return EX_OK;
 	case 'q':
 		a->quiet = true;
 		return EX_OK;
-	case O_JSON:
+	default:
 		a->json = true;
 		return EX_OK;
-	default:
-		return EX_USAGE;
 	}
 }
 
@@ -253,23 +217,20 @@ static int submit_all(const struct submit_args *a)
 int submit_main(int argc, char **argv)
 {
 	struct submit_args a = { .class = SUBMIT_BULK };
-	int c, code = EX_OK;
+	struct args args;
+	int id, code = EX_OK, ended = EX_OK;
 
-	while (code == EX_OK && (c = command_option(argc, argv, ":c:f:t:nqh",
-						    longs, NULL)) != -1) {
-		if (c == 'h') {
-			submit_help(stdout);
-			submit_list_free(&a.to);
-			return EX_OK;
-		}
-		code = one_option(&a, c);
-	}
+	args_begin(&args, &command, argc, argv);
+	while (code == EX_OK && (id = command_option(&args, &ended)) > 0)
+		code = one_option(&a, id, args.value);
+	if (code == EX_OK)
+		code = ended;
 	/* A reader of the ids that goes away does not stop the mail. */
 	(void)signal(SIGPIPE, SIG_IGN);
-	a.path_count = argc - optind;
-	a.paths = argv + optind;
+	a.path_count = args.word_count;
+	a.paths = args.words;
 	if (code == EX_OK)
 		code = submit_all(&a);
 	submit_list_free(&a.to);
-	return code;
+	return code < 0 ? EX_OK : code;
 }

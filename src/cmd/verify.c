@@ -9,33 +9,27 @@
 #include "mtaq/queue.h"
 
 #include <errno.h>
-#include <getopt.h>
 #include <stdio.h>
 #include <string.h>
 #include <sysexits.h>
 
-static const struct option longs[] = {
-	{ "config", required_argument, NULL, 'c' },
-	{ "spool", required_argument, NULL, 's' },
-	{ "json", no_argument, NULL, 'j' },
-	{ "help", no_argument, NULL, 'h' },
-	{ NULL, 0, NULL, 0 },
+static const struct args_option options[] = {
+	OPTION_CONFIG,
+	{ "spool", 0, "FOLDER", "this spool; no configuration is read", 's' },
+	OPTION_JSON("one JSON object"),
+	OPTION_END,
 };
 
-static void help(FILE *to)
-{
-	fputs("usage: mtaq verify [-c FILE | --spool FOLDER] [--json]\n\n"
-	      "Reads every segment of the spool and checks every record.\n"
-	      "Changes nothing; best while no daemon runs.\n\n"
-	      "  -c, --config FILE   the configuration [$MTAQ_CONFIG or "
-	      "/etc/mtaq/mtaq.yaml]\n"
-	      "      --spool FOLDER  this spool; no configuration is read\n"
-	      "      --json          one JSON object\n\n"
-	      "Exit codes: 0 the log is whole, 65 it is damaged (what and "
-	      "where is printed),\n64 usage, 66 there is no spool, 74 it "
-	      "cannot be read, 78 configuration.\n",
-	      to);
-}
+static const struct args_command command = {
+	.name = "mtaq verify",
+	.usage = "mtaq verify [-c FILE | --spool FOLDER] [--json]",
+	.about = "Reads every segment of the spool and checks every record. "
+		 "Changes nothing; best while no daemon runs.",
+	.options = options,
+	.more = "Exit codes: 0 the log is whole, 64 wrong usage, 65 it is "
+		"damaged (what and where is printed), 66 there is no spool, 74 "
+		"it cannot be read, 78 the configuration is wrong.",
+};
 
 static void print_json(const struct queue_verify_report *r, bool whole)
 {
@@ -102,22 +96,24 @@ int verify_main(int argc, char **argv)
 {
 	const char *file = NULL, *spool = NULL;
 	struct settings set;
+	struct args args;
 	bool json = false;
-	int c, code;
+	int id, code;
 
-	while ((c = command_option(argc, argv, ":c:h", longs, NULL)) != -1) {
-		if (c == 'c') {
-			file = optarg;
-		} else if (c == 's') {
-			spool = optarg;
-		} else if (c == 'j') {
+	args_begin(&args, &command, argc, argv);
+	while ((id = command_option(&args, &code)) > 0) {
+		if (id == 'c')
+			file = args.value;
+		else if (id == 's')
+			spool = args.value;
+		else
 			json = true;
-		} else {
-			if (c == 'h')
-				help(stdout);
-			return c == 'h' ? EX_OK : EX_USAGE;
-		}
 	}
+	if (code != EX_OK)
+		return code < 0 ? EX_OK : code;
+	if (args.word_count > 0)
+		return command_wrong(&args, "'%s' is one argument too many",
+				     args.words[0]);
 	if (spool != NULL)
 		return verify(spool, json);
 	code = command_settings(file, &set);

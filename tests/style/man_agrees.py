@@ -61,12 +61,18 @@ def check_page(mtaq, command, findings):
         if not section(text, name):
             findings.append(f"{page.name} lacks the section {name}")
     said = make_completion.say(mtaq, command.name, "--help")
-    wanted = set(re.findall(OPTION, said)) | {"--help"}
-    wanted |= {short for o in command.options if (short := o.short)}
+    wanted = {f for o in command.options for f in make_completion.flags(o)}
+    for name in sorted(set(re.findall(OPTION, said)) - wanted):
+        if not re.search(rf"mtaq [a-z]+ {name}\b", said):
+            findings.append(f"{command.name} --help tells of {name}, which "
+                            "it does not take")
     found = {n for line in section(text, "OPTIONS").splitlines()
              if line.startswith("*-")
              for n in re.findall(r"\*(-[a-z]|--[a-z][a-z0-9-]*)\*", line)}
     differ(wanted, found, f"OPTIONS of {page.name}", findings)
+    for line in said.splitlines():
+        if len(line) > 79:
+            findings.append(f"{command.name} --help is too wide: {line}")
     for verb in command.verbs:
         if not re.search(rf"^\*{verb}\*$", text, re.M):
             findings.append(f"{page.name} does not explain {verb}")
