@@ -10,6 +10,7 @@
 #include "report/note.h"
 
 #include "base/bug.h"
+#include "site/classify.h"
 
 #include <errno.h>
 
@@ -146,6 +147,7 @@ int note_rcpt_get(struct span s, struct note_rcpt *n_r)
 
 	if (s.len < RCPT_FIXED || p[0] != VERSION ||
 	    p[1] >= SMTP_RESULT_COUNT || p[2] >= SMTP_STAGE_COUNT ||
+	    p[3] >= REPLY_KIND_COUNT || p[4] >= SCOPE_COUNT ||
 	    p[5] >= LOCAL_RULE_COUNT)
 		return -EINVAL;
 	n.verdict.result = (enum smtp_result)p[1];

@@ -4,6 +4,7 @@
 #include "base/json.h"
 #include "report/event.h"
 #include "report/note.h"
+#include "site/classify.h"
 
 #include <check.h>
 #include <errno.h>
@@ -97,6 +98,32 @@ START_TEST(notes_come_back)
 	ck_assert_uint_eq(r.verdict.enhanced.detail, 1);
 	ck_assert_uint_eq(r.queued_s, 12);
 	ck_assert(span_eq(r.verdict.text, rcpt.verdict.text));
+}
+END_TEST
+
+/* Another version's word must not end the thread that prints it. */
+START_TEST(notes_with_unknown_words_are_refused)
+{
+	static const struct {
+		size_t at;
+		uint8_t first_unknown;
+	} words[] = {
+		{ 0, 2 }, /* the version */
+		{ 1, SMTP_RESULT_COUNT },
+		{ 2, SMTP_STAGE_COUNT },
+		{ 3, REPLY_KIND_COUNT },
+		{ 4, SCOPE_COUNT },
+		{ 5, LOCAL_RULE_COUNT },
+	};
+	char mem[1024];
+	size_t len = note_rcpt_size(&rcpt);
+	struct note_rcpt r;
+
+	note_rcpt_put(&rcpt, mem);
+	mem[words[_i].at] = (char)(words[_i].first_unknown - 1);
+	ck_assert_int_eq(note_rcpt_get(span_of(mem, len), &r), 0);
+	mem[words[_i].at] = (char)words[_i].first_unknown;
+	ck_assert_int_eq(note_rcpt_get(span_of(mem, len), &r), -EINVAL);
 }
 END_TEST
 
@@ -206,6 +233,7 @@ int main(void)
 			    sizeof(json_cases) / sizeof(json_cases[0]));
 	tcase_add_test(tc, json_members);
 	tcase_add_test(tc, notes_come_back);
+	tcase_add_loop_test(tc, notes_with_unknown_words_are_refused, 0, 6);
 	tcase_add_test(tc, cut_notes_are_refused);
 	tcase_add_test(tc, out_record_makes_a_line_a_recipient);
 	tcase_add_test(tc, event_key_refuses_other_lines);
