@@ -1,1 +1,1 @@
-mtaq_fuzz(fuzz_control USES mtaq_admin)
+mtaq_fuzz(fuzz_control USES mtaq_admin COVERS src/admin/record.c)

@@ -1,1 +1,2 @@
-mtaq_fuzz(fuzz_dns USES mtaq_dns)
+mtaq_fuzz(fuzz_dns USES mtaq_dns
+	COVERS src/dns/answer.c src/dns/plan.c src/base/mxset.c)

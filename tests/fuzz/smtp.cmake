@@ -1,11 +1,6 @@
-mtaq_fuzz(fuzz_reply USES mtaq_smtp)
-mtaq_fuzz(fuzz_session USES mtaq_smtp)
-if(MTAQ_FUZZ)
-	# The dialogues are the corpus of the session.
-	find_package(Python3 REQUIRED COMPONENTS Interpreter)
-	execute_process(COMMAND ${Python3_EXECUTABLE}
-		${CMAKE_CURRENT_SOURCE_DIR}/fuzz/dialogue_corpus.py
-		${CMAKE_CURRENT_SOURCE_DIR}/transcripts
-		${CMAKE_CURRENT_BINARY_DIR}/corpus-fuzz_session
-		COMMAND_ERROR_IS_FATAL ANY)
-endif()
+mtaq_fuzz(fuzz_reply USES mtaq_smtp COVERS src/smtp/reply.c)
+mtaq_fuzz(fuzz_ehlo USES mtaq_smtp COVERS src/smtp/ehlo.c)
+mtaq_fuzz(fuzz_wire USES mtaq_smtp mtaq_mail COVERS src/smtp/send.c)
+mtaq_fuzz(fuzz_session USES mtaq_smtp COVERS src/smtp/session.c
+	src/smtp/send.c src/smtp/life.c src/smtp/group.c src/smtp/report.c
+	src/smtp/reply.c src/smtp/pool.c)
