@@ -213,6 +213,8 @@ void site_conn_verdict(struct site_conn *conn,
 	bool goodbye = is_goodbye(verdict);
 
 	reply_classify(verdict, site_provider(site), class_r);
+	if (verdict->result != SMTP_ACCEPTED)
+		site_addr_why(conn->addr, verdict, now_ms);
 	if (!goodbye || verdict->stage > SMTP_STAGE_MAIL)
 		conn_prove(conn);
 	if (class_r->scope == SCOPE_HOST &&
@@ -338,10 +340,12 @@ void site_conn_close(struct site_conn **conn,
 	c->site->table->now_ms = now_ms;
 	if (verdict != NULL)
 		reply_classify(verdict, site_provider(c->site), &class);
-	if (is_peace(c, verdict))
+	if (is_peace(c, verdict)) {
 		ended_well(c);
-	else
+	} else {
+		site_addr_why(c->addr, verdict, now_ms);
 		ended_by_server(c, verdict, &class, now_ms);
+	}
 	conn_free(c);
 	if (class_r != NULL)
 		*class_r = class;

@@ -48,7 +48,50 @@ void site_addr_free(struct site_addr **addr)
 		return;
 	BUG_ON(a->conns != 0);
 	free(a->host);
+	free(a->why);
 	free(a);
+}
+
+void site_addr_why(struct site_addr *addr, const struct smtp_verdict *verdict,
+		   uint64_t now_ms)
+{
+	if (addr->why == NULL)
+		addr->why = malloc(SITE_WHY_MAX);
+	if (addr->why == NULL)
+		return; /* nothing but words for people */
+	site_reply_line(addr->why, verdict);
+	addr->why_ms = now_ms;
+}
+
+bool site_host(const struct site *site, uint32_t n, uint64_t now_ms,
+	       struct site_host_info *info_r)
+{
+	static const char *const names[HEALTH_COUNT] = {
+		[HEALTH_UNKNOWN] = "unknown",
+		[HEALTH_WELL] = "well",
+		[HEALTH_BAD] = "bad",
+	};
+	const struct site_addr *a;
+
+	if (n >= site->addr_count)
+		return false;
+	a = site->addrs[n];
+	*info_r = (struct site_host_info){
+		.host = a->host,
+		.addr = a->addr,
+		.preference = a->preference,
+		.listed = a->listed,
+		.health = names[a->health],
+		.until_ms = a->health == HEALTH_BAD ? a->until_ms : 0,
+		.hold_ms = a->hold_ms > now_ms ? a->hold_ms : 0,
+		.conns = a->conns,
+		.sessions = a->sessions,
+		.window = a->window.size,
+		.messages = now_ms < a->learned_until_ms ? a->learned : 0,
+		.why = a->why == NULL ? "" : a->why,
+		.why_ms = a->why_ms,
+	};
+	return true;
 }
 
 void site_addr_fail(struct site_addr *addr, const struct site_settings *set,

@@ -134,16 +134,29 @@ void site_limits_react(struct limits *limits, const struct reply_class *class,
 		limits_pause(limits, class, now_ms);
 }
 
-void site_limits_why(struct limits *limits, const struct smtp_verdict *verdict)
+void site_reply_line(char line[SITE_WHY_MAX],
+		     const struct smtp_verdict *verdict)
 {
 	int len = verdict->text.len > 90 ? 90 : (int)verdict->text.len;
-	int i;
+	int i, n = 0;
 
-	snprintf(limits->why, sizeof(limits->why), "%u %.*s",
-		 (unsigned)verdict->code, len, len > 0 ? verdict->text.p : "");
+	if (verdict->code != 0)
+		n = snprintf(line, SITE_WHY_MAX, "%u ",
+			     (unsigned)verdict->code);
+	if (verdict->enhanced.cls != 0)
+		n += snprintf(line + n, (size_t)(SITE_WHY_MAX - n), "%u.%u.%u ",
+			      verdict->enhanced.cls, verdict->enhanced.subject,
+			      verdict->enhanced.detail);
+	snprintf(line + n, (size_t)(SITE_WHY_MAX - n), "%.*s", len,
+		 len > 0 ? verdict->text.p : "");
 	/* For people: a server's controls stay out of their terminals. */
-	for (i = 0; limits->why[i] != '\0'; i++)
-		if ((unsigned char)limits->why[i] < 0x20 ||
-		    (unsigned char)limits->why[i] >= 0x7f)
-			limits->why[i] = ' ';
+	for (i = 0; line[i] != '\0'; i++)
+		if ((unsigned char)line[i] < 0x20 ||
+		    (unsigned char)line[i] >= 0x7f)
+			line[i] = ' ';
+}
+
+void site_limits_why(struct limits *limits, const struct smtp_verdict *verdict)
+{
+	site_reply_line(limits->why, verdict);
 }

@@ -20,6 +20,12 @@ struct scan {
 	uint64_t again_ms; /* when time may change the choice */
 };
 
+/* Why not another session; and until when, if time alone ends that. */
+struct no {
+	enum site_limit limit;
+	uint64_t until_ms;
+};
+
 static void sooner(uint64_t *when, uint64_t other)
 {
 	if (other < *when)
@@ -135,59 +141,72 @@ static bool window_full(const struct limits *l, uint32_t slow)
 	       l->conns >= SLOW_FACTOR * l->window.size;
 }
 
+static enum site_answer say(struct no *no, enum site_answer answer,
+			    enum site_limit limit, uint64_t until_ms)
+{
+	*no = (struct no){ limit, until_ms };
+	return answer;
+}
+
 /* The reasons that need no look at the addresses. */
 static enum site_answer want_quick(struct site *site,
 				   const struct site_load *load,
-				   uint64_t now_ms, uint64_t *when_r)
+				   uint64_t now_ms, struct no *no)
 {
 	struct limits *l = site->limits;
 	uint64_t until;
 
 	if (site->paused)
-		return SITE_PAUSED;
+		return say(no, SITE_PAUSED, SITE_LIMIT_OPERATOR, SITE_NEVER);
 	if (load->waiting == 0)
-		return SITE_ENOUGH;
+		return say(no, SITE_ENOUGH, SITE_LIMIT_LOAD, SITE_NEVER);
 	if (site->table->conns >= site->table->conns_max)
-		return SITE_FULL;
+		return say(no, SITE_FULL, SITE_LIMIT_TABLE, SITE_NEVER);
 	if (site->connecting == 0 && !load_wants(site, load, 0))
-		return SITE_ENOUGH;
-	if (now_ms < l->hold_ms && l->conns >= l->hold_size) {
-		*when_r = l->hold_ms;
-		return SITE_SLOWLY;
-	}
-	until = l->pause_ms > now_ms ? l->pause_ms
-				     : pace_when(&l->pace, now_ms);
-	if (until > now_ms) {
-		*when_r = until;
-		return SITE_SLOWLY;
-	}
-	return SITE_OPEN;
+		return say(no, SITE_ENOUGH, SITE_LIMIT_LOAD, SITE_NEVER);
+	if (now_ms < l->hold_ms && l->conns >= l->hold_size)
+		return say(no, SITE_SLOWLY, SITE_LIMIT_CROWDED, l->hold_ms);
+	if (l->pause_ms > now_ms)
+		return say(no, SITE_SLOWLY, SITE_LIMIT_REPLY, l->pause_ms);
+	until = pace_when(&l->pace, now_ms);
+	if (until > now_ms)
+		return say(no, SITE_SLOWLY, SITE_LIMIT_RATE, until);
+	return say(no, SITE_OPEN, SITE_LIMIT_NONE, SITE_NEVER);
 }
 
 static enum site_answer want_scan(struct site *site,
 				  const struct site_load *load, uint64_t now_ms,
-				  struct scan *scan, uint64_t *when_r)
+				  struct scan *scan, struct no *no)
 {
 	struct limits *l = site->limits;
 	uint64_t when;
 
 	scan_site(site, now_ms, scan);
 	if (scan->dead && site->probes > 0)
-		return SITE_PROBING;
-	if (scan->dead && scan->best == NULL) {
-		*when_r = scan->until_ms;
-		return SITE_DEAD;
-	}
-	*when_r = scan->again_ms;
+		return say(no, SITE_PROBING, SITE_LIMIT_PROBE, SITE_NEVER);
+	if (scan->dead && scan->best == NULL)
+		return say(no, SITE_DEAD, SITE_LIMIT_DEAD, scan->until_ms);
 	if (!load_wants(site, load, scan->slow))
-		return SITE_ENOUGH;
-	if (window_full(l, scan->slow) || scan->best == NULL)
-		return SITE_FULL;
+		return say(no, SITE_ENOUGH, SITE_LIMIT_LOAD, scan->again_ms);
+	if (window_full(l, scan->slow))
+		return say(no, SITE_FULL, SITE_LIMIT_WINDOW, scan->again_ms);
+	if (scan->best == NULL)
+		return say(no, SITE_FULL, SITE_LIMIT_HOST, scan->again_ms);
 	when = bucket_when(&l->connects, now_ms);
 	if (when <= now_ms)
-		return SITE_OPEN;
-	*when_r = when;
-	return SITE_SLOWLY;
+		return say(no, SITE_OPEN, SITE_LIMIT_NONE, scan->again_ms);
+	return say(no, SITE_SLOWLY, SITE_LIMIT_CONNECTS, when);
+}
+
+static enum site_answer want(struct site *site, const struct site_load *load,
+			     uint64_t now_ms, struct scan *scan, struct no *no)
+{
+	enum site_answer answer;
+
+	site->table->now_ms = now_ms;
+	answer = want_quick(site, load, now_ms, no);
+	return answer != SITE_OPEN ? answer
+				   : want_scan(site, load, now_ms, scan, no);
 }
 
 enum site_answer site_want(struct site *site, const struct site_load *load,
@@ -197,12 +216,10 @@ enum site_answer site_want(struct site *site, const struct site_load *load,
 	enum site_answer answer;
 	struct site_conn *conn;
 	struct scan scan;
+	struct no no;
 
-	site->table->now_ms = now_ms;
-	*when_r = SITE_NEVER;
-	answer = want_quick(site, load, now_ms, when_r);
-	if (answer == SITE_OPEN)
-		answer = want_scan(site, load, now_ms, &scan, when_r);
+	answer = want(site, load, now_ms, &scan, &no);
+	*when_r = no.until_ms;
 	if (answer != SITE_OPEN)
 		return answer;
 	conn = site_conn_new(site, scan.best, scan.probe, now_ms);
@@ -217,6 +234,48 @@ enum site_answer site_want(struct site *site, const struct site_load *load,
 					  .probe = scan.probe };
 	*when_r = now_ms;
 	return SITE_OPEN;
+}
+
+enum site_limit site_limit(struct site *site, const struct site_load *load,
+			   uint64_t now_ms, uint64_t *until_ms_r)
+{
+	struct scan scan;
+	struct no no;
+
+	(void)want(site, load, now_ms, &scan, &no);
+	*until_ms_r = no.until_ms;
+	return no.limit;
+}
+
+/* clang-format off */
+static const struct {
+	const char *name, *words;
+} limit_names[SITE_LIMIT_COUNT] = {
+	[SITE_LIMIT_NONE] = { "none", "nothing: another session may open" },
+	[SITE_LIMIT_LOAD] = { "load", "the open sessions suffice for what waits" },
+	[SITE_LIMIT_OPERATOR] = { "operator", "an operator has paused the site" },
+	[SITE_LIMIT_TABLE] = { "connections", "the connections of all sites together (limits.connections) are in use" },
+	[SITE_LIMIT_CROWDED] = { "crowded", "the site has said that these are too many connections" },
+	[SITE_LIMIT_REPLY] = { "reply", "the site has asked us to slow down" },
+	[SITE_LIMIT_RATE] = { "rate", "the messages per second that the site takes" },
+	[SITE_LIMIT_DEAD] = { "dead", "no host of the site takes mail" },
+	[SITE_LIMIT_PROBE] = { "probe", "no host of the site takes mail; one is being tried" },
+	[SITE_LIMIT_WINDOW] = { "window", "the connections that the site takes at once (site.connections) are in use" },
+	[SITE_LIMIT_HOST] = { "host", "the connections that its hosts take at once are in use" },
+	[SITE_LIMIT_CONNECTS] = { "connects", "the connections per second (site.connects_per_second)" },
+};
+/* clang-format on */
+
+const char *site_limit_name(enum site_limit limit)
+{
+	BUG_ON((unsigned)limit >= SITE_LIMIT_COUNT);
+	return limit_names[limit].name;
+}
+
+const char *site_limit_words(enum site_limit limit)
+{
+	BUG_ON((unsigned)limit >= SITE_LIMIT_COUNT);
+	return limit_names[limit].words;
 }
 
 const char *site_answer_words(enum site_answer answer)

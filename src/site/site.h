@@ -45,7 +45,8 @@
 #include "mtaq/outcome.h"
 #include "site/classify.h"
 
-#define SITE_NEVER UINT64_MAX /* a "when" that only an event can bring */
+#define SITE_WHY_MAX 120 /* octets of a reply that are kept, for people */
+#define SITE_NEVER   UINT64_MAX /* a "when" that only an event can bring */
 
 /* --- settings -------------------------------------------------------------- */
 
@@ -250,6 +251,30 @@ void site_conn_close(struct site_conn **conn,
 
 /* --- for people ------------------------------------------------------------ */
 
+/* What keeps a site from opening one more session. */
+enum site_limit {
+	SITE_LIMIT_NONE,     /* nothing */
+	SITE_LIMIT_LOAD,     /* no task waits, or the sessions suffice */
+	SITE_LIMIT_OPERATOR, /* an operator's pause */
+	SITE_LIMIT_TABLE,    /* connections of all sites of the table */
+	SITE_LIMIT_CROWDED,  /* no more than now, after "too many" */
+	SITE_LIMIT_REPLY,    /* a pause that a reply asked for */
+	SITE_LIMIT_RATE,     /* messages per second */
+	SITE_LIMIT_DEAD,     /* every host is bad: parked */
+	SITE_LIMIT_PROBE,    /* ... and the one probe is out */
+	SITE_LIMIT_WINDOW,   /* connections to the site */
+	SITE_LIMIT_HOST,     /* connections to each of its hosts */
+	SITE_LIMIT_CONNECTS, /* connects per second */
+	SITE_LIMIT_COUNT
+};
+/* As site_want(), which it changes nothing for.  *until_ms_r is when time
+ * alone may end it, or SITE_NEVER. */
+enum site_limit site_limit(struct site *site, const struct site_load *load,
+			   uint64_t now_ms, uint64_t *until_ms_r);
+/* "window": stable; and a phrase for people. */
+const char *site_limit_name(enum site_limit limit);
+const char *site_limit_words(enum site_limit limit);
+
 struct site_info {
 	const char *name;
 	uint32_t addresses, addresses_bad;
@@ -259,11 +284,29 @@ struct site_info {
 	uint32_t per_second;           /* messages; 0: no limit */
 	uint32_t messages;             /* a session, learned or set (least) */
 	bool dead, paused;
-	uint64_t until_ms; /* dead or slowed until; 0 */
-	char why[120];     /* the last reply that slowed or parked it; "" */
+	uint64_t until_ms;      /* dead or slowed until; 0 */
+	char why[SITE_WHY_MAX]; /* the last reply that slowed or parked it; "" */
 };
 void site_describe(const struct site *site, uint64_t now_ms,
 		   struct site_info *info_r);
+
+struct site_host_info {
+	const char *host; /* borrowed, as why, until the site changes */
+	struct mx_addr addr;
+	uint16_t preference;
+	bool listed;              /* in the newest set of MX hosts */
+	const char *health;       /* "unknown", "well", "bad": stable */
+	uint64_t until_ms;        /* bad: the next probe; else 0 */
+	uint64_t hold_ms;         /* no more connections before; 0 */
+	uint32_t conns, sessions; /* all; of them ready */
+	uint32_t window;          /* connections allowed */
+	uint32_t messages;        /* a session, as learned; 0: not learned */
+	const char *why;          /* its last refusal or failure; "" */
+	uint64_t why_ms;          /* when that was */
+};
+/* The n-th address of the site; false: it has no more. */
+bool site_host(const struct site *site, uint32_t n, uint64_t now_ms,
+	       struct site_host_info *info_r);
 /* Walk the table: *at starts at 0; NULL at the end; no changes meanwhile. */
 struct site *site_table_walk(const struct site_table *table, size_t *at);
 

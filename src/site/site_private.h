@@ -35,6 +35,8 @@ struct site_addr {
 	uint32_t learned;      /* messages a session; 0: nothing learned */
 	uint32_t learned_full; /* sessions that reached it in peace */
 	uint64_t learned_until_ms;
+	char *why; /* SITE_WHY_MAX octets, owned; NULL: it never said no */
+	uint64_t why_ms;
 };
 
 /* What a provider's sites share; other sites have one each. */
@@ -50,7 +52,7 @@ struct limits {
 	uint32_t hold_size;
 	uint64_t pause_ms; /* sends nothing before */
 	uint32_t pause_for_ms;
-	char why[120];
+	char why[SITE_WHY_MAX];
 };
 
 struct site {
@@ -106,6 +108,9 @@ struct site_addr *site_addr_new(const struct site *site,
 				const struct mx_host *host,
 				const struct mx_addr *addr);
 void site_addr_free(struct site_addr **addr);
+/* Remember what it said, for people. */
+void site_addr_why(struct site_addr *addr, const struct smtp_verdict *verdict,
+		   uint64_t now_ms);
 /* It has failed on a connection that was opened at opened_ms. */
 void site_addr_fail(struct site_addr *addr, const struct site_settings *set,
 		    uint64_t opened_ms, uint64_t now_ms);
@@ -134,6 +139,9 @@ uint32_t site_limits_messages(const struct limits *limits,
  * besides the one that got it. */
 void site_limits_react(struct limits *limits, const struct reply_class *class,
 		       uint32_t sessions, uint64_t now_ms);
+/* A reply as one short line without controls. */
+void site_reply_line(char line[SITE_WHY_MAX],
+		     const struct smtp_verdict *verdict);
 void site_limits_why(struct limits *limits, const struct smtp_verdict *verdict);
 
 #endif

@@ -443,7 +443,7 @@ START_TEST(a_rate_reply_pauses_and_doubles)
 	tell(rig.conns[1].conn, SMTP_STAGE_EOD, 421, e, "[TSS04] deferred");
 	site_describe(rig.site, rig.now, &info);
 	ck_assert_uint_eq(info.until_ms, rig.now + 900000);
-	ck_assert_str_eq(info.why, "421 [TSS04] deferred");
+	ck_assert_str_eq(info.why, "421 4.7.0 [TSS04] deferred");
 	until = info.until_ms;
 	delivered = rig.delivered;
 	rig_run(&rig, 600000);
