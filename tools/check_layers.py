@@ -16,7 +16,7 @@ import tempfile
 PURE = {"src/base", "src/smtp", "src/mail", "src/sched", "src/site"}
 LOW = ["src/base"]
 ALL = ["src/base", "src/smtp", "src/mail", "src/sched", "src/site", "queue",
-       "src/io", "src/tls", "src/dns", "src/dkim", "src/options"]
+       "src/io", "src/idn", "src/tls", "src/dns", "src/dkim", "src/options"]
 MAY_USE = {                       # folder: folders whose headers it may see
     "src/base": [],
     "src/smtp": LOW,
@@ -25,6 +25,7 @@ MAY_USE = {                       # folder: folders whose headers it may see
     "src/site": LOW + ["src/sched"],     # a plan asks for the slot
     "queue": LOW,
     "src/io": LOW,
+    "src/idn": LOW + ["src/smtp"],       # addresses with their domains' A-labels
     "src/tls": LOW,
     "src/dns": LOW,
     "src/dkim": LOW,
@@ -44,6 +45,7 @@ OWNER = {                         # third-party header: its folders
     r"arpa/nameser.*\.h": {"src/dns", "bench"},
     r"openssl/.*": {"src/tls", "src/dkim"},
     r"libfyaml\.h": {"src/options"},
+    r"idn2\.h": {"src/idn"},
     r"check\.h": {"tests"},
 }
 IMPURE = re.compile(r"^(sys/socket|netinet/.*|arpa/.*|netdb|fcntl|unistd|"

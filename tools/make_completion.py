@@ -13,7 +13,7 @@ import sys
 
 FISH_MARK = "\\'"
 # A line of a help's table: "  -c, --config FILE   words".
-ROW = re.compile(r"  (?:(-[a-z0-9]), |    )--([a-z][a-z0-9-]*)(?: (\S+))?"
+ROW = re.compile(r"  (?:(-[A-Za-z0-9]), |    )--([a-z][a-z0-9-]*)(?: (\S+))?"
                  r"(?:  +(\S.*))?$")
 
 

@@ -18,7 +18,7 @@ _mtaq()
 	site) opts='-c --config -n --dry-run --json -h --help' verbs='list show pause resume' files= ;;
 	sink) opts='--listen --port --threads --seed --hostname --size --no-pipelining --no-chunking --no-8bitmime --no-smtputf8 --no-dsn --no-enhanced --delay --delay-at --fail --stubborn --providers --drop --hang --miss --dup --stray --reset --greylist --tarpit --tarpit-ms --split --messages-max --messages-silent --connections-max --rcpt-max --idle-ms --data-always --bdat-spill --dns --zone --domains --mx --sites --ttl --mx-equal --dns-truncate --dead-first --dead-address --nxdomain --null-mx --servfail --timeout --no-mx --ledger --ledger-ok-only --stats --stats-every --json --ready-fd -h --help' verbs='' files= ;;
 	status) opts='-c --config --json -h --help' verbs='' files= ;;
-	submit) opts='-c --config -f --from -t --to --to-file --each --tenant --campaign --class --token-header -n --dry-run -q --quiet --json -h --help' verbs='' files=y ;;
+	submit) opts='-c --config -f --from -t --to --to-file --each --tenant --campaign --class -N --notify -R --ret -V --envid --orcpt --token-header -n --dry-run -q --quiet --json -h --help' verbs='' files=y ;;
 	verify) opts='-c --config --spool --json -h --help' verbs='' files= ;;
 	version) opts='' verbs='' files= ;;
 	esac
@@ -40,8 +40,9 @@ _mtaq()
 	'sink --listen' | 'sink --port' | 'sink --threads' | 'sink --seed' | 'sink --hostname' | 'sink --size' | 'sink --delay' | 'sink --delay-at' | 'sink --fail' | 'sink --drop' | 'sink --hang' | 'sink --miss' | 'sink --dup' | 'sink --stray' | 'sink --greylist' | 'sink --tarpit' | 'sink --tarpit-ms' | 'sink --messages-max' | 'sink --connections-max' | 'sink --rcpt-max' | 'sink --idle-ms' | 'sink --dns' | 'sink --zone' | 'sink --domains' | 'sink --mx' | 'sink --sites' | 'sink --ttl' | 'sink --dead-first' | 'sink --dead-address' | 'sink --nxdomain' | 'sink --null-mx' | 'sink --servfail' | 'sink --timeout' | 'sink --no-mx' | 'sink --stats-every' | 'sink --ready-fd') COMPREPLY=(); return ;;
 	'status -c' | 'status --config') COMPREPLY=($(compgen -f -- "$cur")); return ;;
 	'submit -c' | 'submit --config' | 'submit --to-file') COMPREPLY=($(compgen -f -- "$cur")); return ;;
-	'submit -f' | 'submit --from' | 'submit -t' | 'submit --to' | 'submit --tenant' | 'submit --campaign' | 'submit --token-header') COMPREPLY=(); return ;;
+	'submit -f' | 'submit --from' | 'submit -t' | 'submit --to' | 'submit --tenant' | 'submit --campaign' | 'submit -N' | 'submit --notify' | 'submit -V' | 'submit --envid' | 'submit --orcpt' | 'submit --token-header') COMPREPLY=(); return ;;
 	'submit --class') COMPREPLY=($(compgen -W 'transactional bulk' -- "$cur")); return ;;
+	'submit --ret') COMPREPLY=($(compgen -W 'full hdrs' -- "$cur")); return ;;
 	'verify -c' | 'verify --config') COMPREPLY=($(compgen -f -- "$cur")); return ;;
 	'verify --spool') COMPREPLY=($(compgen -d -- "$cur")); return ;;
 	esac

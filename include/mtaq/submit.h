@@ -40,6 +40,9 @@ enum submit_class {
 struct submit_message {
 	struct span sender;       /* without <>; "" is the null reverse-path */
 	const struct span *rcpts; /* without <> */
+	/* NULL, or for each recipient "", or NOTIFY= and ORCPT= as in RCPT
+	 * (RFC 3461), ORCPT's address in xtext. */
+	const struct span *rcpt_params;
 	uint32_t rcpt_count;
 	struct span tenant, campaign; /* at most 255 octets each */
 	enum submit_class class;

@@ -195,15 +195,10 @@ static int check_words(struct probe *p)
 	struct address helo;
 	enum address_error e;
 
-	e = address_parse(span_str(a->to), ADDRESS_UTF8_OK, &p->to);
-	if (e == ADDRESS_OK && p->to.idna)
-		e = ADDRESS_NEEDS_IDNA;
+	e = idn_address(span_str(a->to), 0, &p->to);
 	if (e != ADDRESS_OK)
 		return wrong("the address", a->to, address_error_words(e));
-	e = address_parse(span_str(a->from), ADDRESS_UTF8_OK | ADDRESS_NULL_OK,
-			  &p->from);
-	if (e == ADDRESS_OK && p->from.idna)
-		e = ADDRESS_NEEDS_IDNA;
+	e = idn_address(span_str(a->from), ADDRESS_NULL_OK, &p->from);
 	if (e != ADDRESS_OK)
 		return wrong("--from", a->from, address_error_words(e));
 	if (a->helo == NULL)
@@ -218,6 +213,8 @@ static int check_words(struct probe *p)
 static int check_args(struct probe *p, struct probe_args *a,
 		      const struct args *args)
 {
+	int code;
+
 	if (args->word_count != 1)
 		return command_wrong(args, args->word_count > 1
 						   ? "one address at a time"
@@ -228,7 +225,12 @@ static int check_args(struct probe *p, struct probe_args *a,
 	if (a->all && a->send != NULL)
 		return command_wrong(args, "--all with --send would deliver "
 					   "the message several times");
-	return check_words(p);
+	code = check_words(p);
+	if (code == EX_OK) { /* domains as A-labels from here on */
+		a->to = p->to.text.p;
+		a->from = p->from.text.p;
+	}
+	return code;
 }
 
 /* Without any configuration the defaults do; the name is the machine's when

@@ -20,7 +20,7 @@
 #include "io/io.h"
 #include "mtaq/outcome.h"
 #include "mtaq/settings.h"
-#include "smtp/address.h"
+#include "idn/idn.h"
 #include "smtp/ehlo.h"
 #include "site/plan.h"
 
@@ -84,7 +84,7 @@ struct probe_message {   /* --send */
 struct probe {
 	const struct probe_args *args;
 	struct settings set;
-	struct address to, from;
+	struct idn_address to, from;
 	const char *helo;
 	struct probe_message message;
 	uint64_t end_ms; /* of all, by probe_now_us() / 1000 */

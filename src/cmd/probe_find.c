@@ -50,7 +50,7 @@ static int target_of_host(const struct probe *p, struct target *t)
 
 static int target_of(const struct probe *p, const char **how, struct target *t)
 {
-	struct span domain = address_domain_lower(&p->to);
+	struct span domain = address_domain_lower(&p->to.parts);
 	const struct settings_endpoint *route =
 		settings_route(&p->set, domain.p, domain.len);
 

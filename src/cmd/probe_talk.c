@@ -218,7 +218,7 @@ static enum local_rule forbidden(const struct talk *t)
 {
 	const struct probe *p = t->p;
 
-	if ((p->to.utf8 || p->from.utf8) &&
+	if ((p->to.parts.utf8 || p->from.parts.utf8) &&
 	    (t->offers.caps & SMTP_CAP_SMTPUTF8) == 0)
 		return LOCAL_UTF8;
 	if (t->offers.size_max != 0 && p->message.bytes > t->offers.size_max)
@@ -238,7 +238,7 @@ static bool mail(struct talk *t)
 			 (unsigned long long)p->message.bytes);
 	say(t, "mail", SMTP_STAGE_MAIL, "MAIL FROM:<%s>%s%s%s", p->args->from,
 	    size, eightbit ? " BODY=8BITMIME" : "",
-	    p->to.utf8 || p->from.utf8 ? " SMTPUTF8" : "");
+	    p->to.parts.utf8 || p->from.parts.utf8 ? " SMTPUTF8" : "");
 	return exchange(t, p->set.smtp.timeout.mail_ms) == 2;
 }
 

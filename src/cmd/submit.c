@@ -96,7 +96,8 @@ enum {
 	O_TENANT,
 	O_CAMPAIGN,
 	O_CLASS,
-	O_TOKEN
+	O_TOKEN,
+	O_ORCPT
 };
 
 /* clang-format off */
@@ -109,6 +110,10 @@ static const struct args_option options[] = {
 	{ "tenant", 0, "T", "for fairness, limits and reports", O_TENANT },
 	{ "campaign", 0, "C", "likewise", O_CAMPAIGN },
 	{ "class", 0, "transactional|bulk", "transactional goes first [bulk]", O_CLASS },
+	{ "notify", 'N', "WHEN", "report success,failure,delay (some of them) or never", 'N' },
+	{ "ret", 'R', "full|hdrs", "such a report brings the message or its header", 'R' },
+	{ "envid", 'V', "ID", "such a report names the envelope so", 'V' },
+	{ "orcpt", 0, "A", "the recipient as the writer knew it; with one --to", O_ORCPT },
 	{ "token-header", 0, "N", "adds a header N with a number unlike any other", O_TOKEN },
 	{ "dry-run", 'n', NULL, "check all, hand over nothing", 'n' },
 	{ "quiet", 'q', NULL, "no ids", 'q' },
@@ -174,6 +179,18 @@ static int one_option(struct submit_args *a, int id, const char *value)
 		return EX_OK;
 	case O_TOKEN:
 		return set_token(a, value);
+	case 'N':
+		a->notify = value;
+		return EX_OK;
+	case 'R':
+		a->ret = value;
+		return EX_OK;
+	case 'V':
+		a->envid = value;
+		return EX_OK;
+	case O_ORCPT:
+		a->orcpt = value;
+		return EX_OK;
 	case 'n':
 		a->dry_run = true;
 		return EX_OK;

@@ -2,7 +2,7 @@
 #define MTAQ_CMD_SUBMIT_H
 
 /*
- * The parts of `mtaq submit`: arguments (submit.c), where messages come from
+ * The parts of `mtaq submit`: arguments (submit.c, submit_dsn.c), where messages come from
  * (submit_source.c), what becomes of them (submit_run.c), words for people
  * (submit_tell.c).
  */
@@ -25,12 +25,25 @@ struct submit_args {
 	const char *from; /* NULL: the From of the mail */
 	struct submit_list to;
 	const char *tenant, *campaign, *token_header;
+	/* RFC 3461; NULL: not asked for */
+	const char *notify, *ret, *envid, *orcpt;
 	enum submit_class class;
 	bool each, json, dry_run, quiet;
 	bool to_given; /* --to or --to-file, even when it names nobody */
 	int path_count;
 	char **paths;
 };
+
+struct submit_dsn {
+	struct buf mail, rcpt; /* parameters; empty: none */
+	/* rcpt for SUBMIT_SPLIT recipients at once; NULL: none */
+	struct span *rcpts;
+};
+
+/* EX_OK; EX_USAGE, told; EX_OSERR.  To be freed in any case; a zeroed one may
+ * be freed too. */
+int submit_dsn_make(const struct submit_args *a, struct submit_dsn *d);
+void submit_dsn_free(struct submit_dsn *d);
 
 struct submit_run;
 

@@ -38,6 +38,7 @@ struct submit_run {
 	char **names; /* labels borrow them */
 	size_t name_count;
 	struct buf content, frame;
+	struct submit_dsn dsn;
 	struct submit_list found; /* in To, Cc, Bcc */
 	uint64_t tokens, put;
 	int worst;
@@ -336,6 +337,7 @@ static int put_all(struct submit_run *run, struct submit_message *m,
 
 	for (i = 0; i < to->count && code == EX_OK; i += step) {
 		m->rcpts = &to->items[i];
+		m->rcpt_params = run->dsn.rcpts;
 		m->rcpt_count = to->count - i < step ? to->count - i : step;
 		if (run->args->each && to == &run->args->to)
 			l->rcpt = to->items[i];
@@ -355,7 +357,8 @@ int submit_run_message(struct submit_run *run, const char *name, uint64_t n,
 	struct submit_message m = { .sender = span_str(a->from),
 				    .tenant = span_str(a->tenant),
 				    .campaign = span_str(a->campaign),
-				    .class = a->class };
+				    .class = a->class,
+				    .params = buf_span(&run->dsn.mail) };
 	struct header_addrs from;
 	size_t digits = 0;
 
@@ -457,6 +460,7 @@ static void run_free(struct submit_run *run)
 	submit_list_free(&run->found);
 	buf_free(&run->content);
 	buf_free(&run->frame);
+	submit_dsn_free(&run->dsn);
 	while (run->name_count > 0)
 		free(run->names[--run->name_count]);
 	free(run->names);
@@ -500,9 +504,11 @@ int submit_run_open(const struct submit_args *a, const struct settings *set,
 	(void)snprintf(run->path, sizeof(run->path), "%s/" SUBMIT_SOCKET,
 		       set->runtime);
 	prepare(run, a);
+	if (code == EX_OK)
+		code = submit_dsn_make(a, &run->dsn);
 	if (a->dry_run)
 		run->intake = intake_new(set, (uint32_t)getuid());
-	if (a->dry_run && run->intake == NULL)
+	if (code == EX_OK && a->dry_run && run->intake == NULL)
 		code = EX_OSERR;
 	if (code == EX_OK && !a->dry_run)
 		code = connect_run(run);

@@ -175,7 +175,8 @@ static int give_mail(struct worker_state *s, struct conn *c, struct attempt *a)
 	return smtp_session_mail(c->smtp, &mail, s->now_ms);
 }
 
-/* The message cannot be opened: the store holds what is left of the task. */
+/* The message cannot be opened, or no command can be made of it: the store
+ * holds what is left of the task. */
 static int give_up_damaged(struct worker_state *s, struct sched_task *task,
 			   struct wsite *ws)
 {
@@ -216,6 +217,8 @@ int attempt_begin(struct worker_state *s, struct conn *c,
 		if (smtp_mail_unfit(err) != LOCAL_NONE)
 			*settled_r =
 				attempt_local(s, task, smtp_mail_unfit(err));
+		else if (err == -EINVAL) /* no session would ever take it */
+			*settled_r = give_up_damaged(s, task, c->site) == 0;
 		return err;
 	}
 	list_add_tail(&c->attempts, &a->link);

@@ -5,7 +5,8 @@
  *	head	type:1 0:1 count:2 length:4 number:4 crc:4
  *	message	size:8 rcpts:4 rcpt_count:4 age_s:4 sender:2 params:2 tenant:1
  *		campaign:1 class:1 0:1 | sender params tenant campaign
- *		*( length:2 recipient ) | content
+ *		*( length:2 recipient [ length:2 params ] ) | content
+ *		the length's highest bit says that params follow
  *	answer	code:1 class:1 subject:2 detail:2 words:2 ids:4 | ids words
  *
  * Every length is checked against what is left before it is believed.
@@ -19,6 +20,7 @@
 
 #define MESSAGE_HEAD 28u
 #define ANSWER_HEAD  12u
+#define WITH_PARAMS  0x8000u /* in the length of a recipient */
 
 static const char magic[8] = { 'M', 'T', 'A', 'Q', 'S', 'U', 'B', '\n' };
 
@@ -145,10 +147,29 @@ int frame_head_get(const char in[FRAME_HEAD_SIZE], bool from_client,
 	return 0;
 }
 
+/* Of recipient i; "" is none. */
+static struct span rcpt_params(const struct submit_message *msg, uint32_t i)
+{
+	return msg->rcpt_params == NULL ? span_of(NULL, 0)
+					: msg->rcpt_params[i];
+}
+
+/* Octets of recipient i in the list; 0: not allowed. */
+static size_t rcpt_size(const struct submit_message *msg, uint32_t i)
+{
+	struct span params = rcpt_params(msg, i);
+
+	if (msg->rcpts[i].len > FRAME_ADDRESS_MAX ||
+	    params.len > FRAME_PARAMS_MAX)
+		return 0;
+	return 2 + msg->rcpts[i].len + (params.len > 0 ? 2 + params.len : 0);
+}
+
 size_t frame_envelope_size(const struct submit_message *msg)
 {
 	size_t size = MESSAGE_HEAD + msg->sender.len + msg->params.len +
-		      msg->tenant.len + msg->campaign.len;
+		      msg->tenant.len + msg->campaign.len,
+	       one;
 	uint32_t i;
 
 	if (msg->rcpt_count == 0 || msg->rcpt_count > SUBMIT_RCPTS_MAX ||
@@ -157,9 +178,10 @@ size_t frame_envelope_size(const struct submit_message *msg)
 	    msg->campaign.len > 255)
 		return 0;
 	for (i = 0; i < msg->rcpt_count; i++) {
-		if (msg->rcpts[i].len > FRAME_ADDRESS_MAX)
+		one = rcpt_size(msg, i);
+		if (one == 0)
 			return 0;
-		size += 2 + msg->rcpts[i].len;
+		size += one;
 	}
 	return size > FRAME_ENVELOPE_MAX ? 0 : size;
 }
@@ -169,6 +191,18 @@ static char *put_span(char *p, struct span s)
 	if (s.len > 0)
 		memcpy(p, s.p, s.len);
 	return p + s.len;
+}
+
+static char *put_rcpt(char *p, struct span address, struct span params)
+{
+	bool with = params.len > 0;
+
+	put16(p, (uint32_t)address.len | (with ? WITH_PARAMS : 0));
+	p = put_span(p + 2, address);
+	if (!with)
+		return p;
+	put16(p, (uint32_t)params.len);
+	return put_span(p + 2, params);
 }
 
 int frame_message_put(struct buf *b, const struct submit_message *msg,
@@ -200,29 +234,52 @@ int frame_message_put(struct buf *b, const struct submit_message *msg,
 	p = put_span(p, msg->params);
 	p = put_span(p, msg->tenant);
 	p = put_span(p, msg->campaign);
-	for (i = 0; i < msg->rcpt_count; i++) {
-		put16(p, (uint32_t)msg->rcpts[i].len);
-		p = put_span(p + 2, msg->rcpts[i]);
-	}
+	for (i = 0; i < msg->rcpt_count; i++)
+		p = put_rcpt(p, msg->rcpts[i], rcpt_params(msg, i));
 	p = put_span(p, span_of(msg->content.p, now));
 	b->len = (size_t)(p - b->p);
 	return 0;
 }
 
+/* A length and so many octets, at most max, off the front of *list. */
+static bool take_field(struct span *list, size_t max, bool *with_r,
+		       struct span *field_r)
+{
+	size_t len;
+
+	if (list->len < 2)
+		return false;
+	len = get16(list->p);
+	*with_r = (len & WITH_PARAMS) != 0;
+	len &= ~(size_t)WITH_PARAMS;
+	if (len > max || len + 2 > list->len)
+		return false;
+	(void)take(list, 2);
+	*field_r = take(list, len);
+	return true;
+}
+
+static bool take_rcpt(struct span *list, struct frame_rcpt *rcpt_r)
+{
+	bool with, more = false;
+
+	rcpt_r->params = span_of(NULL, 0);
+	if (!take_field(list, FRAME_ADDRESS_MAX, &with, &rcpt_r->address))
+		return false;
+	return !with ||
+	       (take_field(list, FRAME_PARAMS_MAX, &more, &rcpt_r->params) &&
+		!more && rcpt_r->params.len > 0);
+}
+
 /* Are there exactly count recipients in the list? */
 static bool rcpts_sound(struct span list, uint32_t count)
 {
+	struct frame_rcpt rcpt;
 	uint32_t n = 0;
-	size_t len;
 
-	for (; list.len > 0; n++) {
-		if (list.len < 2 || n == count)
+	for (; list.len > 0; n++)
+		if (n == count || !take_rcpt(&list, &rcpt))
 			return false;
-		len = get16(list.p);
-		if (len > FRAME_ADDRESS_MAX || len + 2 > list.len)
-			return false;
-		(void)take(&list, len + 2);
-	}
 	return n == count;
 }
 
@@ -267,15 +324,11 @@ int frame_message_get(struct span *payload, bool whole,
 	return 1;
 }
 
-int frame_rcpt_next(struct span *rcpts, struct span *rcpt_r)
+int frame_rcpt_next(struct span *rcpts, struct frame_rcpt *rcpt_r)
 {
-	size_t len;
-
 	if (rcpts->len == 0)
 		return 0;
-	len = get16(rcpts->p);
-	(void)take(rcpts, 2);
-	*rcpt_r = take(rcpts, len);
+	BUG_ON(!take_rcpt(rcpts, rcpt_r));
 	return 1;
 }
 

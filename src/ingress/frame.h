@@ -18,7 +18,7 @@
 /* All of a message but its content; fits into one frame. */
 #define FRAME_ENVELOPE_MAX (3u << 20)
 #define FRAME_ADDRESS_MAX  1000u /* octets; what is valid is much shorter */
-#define FRAME_PARAMS_MAX   500u
+#define FRAME_PARAMS_MAX   600u
 #define FRAME_WORDS_MAX    500u
 
 enum frame_type {
@@ -85,8 +85,12 @@ int frame_message_put(struct buf *b, const struct submit_message *msg,
  * -EPROTO. */
 int frame_message_get(struct span *payload, bool whole,
 		      struct frame_message *m_r);
+struct frame_rcpt {
+	struct span address, params;
+};
+
 /* 1; 0: the end.  (frame_message_get() checked that the list is sound.) */
-int frame_rcpt_next(struct span *rcpts, struct span *rcpt_r);
+int frame_rcpt_next(struct span *rcpts, struct frame_rcpt *rcpt_r);
 
 int frame_answer_put(struct buf *b, const struct frame_answer *a);
 int frame_answer_get(struct span *payload, struct frame_answer *a_r);

@@ -6,8 +6,9 @@
  */
 #include "ingress/intake.h"
 
+#include "idn/idn.h"
 #include "mail/canon.h"
-#include "smtp/address.h"
+#include "smtp/dsn.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -111,97 +112,119 @@ static bool is_word(struct span s)
 	return true;
 }
 
-/* "", or RET= and ENVID= with single blanks between (RFC 3461 section 4.3,
- * 4.4): nothing that could end the command or add one. */
-static bool is_params(struct span s)
-{
-	struct span word;
-	ptrdiff_t at;
-	size_t i;
-
-	while (s.len > 0) {
-		at = span_find(s, ' ');
-		word = at < 0 ? s : span_of(s.p, (size_t)at);
-		s = at < 0 ? span_of(NULL, 0)
-			   : span_of(s.p + at + 1, s.len - (size_t)at - 1);
-		if (at >= 0 && s.len == 0)
-			return false;
-		if (span_eq_nocase(word, SPAN("RET=FULL")) ||
-		    span_eq_nocase(word, SPAN("RET=HDRS")))
-			continue;
-		if (!span_starts_nocase(word, SPAN("ENVID=")) || word.len < 7 ||
-		    word.len > 106)
-			return false;
-		for (i = 6; i < word.len; i++)
-			if (word.p[i] < 33 || word.p[i] > 126)
-				return false;
-	}
-	return true;
-}
-
 static int check_words(const struct frame_message *m, struct refused r)
 {
 	if (!is_word(m->tenant) || !is_word(m->campaign))
 		return refuse(r, EX_DATAERR, "5.5.4",
 			      "the %s has a control character in it",
 			      is_word(m->tenant) ? "campaign" : "tenant");
-	if (!is_params(m->params))
+	if (!dsn_is_mail(m->params))
 		return refuse(r, EX_DATAERR, "5.5.4",
 			      "the options of the envelope are not RET= and "
-			      "ENVID=");
+			      "ENVID= as RFC 3461 has them");
 	return 0;
 }
 
-static int check_sender(const struct frame_message *m, struct queue_message *to,
-			struct refused r)
+/* As the session sends them: a blank in front.  -ENOMEM. */
+static int keep_params(struct arena *arena, struct span params,
+		       struct span *kept_r)
 {
-	struct address a;
-	enum address_error e =
-		address_parse(m->sender, ADDRESS_NULL_OK | ADDRESS_UTF8_OK, &a);
+	char *p;
+
+	if (params.len == 0)
+		return 0;
+	p = arena_get(arena, params.len + 1);
+	if (p == NULL)
+		return -ENOMEM;
+	p[0] = ' ';
+	memcpy(p + 1, params.p, params.len);
+	*kept_r = span_of(p, params.len + 1);
+	return 0;
+}
+
+/* The address as it will stand in the envelope: text itself, or a copy. */
+static int keep_address(struct arena *arena, struct span text,
+			struct idn_address *a)
+{
+	char *p;
+
+	if (a->text.p == text.p)
+		return 0;
+	p = arena_get(arena, a->text.len);
+	if (p == NULL)
+		return -ENOMEM;
+	memcpy(p, a->text.p, a->text.len);
+	a->parts.local.p = p;
+	a->parts.domain.p = p + (a->parts.domain.p - a->text.p);
+	a->text.p = p;
+	return 0;
+}
+
+static int check_sender(const struct frame_message *m, struct arena *arena,
+			struct queue_message *to, struct refused r)
+{
+	struct idn_address a;
+	enum address_error e = idn_address(m->sender, ADDRESS_NULL_OK, &a);
 
 	if (e != ADDRESS_OK)
 		return refuse(r, EX_DATAERR, "5.1.7",
 			      "the sender <%s> is no address: %s",
 			      quote(r, m->sender), address_error_words(e));
-	if (!a.null && (a.utf8 || a.idna))
+	if (keep_address(arena, m->sender, &a) < 0)
+		return -ENOMEM;
+	if (a.parts.utf8)
 		to->flags |= QUEUE_MSG_UTF8;
-	to->sender = m->sender;
+	to->sender = a.text;
+	return keep_params(arena, m->params, &to->params);
+}
+
+/* The domain in lower case: the name of its queue. */
+static int keep_domain(struct arena *arena, const struct address *a,
+		       struct span *domain_r)
+{
+	char *lower;
+
+	*domain_r = a->domain;
+	if (span_eq(a->domain, address_domain_lower(a)))
+		return 0;
+	lower = arena_get(arena, a->domain.len);
+	if (lower == NULL)
+		return -ENOMEM;
+	memcpy(lower, a->domain_lower, a->domain.len);
+	domain_r->p = lower;
 	return 0;
 }
 
-static int check_rcpt(struct span text, struct arena *arena,
+static int check_rcpt(const struct frame_rcpt *from, struct arena *arena,
 		      struct queue_message *to, struct queue_rcpt *rcpt,
 		      struct refused r)
 {
-	struct address a;
-	enum address_error e = address_parse(text, ADDRESS_UTF8_OK, &a);
-	char *lower;
+	struct span text = from->address;
+	struct idn_address a;
+	enum address_error e = idn_address(text, 0, &a);
 
 	if (e != ADDRESS_OK)
 		return refuse(r, EX_DATAERR, "5.1.3",
 			      "the recipient <%s> is no address: %s",
 			      quote(r, text), address_error_words(e));
-	if (a.idna)
-		return refuse(r, EX_DATAERR, "5.6.7",
-			      "the domain of the recipient <%.*s> has letters "
-			      "beyond ASCII; write it as xn--...",
-			      (int)text.len, text.p);
-	if (a.utf8)
+	if (!dsn_is_rcpt(from->params))
+		return refuse(r, EX_DATAERR, "5.5.4",
+			      "the options of the recipient <%s> are not "
+			      "NOTIFY= and ORCPT= as RFC 3461 has them",
+			      quote(r, text));
+	if (a.parts.utf8)
 		to->flags |= QUEUE_MSG_UTF8;
-	*rcpt = (struct queue_rcpt){ .address = text, .domain = a.domain };
-	if (span_eq(a.domain, address_domain_lower(&a)))
-		return 0;
-	lower = arena_get(arena, a.domain.len);
-	if (lower == NULL)
+	if (keep_address(arena, text, &a) < 0 ||
+	    keep_domain(arena, &a.parts, &rcpt->domain) < 0)
 		return -ENOMEM;
-	memcpy(lower, a.domain_lower, a.domain.len);
-	rcpt->domain.p = lower;
-	return 0;
+	rcpt->address = a.text;
+	return keep_params(arena, from->params, &rcpt->params);
 }
 
 static int span_order(struct span a, struct span b)
 {
-	int r = memcmp(a.p, b.p, a.len < b.len ? a.len : b.len);
+	size_t len = a.len < b.len ? a.len : b.len;
+	int r = len == 0 ? 0 : memcmp(a.p, b.p, len);
 
 	return r != 0 ? r : a.len < b.len ? -1 : a.len > b.len;
 }
@@ -220,23 +243,34 @@ static int rcpt_order(const void *x, const void *y)
 					   b->address.len - b->domain.len));
 }
 
+/* As above, and one order for those that are the same recipient. */
+static int rcpt_sort(const void *x, const void *y)
+{
+	const struct queue_rcpt *a = x, *b = y;
+	int r = rcpt_order(a, b);
+
+	return r != 0 ? r : span_order(a->params, b->params);
+}
+
 static int check_rcpts(const struct frame_message *m, struct arena *arena,
 		       struct queue_message *to, struct refused r)
 {
 	struct queue_rcpt *all = arena_get(arena, m->rcpt_count * sizeof(*all));
-	struct span list = m->rcpts, text;
+	struct span list = m->rcpts;
+	struct frame_rcpt rcpt;
 	uint32_t n = 0, kept = 1, i;
 	int err;
 
 	if (all == NULL)
 		return -ENOMEM;
-	while (frame_rcpt_next(&list, &text) == 1) {
-		err = check_rcpt(text, arena, to, &all[n++], r);
+	while (frame_rcpt_next(&list, &rcpt) == 1) {
+		all[n] = (struct queue_rcpt){ .params = span_of(NULL, 0) };
+		err = check_rcpt(&rcpt, arena, to, &all[n++], r);
 		if (err < 0)
 			return err;
 	}
 	if (n > 1)
-		qsort(all, n, sizeof(*all), rcpt_order);
+		qsort(all, n, sizeof(*all), rcpt_sort);
 	for (i = 1; i < n; i++)
 		if (rcpt_order(&all[i], &all[kept - 1]) != 0)
 			all[kept++] = all[i];
@@ -312,7 +346,7 @@ static int make_content(struct intake *in, struct arena *arena,
 	struct canon_settings set = {
 		.unique = unique_of(at, unique, sizeof(unique)),
 		.id_domain = span_str(in->id_domain),
-		.sender = m->sender,
+		.sender = to->sender,
 		.from_add = true,
 		.now_s = (int64_t)at->utc_s,
 		.newlines = in->set->bare_newlines == SETTINGS_NEWLINES_REFUSE
@@ -358,14 +392,13 @@ int intake_make(struct intake *in, struct arena *arena,
 	to->number = (uint64_t)at->frame << 32 | (uint64_t)at->place << 16;
 	to->tenant = m->tenant;
 	to->campaign = m->campaign;
-	to->params = m->params;
 	to->arrived_s = to->due_s = at->now_s;
 	to->expires_s = at->now_s + (age > AGE_MAX_S ? AGE_MAX_S : age);
 	if (m->class == SUBMIT_TRANSACTIONAL)
 		to->flags |= QUEUE_MSG_TRANSACTIONAL;
 	err = check_words(m, r);
 	if (err == 0)
-		err = check_sender(m, to, r);
+		err = check_sender(m, arena, to, r);
 	if (err == 0)
 		err = check_rcpts(m, arena, to, r);
 	if (err == 0)

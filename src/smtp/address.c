@@ -26,6 +26,8 @@ static const char *const words[ADDRESS_ERROR_COUNT] = {
 	[ADDRESS_NEEDS_UTF8] = "the part before the @ is not ASCII; "
 			       "this needs SMTPUTF8, which was not asked for",
 	[ADDRESS_NEEDS_IDNA] = "the domain is not ASCII; give its xn-- form",
+	[ADDRESS_IDNA_SYNTAX] = "the domain is not ASCII and no "
+				"internationalized name (IDNA 2008)",
 };
 
 const char *address_error_words(enum address_error error)

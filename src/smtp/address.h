@@ -46,6 +46,7 @@ enum address_error {
 	ADDRESS_BAD_UTF8,   /* octets over 127 that are no UTF-8 */
 	ADDRESS_NEEDS_UTF8, /* the local part, and ADDRESS_UTF8_OK not given */
 	ADDRESS_NEEDS_IDNA, /* the domain alone, and ADDRESS_UTF8_OK not given */
+	ADDRESS_IDNA_SYNTAX, /* the domain has no A-labels (src/idn) */
 	ADDRESS_ERROR_COUNT
 };
 

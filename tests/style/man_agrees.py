@@ -68,7 +68,7 @@ def check_page(mtaq, command, findings):
                             "it does not take")
     found = {n for line in section(text, "OPTIONS").splitlines()
              if line.startswith("*-")
-             for n in re.findall(r"\*(-[a-z]|--[a-z][a-z0-9-]*)\*", line)}
+             for n in re.findall(r"\*(-[A-Za-z]|--[a-z][a-z0-9-]*)\*", line)}
     differ(wanted, found, f"OPTIONS of {page.name}", findings)
     for line in said.splitlines():
         if len(line) > 79:

@@ -14,6 +14,7 @@
 
 static const struct span two[] = { { "a@x.example", 11 },
 				   { "b@y.example", 11 } };
+static const struct span two_params[] = { { "", 0 }, { "NOTIFY=NEVER", 12 } };
 static const uint8_t sub[16] = "0123456789abcde";
 
 static struct submit_message message(void)
@@ -22,6 +23,7 @@ static struct submit_message message(void)
 		.sender = SPAN("s@s.example"),
 		.rcpts = two,
 		.rcpt_count = 2,
+		.rcpt_params = two_params,
 		.tenant = SPAN("ten"),
 		.campaign = SPAN("camp"),
 		.class = SUBMIT_TRANSACTIONAL,
@@ -35,7 +37,8 @@ START_TEST(message_there_and_back)
 {
 	struct submit_message m = message();
 	struct frame_message f;
-	struct span payload, r;
+	struct frame_rcpt r;
+	struct span payload;
 	struct buf b;
 
 	buf_init(&b, 1 << 20);
@@ -54,7 +57,8 @@ START_TEST(message_there_and_back)
 		ck_assert_int_eq(f.class, SUBMIT_TRANSACTIONAL);
 		for (int k = 0; k < 2; k++) {
 			ck_assert_int_eq(frame_rcpt_next(&f.rcpts, &r), 1);
-			ck_assert(span_eq(r, two[k]));
+			ck_assert(span_eq(r.address, two[k]));
+			ck_assert(span_eq(r.params, two_params[k]));
 		}
 		ck_assert_int_eq(frame_rcpt_next(&f.rcpts, &r), 0);
 	}
@@ -92,20 +96,23 @@ START_TEST(message_lengths_are_not_believed)
 	static const size_t must_fail[] = { 8, 12, 20, 26, 27 };
 	struct submit_message m = message();
 	struct frame_message f;
-	struct span payload, r;
+	struct frame_rcpt r;
+	struct span payload;
 	struct buf b;
 	char was;
 
 	buf_init(&b, 1 << 20);
 	ck_assert_int_eq(frame_message_put(&b, &m, m.content.len), 0);
-	for (size_t at = 0; at < 28; at++)
+	for (size_t at = 0; at < b.len - m.content.len; at++)
 		for (int v = 0; v < 256; v++) {
 			was = b.p[at];
 			b.p[at] = (char)v;
 			payload = buf_span(&b);
 			if (frame_message_get(&payload, true, &f) == 1)
 				while (frame_rcpt_next(&f.rcpts, &r) == 1)
-					ck_assert(r.p + r.len <= b.p + b.len);
+					ck_assert(r.address.p + r.address.len +
+							  r.params.len <=
+						  b.p + b.len);
 			b.p[at] = was;
 		}
 	for (size_t i = 0; i < sizeof(must_fail) / sizeof(must_fail[0]); i++) {
