@@ -52,13 +52,16 @@ static uint16_t random_id(struct dns *dns)
 	return id;
 }
 
-static const char *failure_words(int status)
+static const char *failure_words(const struct dns *dns, int status)
 {
 	switch (status) {
 	case ARES_ETIMEOUT:
 		return "no name server answered in time";
 	case ARES_ECONNREFUSED:
-		return "no name server can be reached";
+		/* c-ares says the same of those that said SERVFAIL. */
+		return dns->servers > 1 ? "none of the name servers gives "
+					  "an answer"
+					: "no name server can be reached";
 	case ARES_ENOMEM:
 		return "out of memory";
 	default:
@@ -95,11 +98,11 @@ static void on_answer(void *arg, int status, int timeouts, unsigned char *p,
 		free(query);
 		return;
 	}
-	/* An error's message still has its rcode. */
+	/* An error's message still has its rcode (see channel_open()). */
 	if (p != NULL && len > 0)
 		question_answer(query, p, (size_t)len, NULL);
 	else
-		question_answer(query, NULL, 0, failure_words(status));
+		question_answer(query, NULL, 0, failure_words(dns, status));
 	send_waiting(dns);
 }
 
@@ -221,7 +224,7 @@ int channel_open(struct dns *dns, const struct dns_settings *settings)
 	char lookups[] = "b";
 	struct ares_options o = {
 		.flags = ARES_FLAG_STAYOPEN | ARES_FLAG_EDNS |
-			 ARES_FLAG_NOCHECKRESP | ARES_FLAG_NOSEARCH,
+			 ARES_FLAG_NOSEARCH,
 		.timeout = (int)dns->timeout_ms,
 		.tries = (int)dns->tries,
 		.socket_receive_buffer_size = RCVBUF_OCTETS,
@@ -234,6 +237,11 @@ int channel_open(struct dns *dns, const struct dns_settings *settings)
 		   ARES_OPT_SOCK_RCVBUF | ARES_OPT_EDNSPSZ | ARES_OPT_LOOKUPS |
 		   ARES_OPT_DOMAINS | ARES_OPT_SOCK_STATE_CB;
 
+	/* SERVFAIL, REFUSED and NOTIMP are an answer when there is nobody else
+	 * to ask; otherwise c-ares goes on to the next server. */
+	dns->servers = settings->server_count;
+	if (dns->servers == 1)
+		o.flags |= ARES_FLAG_NOCHECKRESP;
 	dns->ep = epoll_create1(EPOLL_CLOEXEC);
 	if (dns->ep < 0)
 		return -errno;

@@ -57,6 +57,7 @@ struct dns {
 	ares_channel channel;
 	bool channel_up;
 	bool sending; /* within send_waiting() */
+	size_t servers;
 	int ep;
 	unsigned in_flight;
 	struct list waiting;

@@ -13,6 +13,7 @@ enum mood {
 	GOOD_AD,     /* the same, validated */
 	HALF_AD,     /* AD on MX alone */
 	SICK,        /* SERVFAIL */
+	REFUSES,     /* REFUSED */
 	SILENT,      /* no answer */
 	BABBLE,      /* a header and noise */
 	FORGED,      /* records of another owner */
@@ -25,6 +26,8 @@ enum mood {
 
 static enum mood mood;
 static int server;
+static int first = -1; /* another one, asked before it */
+static enum mood first_mood;
 static unsigned served;
 
 struct packet {
@@ -74,6 +77,8 @@ static unsigned flags_of(unsigned type)
 		return type == DNS_MX ? 0x81a0 : 0x8180;
 	case SICK:
 		return 0x8182;
+	case REFUSES:
+		return 0x8185;
 	case LAME:
 		return 0x8100;
 	case NXDOMAIN:
@@ -112,7 +117,7 @@ static unsigned put_answers(struct packet *k, unsigned type)
 	}
 }
 
-static void reply(const unsigned char *q, size_t len,
+static void reply(int fd, const unsigned char *q, size_t len,
 		  const struct sockaddr_in *to)
 {
 	struct packet k = { .len = 0 };
@@ -135,17 +140,17 @@ static void reply(const unsigned char *q, size_t len,
 		memset(k.p + end, 0xc3, sizeof(k.p) - (k.len = 200) - end);
 	if (mood == BABBLE)
 		k.p[7] = 9;
-	sendto(server, k.p, k.len, 0, (const struct sockaddr *)to, sizeof(*to));
+	sendto(fd, k.p, k.len, 0, (const struct sockaddr *)to, sizeof(*to));
 }
 
-static void serve(void)
+static void serve_at(int fd)
 {
 	unsigned char q[1024];
 	struct sockaddr_in from;
 	socklen_t from_len = sizeof(from);
 	ssize_t n;
 
-	while ((n = recvfrom(server, q, sizeof(q) - 1, MSG_DONTWAIT,
+	while ((n = recvfrom(fd, q, sizeof(q) - 1, MSG_DONTWAIT,
 			     (struct sockaddr *)&from, &from_len)) > 17) {
 		q[n] = 0;
 		served++;
@@ -153,8 +158,20 @@ static void serve(void)
 		ck_assert_int_eq(q[2] << 8 | q[3], 0x0120);
 		ck_assert_int_eq(q[n - 4] << 8 | q[n - 3], 0x8000);
 		if (mood != SILENT)
-			reply(q, (size_t)n, &from);
+			reply(fd, q, (size_t)n, &from);
 	}
+}
+
+static void serve(void)
+{
+	enum mood of_second = mood;
+
+	if (first >= 0) {
+		mood = first_mood;
+		serve_at(first);
+		mood = of_second;
+	}
+	serve_at(server);
 }
 
 static struct mxset *ask(const char *domain)
@@ -205,6 +222,7 @@ static const struct {
 	{ GOOD_AD, MX_OK, true, 60 },
 	{ HALF_AD, MX_OK, false, 60 },
 	{ SICK, MX_TEMPFAIL, false, 5 },
+	{ REFUSES, MX_TEMPFAIL, false, 5 },
 	{ SILENT, MX_TEMPFAIL, false, 0 }, /* time goes on meanwhile */
 	{ BABBLE, MX_TEMPFAIL, false, 5 },
 	{ FORGED, MX_TEMPFAIL, false, 5 },
@@ -315,30 +333,48 @@ START_TEST(no_stale_refusals)
 }
 END_TEST
 
-/* The first server is silent: the second is asked. */
-START_TEST(second_server)
+/* The first server does this: the second is asked; and when both do, that is
+ * said in words. */
+static const struct {
+	enum mood mood;
+	const char *why;
+} firsts[] = {
+	{ SILENT, "no name server answered in time" },
+	{ SICK, "none of the name servers gives an answer" },
+	{ REFUSES, "none of the name servers gives an answer" },
+};
+
+START_TEST(rule_07_second_server)
 {
 	const char *servers[2];
 	struct dns_settings s = { .servers = servers,
 				  .server_count = 2,
-				  .timeout_ms = 250 };
-	char silent_at[32];
+				  .timeout_ms = 250,
+				  .tries = 1 };
+	char first_at[32];
 	struct mxset *set;
 	uint16_t port;
-	int silent = rig_udp(&port);
 
-	snprintf(silent_at, sizeof(silent_at), "127.0.0.1:%u", port);
+	first = rig_udp(&port);
+	first_mood = firsts[_i].mood;
+	snprintf(first_at, sizeof(first_at), "127.0.0.1:%u", port);
 	server = rig_udp(&port);
 	snprintf(nsd_at, sizeof(nsd_at), "127.0.0.1:%u", port);
-	servers[0] = silent_at;
+	servers[0] = first_at;
 	servers[1] = nsd_at;
 	rig_new(&s);
 	mood = GOOD;
 	set = ask("some.test");
 	ck_assert_int_eq(set->status, MX_OK);
 	mxset_unref(&set);
+	mood = first_mood;
+	set = ask("other.test");
+	ck_assert_int_eq(set->status, MX_TEMPFAIL);
+	ck_assert_str_eq(set->why, firsts[_i].why);
+	mxset_unref(&set);
 	dns_free(&dns);
-	close(silent);
+	close(first);
+	first = -1;
 }
 END_TEST
 
@@ -384,7 +420,8 @@ int main(void)
 	tcase_add_test(tc, temporary_failures_double);
 	tcase_add_test(tc, stale_answers);
 	tcase_add_test(tc, no_stale_refusals);
-	tcase_add_test(tc, second_server);
+	tcase_add_loop_test(tc, rule_07_second_server, 0,
+			    (int)ARRAY_LEN(firsts));
 	tcase_add_test(tc, no_server_at_all);
 	srunner_run_all(sr, CK_ENV);
 	failed = srunner_ntests_failed(sr);
