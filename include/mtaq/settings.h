@@ -81,8 +81,9 @@ struct settings {
 	char *hostname; /* EHLO name; never empty after settings_load() */
 	char *spool;
 	char *runtime;
-	char *user;       /* "": stay who we are */
-	uint32_t workers; /* 0: auto */
+	char *user;                          /* "": stay who we are */
+	struct settings_words own_addresses; /* IP literals */
+	uint32_t workers;                    /* 0: auto */
 	enum settings_io io_backend;
 
 	struct {

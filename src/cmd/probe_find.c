@@ -138,6 +138,8 @@ static int make_dns(const struct probe *p, uint16_t port, struct dns **dns_r)
 	struct dns_settings dns = {
 		.servers = servers,
 		.hostname = span_str(p->set.hostname),
+		.own_ips = (const char *const *)p->set.own_addresses.items,
+		.own_ip_count = p->set.own_addresses.count,
 		.smtp_port = port,
 		.no_ipv6 = p->args->ipv4,
 		.tries = TRIES,

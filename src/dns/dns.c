@@ -12,6 +12,7 @@
 
 #include "base/hash.h"
 
+#include <arpa/inet.h>
 #include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
@@ -31,6 +32,33 @@ static unsigned or_default(unsigned value, unsigned otherwise)
 	return value ? value : otherwise;
 }
 
+/* Our addresses, those in words behind the others. */
+static int copy_own(struct dns *dns, const struct dns_settings *s)
+{
+	size_t i, n = s->own_count + s->own_ip_count;
+
+	if (n == 0)
+		return 0;
+	dns->own = calloc(n, sizeof(*dns->own));
+	if (dns->own == NULL)
+		return -ENOMEM;
+	if (s->own_count > 0)
+		memcpy(dns->own, s->own, s->own_count * sizeof(*dns->own));
+	for (i = 0; i < s->own_ip_count; i++) {
+		struct mx_addr *own = &dns->own[s->own_count + i];
+
+		if (inet_pton(AF_INET, s->own_ips[i], own->ip) == 1)
+			own->family = 4;
+		else if (inet_pton(AF_INET6, s->own_ips[i], own->ip) == 1)
+			own->family = 6;
+		else
+			return -EINVAL;
+	}
+	dns->self.own = dns->own;
+	dns->self.own_count = n;
+	return 0;
+}
+
 static int copy_self(struct dns *dns, const struct dns_settings *s)
 {
 	struct span name = s->hostname;
@@ -43,15 +71,7 @@ static int copy_self(struct dns *dns, const struct dns_settings *s)
 	memcpy(self->hostname, name.p ? name.p : "", name.len);
 	self->smtp_port = (uint16_t)or_default(s->smtp_port, SMTP_PORT);
 	self->seed = &dns->seed;
-	if (s->own_count == 0)
-		return 0;
-	dns->own = calloc(s->own_count, sizeof(*dns->own));
-	if (dns->own == NULL)
-		return -ENOMEM;
-	memcpy(dns->own, s->own, s->own_count * sizeof(*dns->own));
-	self->own = dns->own;
-	self->own_count = s->own_count;
-	return 0;
+	return copy_own(dns, s);
 }
 
 static int init(struct dns *dns, const struct dns_settings *s)

@@ -35,6 +35,8 @@ struct dns_settings {
 	struct span hostname;      /* our own name: an MX that is a loop */
 	const struct mx_addr *own; /* our own addresses; port 0: any port */
 	size_t own_count;
+	const char *const *own_ips; /* the same in words; any port */
+	size_t own_ip_count;
 	uint16_t smtp_port;       /* put into every address [25] */
 	bool no_ipv6;             /* ask for no AAAA */
 	unsigned timeout_ms;      /* the first try of a query [3000] */
@@ -56,7 +58,7 @@ struct dns_counters {
 	uint64_t outstanding, cached; /* now */
 };
 
-/* 0, -EINVAL (a server that is no address, no server), -ENOMEM. */
+/* 0, -EINVAL (a server or own_ips[] that is no address, no server), -ENOMEM. */
 int dns_new(const struct dns_settings *settings, struct dns **dns_r);
 /* Questions without an answer are forgotten.  Clears *dns. */
 void dns_free(struct dns **dns);

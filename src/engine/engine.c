@@ -76,6 +76,8 @@ static int make_resolver(struct engine *e, char *words, size_t size)
 	struct dns_settings dns = {
 		.servers = servers,
 		.hostname = span_str(e->set->hostname),
+		.own_ips = (const char *const *)e->set->own_addresses.items,
+		.own_ip_count = e->set->own_addresses.count,
 		.smtp_port = e->set->smtp.port,
 		.timeout_ms = (unsigned)e->set->dns.timeout_ms,
 		.outstanding_max = e->set->dns.outstanding_max,

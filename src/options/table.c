@@ -31,6 +31,10 @@ const struct option_row option_table[] = {
 { "hostname", OPTION_HOSTNAME, AT(hostname), 0, 253, "", NULL,
   "The name by which this machine greets others (EHLO), as "
   "mail.example.net. Must be set. Its address should lead back to it." },
+{ "own_addresses", OPTION_ADDRESSES, AT(own_addresses), 0, 0, "[]", NULL,
+  "Addresses that lead back to this machine, as behind NAT. A mail exchanger "
+  "with one of them, or named as hostname says, is not tried, nor is any of "
+  "an equal or higher preference number (RFC 5321, section 5.1)." },
 { "spool", OPTION_PATH, AT(spool), 1, 4000, "/var/spool/mtaq", NULL,
   "The folder of the queue: log segments, index, drop folder." },
 { "runtime", OPTION_PATH, AT(runtime), 1, 80, "/run/mtaq", NULL,
