@@ -450,7 +450,6 @@ static void place_notes(struct attempt *a)
 static void settle_task(struct worker_state *s, struct attempt *a)
 {
 	struct sched_task *task = a->task;
-	bool running = task->state == SCHED_TASK_RUNNING;
 
 	if (next_open(task, 0) == task->span) {
 		worker_task_end(s, task);
@@ -461,10 +460,7 @@ static void settle_task(struct worker_state *s, struct attempt *a)
 	 * goes in the next one. */
 	task->mark =
 		a->again && !a->any_accepted ? (uint8_t)(task->mark + 1) : 0;
-	if (running)
-		sched_put_back(task);
-	else
-		sched_add(&wqueue_of(task)->q, task);
+	worker_task_back(s, task);
 	worker_kick(s, a->wsite);
 }
 

@@ -59,7 +59,7 @@ static bool take_task(struct worker_state *s, struct conn *c)
 	}
 	err = attempt_begin(s, c, task, &settled);
 	if (err < 0 && !settled)
-		sched_put_back(task);
+		worker_task_back(s, task);
 	return err == 0 || settled;
 }
 

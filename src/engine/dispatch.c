@@ -178,7 +178,7 @@ const char *storer_site_name(struct storer *st, struct span domain)
 }
 
 static struct target *target_get(struct storer_state *s,
-				 const struct mxset *set, uint32_t dest)
+				 const struct mxset *set)
 {
 	struct site_key key;
 	struct target *t;
@@ -193,7 +193,6 @@ static struct target *target_get(struct storer_state *s,
 	t->hash = key.hash;
 	snprintf(t->name, sizeof(t->name), "%s", site_key_name(&key, set));
 	t->number = s->targets_made++;
-	t->dest = dest;
 	t->worker = (unsigned)(key.owner % s->st->set.workers);
 	if (map_put(&s->target_map, key.hash, t) < 0) {
 		free(t);
@@ -298,7 +297,7 @@ static bool to_worker(struct storer_state *s, struct dest *d,
 	struct lane *lane;
 
 	if (d->target == NULL)
-		set_target(d, target_get(s, d->set, d->number));
+		set_target(d, target_get(s, d->set));
 	/* Another domain of the site may have brought a newer set; the
 	 * worker gets whichever came last. */
 	if (d->target == NULL ||
@@ -497,10 +496,9 @@ bool dispatch_answer(struct storer_state *s, uint32_t number, struct mxset *set)
 static bool follow_answer(struct storer_state *s, struct dest *d)
 {
 	if (d->set->status == MX_OK) {
-		set_target(d, target_get(s, d->set, d->number));
+		set_target(d, target_get(s, d->set));
 		if (d->target == NULL || !tell_site(s, d->target, d->set))
 			return false;
-		d->target->dest = d->number;
 	}
 	return unpark(s, d);
 }
@@ -538,14 +536,60 @@ void dispatch_answered(struct storer_state *s)
 	}
 }
 
-bool dispatch_refresh(struct storer_state *s, uint64_t site_hash)
-{
-	struct target *t = map_find(&s->target_map, site_hash, NULL, NULL);
-	struct dest *d = t == NULL ? NULL : s->dests[t->dest];
+/* --- domains that move ----------------------------------------------------- */
 
-	/* Any one domain of the site will do: it brings the site's set.  When
-	 * that one is forgotten, the next task of another one asks. */
-	return d == NULL || d->target != t || ask(s, d);
+/*
+ * Tasks wait in a worker for hours when their site is dead or slow; meanwhile
+ * the domain may have got other hosts, which is how its postmaster helps.  So
+ * workers ask about each queue that waits, every few seconds, and a domain
+ * that leads elsewhere now, or nowhere, has its tasks called back from there.
+ */
+static bool leads_to(const struct dest *d, uint32_t site)
+{
+	return d->set->status == MX_OK && d->target != NULL &&
+	       d->target->number == site;
+}
+
+static bool tell_moved(struct storer_state *s, unsigned worker, uint32_t site,
+		       struct span domain)
+{
+	struct lane *lane = &s->st->to_worker[worker];
+	struct to_worker_moved *m = lane_reserve_or_wait(lane, sizeof(*m));
+	struct word_hashes words;
+
+	if (m == NULL)
+		return false;
+	callback_words(SPAN(""), SPAN(""), domain, &words);
+	*m = (struct to_worker_moved){ .type = TO_WORKER_MOVED,
+				       .site = site,
+				       .domain = words.domain };
+	lane_publish(lane);
+	return true;
+}
+
+bool dispatch_refresh(struct storer_state *s, unsigned worker,
+		      const struct to_store *m)
+{
+	struct span tenant, campaign, domain;
+	struct queue_task task;
+	struct dest *d;
+
+	if (queue_store_loaded(s->st->set.queue, m->id, m->first, &task) == 0)
+		return true; /* it has ended meanwhile */
+	queue_handle_name(s->st->set.queue, task.queue, &tenant, &campaign,
+			  &domain);
+	d = dest_get(s, domain);
+	if (d == NULL)
+		return true; /* no memory: it will ask again */
+	d->used_ms = s->now_ms;
+	if (d->fixed || d->asking || !list_empty(&d->answered))
+		return true;
+	if (d->set == NULL || d->set->expires_ms <= s->now_ms)
+		return ask(s, d);
+	/* For now nobody knows: the old hosts are as good as any. */
+	if (d->set->status == MX_TEMPFAIL || leads_to(d, m->site))
+		return true;
+	return tell_moved(s, worker, m->site, domain);
 }
 
 /* --- forgetting ------------------------------------------------------------ */

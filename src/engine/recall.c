@@ -2,7 +2,8 @@
  * engine/recall.c - an operator's words to a worker
  *
  * Recall: tasks that wait go back to the store unattempted; those that are
- * being sent end as they would have (their own outcome wins).
+ * being sent end as they would have (their own outcome wins).  Of a domain
+ * that has moved away, what is left of those goes back as well.
  *
  * Questions: what the sites of this worker do, and pauses of sites.
  */
@@ -38,6 +39,28 @@ void recall_take(struct worker_state *s, const struct to_worker_recall *m)
 
 	while ((q = map_walk(&s->queue_map, &at)) != NULL)
 		recall_queue(s, q, m);
+}
+
+void recall_task(struct worker_state *s, struct sched_task *task)
+{
+	BUG_ON(task->state != SCHED_TASK_IDLE);
+	list_add_tail(&s->recalled, &task->link);
+}
+
+void recall_moved(struct worker_state *s, const struct to_worker_moved *m)
+{
+	struct wsite *ws = worker_site(s, m->site);
+
+	if (ws == NULL)
+		return;
+	LIST_FOR_EACH (at, &ws->queues) {
+		struct wqueue *q = CONTAINER_OF(at, struct wqueue, link);
+
+		if (q->words.domain != m->domain)
+			continue;
+		q->moved = true;
+		sched_drain(&q->q, &s->recalled);
+	}
 }
 
 void recall_turn(struct worker_state *s)

@@ -111,7 +111,8 @@ static void take_answers(struct storer_state *s)
 	dispatch_answered(s);
 }
 
-static bool take_one(struct storer_state *s, const struct to_store *m)
+static bool take_one(struct storer_state *s, unsigned worker,
+		     const struct to_store *m)
 {
 	switch ((enum to_store_type)m->type) {
 	case TO_STORE_RETURN:
@@ -120,7 +121,7 @@ static bool take_one(struct storer_state *s, const struct to_store *m)
 	case TO_STORE_DAMAGED:
 		return local_damaged(s, m->id, m->first);
 	case TO_STORE_REFRESH:
-		return dispatch_refresh(s, m->id);
+		return dispatch_refresh(s, worker, m);
 	}
 	BUG_ON(true);
 }
@@ -135,7 +136,7 @@ static void take_from_workers(struct storer_state *s)
 		struct lane *lane = &s->st->from_worker[i];
 
 		while ((m = lane_peek(lane, &len)) != NULL &&
-		       m->after <= s->taken[i] && take_one(s, m))
+		       m->after <= s->taken[i] && take_one(s, i, m))
 			lane_consume(lane);
 	}
 }

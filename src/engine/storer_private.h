@@ -18,7 +18,6 @@ struct target { /* a site, as the store sees it */
 	struct mxset *told; /* the set that the worker knows, NULL: none */
 	uint32_t users;     /* domains that point here */
 	uint64_t used_ms;
-	uint32_t dest;  /* a domain that leads here, for a refresh */
 	char name[256]; /* the site's, for people */
 };
 
@@ -72,7 +71,9 @@ bool dispatch_answer(struct storer_state *s, uint32_t number,
 		     struct mxset *set);
 /* Go on with domains that were answered. */
 void dispatch_answered(struct storer_state *s);
-bool dispatch_refresh(struct storer_state *s, uint64_t site_hash);
+/* A worker asks about a task that has waited at its site for a while. */
+bool dispatch_refresh(struct storer_state *s, unsigned worker,
+		      const struct to_store *m);
 /* Forget a bounded number of domains and sites without mail. */
 void dispatch_sweep(struct storer_state *s);
 void dispatch_free(struct storer_state *s);

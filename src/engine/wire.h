@@ -70,7 +70,8 @@ enum to_worker_type {
 	TO_WORKER_SITE, /* a site, or what is new about it */
 	TO_WORKER_TASK,
 	TO_WORKER_FORGET, /* a site, if it has nothing to do */
-	TO_WORKER_RECALL
+	TO_WORKER_RECALL,
+	TO_WORKER_MOVED /* a domain does not lead to the site any more */
 };
 
 struct to_worker_forget {
@@ -88,6 +89,12 @@ struct to_worker_recall {
 	uint32_t type, id_count; /* 0: any id */
 	struct word_hashes words;
 	uint64_t ids[]; /* rising */
+};
+
+/* Hand back what waits for the domain at this site, and what comes back. */
+struct to_worker_moved {
+	uint32_t type, site;
+	uint64_t domain; /* word_hashes.domain */
 };
 
 struct to_worker_site {
@@ -109,12 +116,13 @@ struct to_worker_task {
 enum to_store_type {
 	TO_STORE_RETURN,  /* a task, unattempted */
 	TO_STORE_DAMAGED, /* a task whose message fails its check */
-	TO_STORE_REFRESH  /* the site's hosts are out of date: resolve again */
+	TO_STORE_REFRESH  /* does the domain of this waiting task still lead to
+			   * the site? */
 };
 
 struct to_store {
 	uint32_t type, site;
-	uint64_t id; /* of the message; REFRESH: the site's hash */
+	uint64_t id; /* of the message */
 	/* Outcomes that this worker had written before: the store must have
 	 * taken them in first, or it would give again what was delivered. */
 	uint64_t after;

@@ -25,7 +25,7 @@
 #define DONE_MAX         256
 #define LANE_TURN        1024 /* messages taken from the store a turn */
 #define EMPTY_QUEUES_MAX 10000
-#define REFRESH_MS       10000
+#define REFRESH_TURNS    10 /* seconds in which each queue is asked about */
 
 /* --- sites and queues ------------------------------------------------------ */
 
@@ -202,6 +202,7 @@ static bool take_task(struct worker_state *s, const struct to_worker_task *m)
 		return false;
 	}
 	q->tasks++;
+	q->moved = false;
 	task->user = q;
 	task->id = m->id;
 	task->slot = m->slot;
@@ -230,6 +231,22 @@ void worker_task_end(struct worker_state *s, struct sched_task *task)
 	BUG_ON(q->tasks == 0);
 	q->tasks--;
 	queue_settle(s, q);
+}
+
+void worker_task_back(struct worker_state *s, struct sched_task *task)
+{
+	struct wqueue *q = wqueue_of(task);
+	bool running = task->state == SCHED_TASK_RUNNING;
+
+	if (q->moved) {
+		if (running)
+			sched_done(task);
+		recall_task(s, task);
+	} else if (running) {
+		sched_put_back(task);
+	} else {
+		sched_add(&q->q, task);
+	}
 }
 
 bool worker_tell_store(struct worker_state *s, uint32_t type,
@@ -291,6 +308,9 @@ static bool take_message(struct worker_state *s, const uint32_t *type)
 	case TO_WORKER_RECALL:
 		recall_take(s, (const void *)type);
 		return true;
+	case TO_WORKER_MOVED:
+		recall_moved(s, (const void *)type);
+		return true;
 	}
 	BUG_ON(true);
 }
@@ -323,35 +343,24 @@ static void uncap(struct worker_state *s)
 		worker_kick(s, CONTAINER_OF(l, struct wsite, capped));
 }
 
-static bool tell_refresh(struct worker_state *s, struct wsite *ws)
+/* Do the domains of queues that wait still lead to their sites?  The store
+ * knows (dispatch.c); a part of them each second. */
+static void ask_refresh(struct worker_state *s)
 {
-	struct to_store *m =
-		lane_reserve_or_wait(s->w->set.to_store, sizeof(*m));
+	size_t n = s->queue_map.count / REFRESH_TURNS + 1;
 
-	if (m == NULL)
-		return false;
-	*m = (struct to_store){ .type = TO_STORE_REFRESH,
-				.site = ws->number,
-				.id = site_hash(ws->site) };
-	lane_publish(s->w->set.to_store);
-	return true;
-}
+	while (n-- > 0) {
+		struct wqueue *q = map_walk(&s->queue_map, &s->refresh_at);
+		const struct sched_task *t;
 
-static void refresh_sites(struct worker_state *s)
-{
-	struct wsite *ws;
-	size_t at = 0;
-
-	while ((ws = map_walk(&s->site_map, &at)) != NULL) {
-		struct sched_counts c;
-
-		sched_rq_counts(ws->rq, &c);
-		if (c.waiting[0] + c.waiting[1] == 0 ||
-		    site_refresh_ms(ws->site) > s->now_ms ||
-		    ws->refresh_ms > s->now_ms)
-			continue;
-		if (tell_refresh(s, ws))
-			ws->refresh_ms = s->now_ms + REFRESH_MS;
+		if (q == NULL) {
+			s->refresh_at = 0;
+			return;
+		}
+		t = sched_first(&q->q);
+		if (t != NULL && !worker_tell_store(s, TO_STORE_REFRESH, t,
+						    q->site->number, 0))
+			return; /* the next second goes on behind it */
 	}
 }
 
@@ -362,7 +371,7 @@ static void each_second(struct worker_state *s)
 
 	site_table_reap(s->sites, s->now_ms);
 	drop_empty(s);
-	refresh_sites(s);
+	ask_refresh(s);
 	atomic_store(&s->w->counts.tasks, sched_pool_used(s->pool));
 	atomic_store(&s->w->counts.sessions_open, s->conns_used);
 	uncap(s);

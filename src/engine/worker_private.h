@@ -31,10 +31,9 @@ struct wsite {           /* a site, as this worker sees it */
 	struct wheel_node timer; /* ask site_want() again */
 	uint64_t timer_ms;
 	struct list queues;
-	bool dead_told;      /* people know that it is parked */
-	uint32_t conns;      /* in any state but FREE */
-	uint64_t scan_ms;    /* when expired tasks were last looked for */
-	uint64_t refresh_ms; /* when the store was last asked for hosts */
+	bool dead_told;   /* people know that it is parked */
+	uint32_t conns;   /* in any state but FREE */
+	uint64_t scan_ms; /* when expired tasks were last looked for */
 };
 
 struct wqueue { /* a (tenant, campaign, domain) at a site */
@@ -42,6 +41,7 @@ struct wqueue { /* a (tenant, campaign, domain) at a site */
 	uint64_t key;
 	struct word_hashes words;
 	uint32_t tasks; /* that are in this worker, wherever they stand */
+	bool moved;     /* its domain leads elsewhere: tasks go back */
 	struct wsite *site;
 	struct list link; /* in wsite.queues */
 	struct list lru;  /* in worker_state.empty while it has no task */
@@ -109,6 +109,7 @@ struct worker_state {
 	struct smtp_settings smtp;
 	struct backoff_settings backoff;
 	struct map site_map, queue_map;
+	size_t refresh_at; /* in queue_map */
 	struct list kicked, capped, empty;
 	struct list starved; /* sites that want a connection; none is free */
 	uint32_t empty_count;
@@ -140,6 +141,9 @@ static inline struct wqueue *wqueue_of(const struct sched_task *task)
 }
 /* The task, idle or running, is over here: free it, and mind its queue. */
 void worker_task_end(struct worker_state *s, struct sched_task *task);
+/* What is left of it, idle or running, waits on: first in its queue, or, when
+ * its domain has moved, back in the store. */
+void worker_task_back(struct worker_state *s, struct sched_task *task);
 /* Tell the store; false: its lane is full, come again. */
 bool worker_tell_store(struct worker_state *s, uint32_t type,
 		       const struct sched_task *task, uint32_t site,
@@ -149,6 +153,9 @@ bool worker_may_begin(struct worker_state *s, struct wsite *ws);
 
 /* recall.c: operators' words */
 void recall_take(struct worker_state *s, const struct to_worker_recall *m);
+void recall_moved(struct worker_state *s, const struct to_worker_moved *m);
+/* One task that is idle. */
+void recall_task(struct worker_state *s, struct sched_task *task);
 /* Hand back what was recalled, as far as there is room. */
 void recall_turn(struct worker_state *s);
 void recall_free(struct worker_state *s);

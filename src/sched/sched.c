@@ -206,6 +206,16 @@ void sched_queue_detach(struct sched_queue *queue)
 	flow_release(rq, flow);
 }
 
+const struct sched_task *sched_first(const struct sched_queue *queue)
+{
+	int c;
+
+	for (c = 0; c < SCHED_CLASS_COUNT; c++)
+		if (!list_empty(&queue->tasks[c]))
+			return task_of(queue->tasks[c].next);
+	return NULL;
+}
+
 uint32_t sched_drain(struct sched_queue *queue, struct list *out)
 {
 	uint32_t count = queue->waiting;

@@ -158,6 +158,9 @@ void sched_put_back(struct sched_task *task);
 /* A running task is settled (or takes another way): idle again. */
 void sched_done(struct sched_task *task);
 
+/* Any one that waits in this queue, and goes on waiting; NULL: none. */
+const struct sched_task *sched_first(const struct sched_queue *queue);
+
 /* Move all waiting tasks of the queue, idle then, to the end of out (links
  * are task->link: CONTAINER_OF(l, struct sched_task, link)).  For pause,
  * cancel and handing back.  Running ones are not touched.  Returns how many. */

@@ -242,11 +242,13 @@ START_TEST(drain_takes_the_waiting_only)
 
 	list_init(&out);
 	queue_make(&q, 1, 1);
+	ck_assert_ptr_null(sched_first(&q));
 	add(&q, 1, SCHED_BULK, 1);
 	add(&q, 2, SCHED_BULK, 1);
 	add(&q, 3, SCHED_TRANSACTIONAL, 200);
 	running = next();
 	ck_assert_uint_eq(running->id, 3);
+	ck_assert_uint_eq(sched_first(&q)->id, 1);
 	ck_assert_uint_eq(sched_drain(&q, &out), 2);
 	ck_assert_ptr_null(next());
 	while ((link = list_pop(&out)) != NULL) {
