@@ -1,0 +1,1 @@
+mtaq_unit(test_site_edges USES mtaq_site)
