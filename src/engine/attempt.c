@@ -75,7 +75,8 @@ static struct attempt *attempt_new(struct worker_state *s, uint32_t count)
 		return NULL;
 	}
 	a->count = a->out_count = a->out_sent = 0;
-	a->any_accepted = a->judged = a->again = false;
+	a->any_accepted = a->judged = a->utf8 = false;
+	a->again = 0;
 	buf_clear(&a->notes);
 	buf_clear(&a->common);
 	return a;
@@ -109,16 +110,6 @@ void attempt_free_all(struct worker_state *s)
 
 /* --- beginning ------------------------------------------------------------- */
 
-/* The next open recipient at or behind `at`, or task->span. */
-static uint32_t next_open(struct sched_task *task, uint32_t at)
-{
-	const uint64_t *open = sched_task_open(task);
-
-	while (at < task->span && (open[at / 64] >> (at % 64) & 1) == 0)
-		at++;
-	return at;
-}
-
 static void bit_clear(struct sched_task *task, uint32_t at)
 {
 	sched_task_open(task)[at / 64] &= ~(UINT64_C(1) << (at % 64));
@@ -128,34 +119,19 @@ static uint32_t open_count(struct sched_task *task)
 {
 	uint32_t at, n = 0;
 
-	for (at = next_open(task, 0); at < task->span;
-	     at = next_open(task, at + 1))
+	for (at = task_next_open(task, 0); at < task->span;
+	     at = task_next_open(task, at + 1))
 		n++;
 	return n;
 }
 
-static void fill_rcpts(struct attempt *a, uint32_t max)
+static uint32_t mail_flags(const struct attempt *a)
 {
-	struct sched_task *task = a->task;
-	struct queue_rcpt r;
-	uint32_t at;
+	uint32_t flags = a->view.flags;
 
-	for (at = next_open(task, 0); at < task->span && a->count < max;
-	     at = next_open(task, at + 1)) {
-		queue_view_rcpt(&a->view, task->first + at, &r);
-		a->index[a->count] = (uint16_t)(task->first + at);
-		a->rcpts[a->count++] = (struct smtp_rcpt){
-			.address = r.address,
-			.params = r.params,
-		};
-	}
-}
-
-static uint32_t mail_flags(uint32_t flags)
-{
 	return (flags & QUEUE_MSG_8BIT ? SMTP_MAIL_8BIT : 0) |
 	       (flags & QUEUE_MSG_DOTS ? SMTP_MAIL_DOTS : 0) |
-	       (flags & QUEUE_MSG_UTF8 ? SMTP_MAIL_UTF8 : 0);
+	       (a->utf8 ? SMTP_MAIL_UTF8 : 0);
 }
 
 static int give_mail(struct worker_state *s, struct conn *c, struct attempt *a)
@@ -166,7 +142,7 @@ static int give_mail(struct worker_state *s, struct conn *c, struct attempt *a)
 		.params = a->view.params,
 		.rcpts = a->rcpts,
 		.rcpt_count = a->count,
-		.flags = mail_flags(a->view.flags),
+		.flags = mail_flags(a),
 		.content = a->view.content,
 		.content_count = (uint32_t)a->view.content_count,
 		.content_bytes = a->view.size,
@@ -189,7 +165,7 @@ static int give_up_damaged(struct worker_state *s, struct sched_task *task,
 int attempt_begin(struct worker_state *s, struct conn *c,
 		  struct sched_task *task, bool *settled_r)
 {
-	uint32_t room = smtp_session_room(c->smtp), open = open_count(task);
+	uint32_t room = share_room(s, c), open = open_count(task);
 	struct attempt *a;
 	int err;
 
@@ -209,7 +185,7 @@ int attempt_begin(struct worker_state *s, struct conn *c,
 			*settled_r = give_up_damaged(s, task, c->site) == 0;
 		return err;
 	}
-	fill_rcpts(a, open < room ? open : room);
+	share_fill(a, open < room ? open : room);
 	err = give_mail(s, c, a);
 	if (err < 0) {
 		queue_message_close(s->w->set.queue, &a->view);
@@ -341,7 +317,7 @@ void attempt_verdict(struct worker_state *s, struct attempt *a, uint32_t rcpt,
 		return;
 	}
 	if (plan.act == PLAN_AGAIN) {
-		a->again = true;
+		a->again++;
 		return;
 	}
 	note.kind = (uint8_t) class.kind;
@@ -451,15 +427,16 @@ static void settle_task(struct worker_state *s, struct attempt *a)
 {
 	struct sched_task *task = a->task;
 
-	if (next_open(task, 0) == task->span) {
+	if (task_next_open(task, 0) == task->span) {
 		worker_task_end(s, task);
 		return;
 	}
 	task->moves = a->moves;
 	/* Rule 14: as long as each transaction gets some through, the rest
 	 * goes in the next one. */
-	task->mark =
-		a->again && !a->any_accepted ? (uint8_t)(task->mark + 1) : 0;
+	task->mark = a->again > 0 && !a->any_accepted
+			     ? (uint8_t)(task->mark + 1)
+			     : 0;
 	worker_task_back(s, task);
 	worker_kick(s, a->wsite);
 }
@@ -485,6 +462,7 @@ static void hand_over(struct worker_state *s, struct attempt *a)
 void attempt_done(struct worker_state *s, struct attempt *a)
 {
 	site_conn_end(a->conn->sc, a->any_accepted, s->now_ms);
+	share_learn(s, a);
 	hand_over(s, a);
 }
 
@@ -502,6 +480,12 @@ void attempt_unstick(struct worker_state *s)
 }
 
 /* --- ended by a rule of our own -------------------------------------------- */
+
+/* Rule 24: who needs no SMTPUTF8 can go to a host without it. */
+static bool is_touched(const struct attempt *a, int rule, struct span rcpt)
+{
+	return rule != LOCAL_UTF8 || share_needs_utf8(&a->view, rcpt);
+}
 
 static void local_rcpt(struct worker_state *s, struct attempt *a, int rule,
 		       uint32_t index)
@@ -529,6 +513,8 @@ static void local_rcpt(struct worker_state *s, struct attempt *a, int rule,
 	struct plan plan;
 
 	queue_view_rcpt(&a->view, index, &r);
+	if (!is_touched(a, rule, r.address))
+		return;
 	note.to = r.address;
 	plan_local(&s->backoff, &ask, (enum local_rule)rule, &plan);
 	add_out(s, a, &plan, &note, (uint16_t)index);
@@ -559,8 +545,8 @@ bool attempt_local(struct worker_state *s, struct sched_task *task, int rule)
 	a->conn = NULL;
 	a->wsite = q->site;
 	a->moves = task->moves;
-	for (at = next_open(task, 0); at < task->span;
-	     at = next_open(task, at + 1))
+	for (at = task_next_open(task, 0); at < task->span;
+	     at = task_next_open(task, at + 1))
 		local_rcpt(s, a, rule, task->first + at);
 	hand_over(s, a);
 	return true;

@@ -72,6 +72,11 @@ bool deliver_next(struct worker_state *s, struct conn *c)
 		conn_quit(s, c);
 		return false;
 	}
+	/* Rule 14: it has had all the mails that it says it takes. */
+	if (c->state == CONN_OPEN && smtp_session_room(c->smtp) == 0) {
+		conn_quit(s, c);
+		return false;
+	}
 	while (c->state == CONN_OPEN && list_empty(&c->attempts)) {
 		deliver_load(c->site, &load);
 		switch (site_conn_next(c->sc, &load, s->now_ms, &when)) {

@@ -31,6 +31,8 @@ struct wsite {           /* a site, as this worker sees it */
 	struct wheel_node timer; /* ask site_want() again */
 	uint64_t timer_ms;
 	struct list queues;
+	uint32_t rcpts_max; /* learned (rule 14); 0: none is known */
+	uint64_t rcpts_until_ms;
 	bool dead_told;   /* people know that it is parked */
 	uint32_t conns;   /* in any state but FREE */
 	uint64_t scan_ms; /* when expired tasks were last looked for */
@@ -84,7 +86,9 @@ struct attempt {          /* one mail in flight */
 	struct smtp_rcpt *rcpts;
 	uint16_t *index; /* of each in the message */
 	uint32_t count, size;
-	bool any_accepted, judged, again;
+	bool any_accepted, judged;
+	bool utf8;      /* its recipients, or the sender, need SMTPUTF8 */
+	uint32_t again; /* recipients put over (rule 14) */
 	uint8_t moves;
 	struct wsite *wsite;
 	enum smtp_stage judged_stage;
@@ -181,6 +185,26 @@ void conn_turn(struct worker_state *s, struct conn *c, bool pending);
 void conn_quit(struct worker_state *s, struct conn *c);
 void conn_abort(struct worker_state *s, struct conn *c);
 void conn_text(const struct conn *c, char *text, size_t size);
+
+/* share.c */
+/* The next open recipient at or behind `at`, or task->span. */
+static inline uint32_t task_next_open(struct sched_task *task, uint32_t at)
+{
+	const uint64_t *open = sched_task_open(task);
+
+	while (at < task->span && (open[at / 64] >> (at % 64) & 1) == 0)
+		at++;
+	return at;
+}
+
+/* How many recipients a mail given to c now may have; 0: no mail now. */
+uint32_t share_room(const struct worker_state *s, const struct conn *c);
+/* Fill a->rcpts with at most max open recipients of its task. */
+void share_fill(struct attempt *a, uint32_t max);
+/* The mail is done: how many recipients does the site take? */
+void share_learn(struct worker_state *s, const struct attempt *a);
+/* Rule 24: does a mail from view's sender to rcpt need SMTPUTF8? */
+bool share_needs_utf8(const struct queue_view *view, struct span rcpt);
 
 /* attempt.c */
 /* Begin a mail of this task on c.  0, or a negative errno value: the task is

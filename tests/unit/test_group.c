@@ -387,7 +387,7 @@ static void distort_all(const struct truth *t)
 	}
 }
 
-START_TEST(every_group)
+START_TEST(rule_19_every_group)
 {
 	struct truth t = { .n = _i };
 	unsigned bits;
@@ -421,7 +421,7 @@ int main(void)
 	int failed;
 
 	tcase_set_timeout(tc, 240);
-	tcase_add_loop_test(tc, every_group, 1, N_MAX + 1);
+	tcase_add_loop_test(tc, rule_19_every_group, 1, N_MAX + 1);
 	suite_add_tcase(suite, tc);
 	srunner_run_all(runner, CK_NORMAL);
 	failed = srunner_ntests_failed(runner);

@@ -1,0 +1,73 @@
+/*
+ * engine/share.c - which recipients of a task one transaction takes
+ *
+ * At most as many as the session takes (RFC 9422's RCPTMAX), and as the site
+ * has shown that it does: after a transaction in which it put some over
+ * (rule 14), the others are as large as what it let through, for a day.
+ *
+ * Those who need SMTPUTF8 go without those who do not: a host that does not
+ * offer it must cost only the former (rule 24).
+ */
+#include "engine/worker_private.h"
+
+#define LEARNED_MS (UINT64_C(24) * 3600 * 1000)
+
+static bool is_utf8(struct span s)
+{
+	size_t i;
+
+	for (i = 0; i < s.len; i++)
+		if ((s.p[i] & 0x80) != 0)
+			return true;
+	return false;
+}
+
+bool share_needs_utf8(const struct queue_view *view, struct span rcpt)
+{
+	return (view->flags & QUEUE_MSG_UTF8) != 0 &&
+	       (is_utf8(view->sender) || is_utf8(rcpt));
+}
+
+uint32_t share_room(const struct worker_state *s, const struct conn *c)
+{
+	const struct wsite *ws = c->site;
+	uint32_t room = smtp_session_room(c->smtp);
+
+	if (ws->rcpts_max > 0 && s->now_ms < ws->rcpts_until_ms &&
+	    ws->rcpts_max < room)
+		return ws->rcpts_max;
+	return room;
+}
+
+void share_fill(struct attempt *a, uint32_t max)
+{
+	struct sched_task *task = a->task;
+	struct queue_rcpt r;
+	uint32_t at;
+	bool needs;
+
+	for (at = task_next_open(task, 0); at < task->span && a->count < max;
+	     at = task_next_open(task, at + 1)) {
+		queue_view_rcpt(&a->view, task->first + at, &r);
+		needs = share_needs_utf8(&a->view, r.address);
+		if (a->count == 0)
+			a->utf8 = needs;
+		else if (needs != a->utf8)
+			continue;
+		a->index[a->count] = (uint16_t)(task->first + at);
+		a->rcpts[a->count++] = (struct smtp_rcpt){
+			.address = r.address,
+			.params = r.params,
+		};
+	}
+}
+
+void share_learn(struct worker_state *s, const struct attempt *a)
+{
+	struct wsite *ws = a->wsite;
+
+	if (a->again == 0 || !a->any_accepted)
+		return;
+	ws->rcpts_max = a->count - a->again;
+	ws->rcpts_until_ms = s->now_ms + LEARNED_MS;
+}

@@ -1,0 +1,125 @@
+"""An SMTP server whose answers a test writes, and that keeps what it heard.
+
+Server(ehlo=("PIPELINING", ...), answer=f): f(session, line) gives the reply to
+a command as text, a list of replies, CLOSE, or None for what a server says
+that takes everything.  "." is the line behind a message's content.
+"""
+import socket
+import threading
+
+CLOSE = object()
+
+
+class Session:
+    def __init__(self, number):
+        self.number = number
+        self.lines = []      # commands, without CRLF; b"." for content
+        self.messages = []   # octets, un-stuffed
+        self.mails = 0
+        self.data = False    # content comes next
+
+    def heard(self, verb):
+        return [line for line in self.lines if line.upper().startswith(verb)]
+
+
+class Server:
+    def __init__(self, ehlo=("PIPELINING", "8BITMIME"), answer=None,
+                 greeting="220 mx.test", at="127.0.0.1"):
+        self.ehlo, self.answer, self.greeting = ehlo, answer, greeting
+        self.sessions, self.threads = [], []
+        self.lock = threading.Lock()
+        self.open = set()
+        self.listener = socket.create_server((at, 0))
+        self.address = "%s:%d" % self.listener.getsockname()[:2]
+        self.threads.append(threading.Thread(target=self.accept))
+
+    def __enter__(self):
+        self.threads[0].start()
+        return self
+
+    def __exit__(self, *why):
+        self.listener.shutdown(socket.SHUT_RDWR)
+        self.listener.close()
+        with self.lock:
+            for s in self.open:
+                s.shutdown(socket.SHUT_RDWR)
+        for t in self.threads:
+            t.join(30)
+
+    def heard(self, verb):
+        """All commands of that verb, in order of sessions."""
+        with self.lock:
+            return [x for s in self.sessions for x in s.heard(verb)]
+
+    def accept(self):
+        while True:
+            try:
+                conn, _ = self.listener.accept()
+            except OSError:
+                return
+            with self.lock:
+                session = Session(len(self.sessions))
+                self.sessions.append(session)
+                self.open.add(conn)
+            t = threading.Thread(target=self.serve, args=(conn, session))
+            self.threads.append(t)
+            t.start()
+
+    def serve(self, conn, session):
+        try:
+            with conn, conn.makefile("rb") as f:
+                self.talk(conn, f, session)
+        except OSError:
+            pass
+        finally:
+            with self.lock:
+                self.open.discard(conn)
+
+    def talk(self, conn, f, session):
+        say(conn, self.greeting)
+        for raw in f:
+            line = raw.rstrip(b"\r\n").decode("utf-8", "surrogateescape")
+            if not self.reply(conn, session, line):
+                return
+            if session.data:
+                session.messages.append(content_of(f))
+                session.data = False
+                if not self.reply(conn, session, "."):
+                    return
+
+    def reply(self, conn, session, line):
+        session.data = False
+        with self.lock:
+            session.lines.append(line)
+        verb = line[:4].upper()
+        session.mails += verb == "MAIL"
+        replies = self.answer(session, line) if self.answer else None
+        if replies is None:
+            replies = self.usual(verb)
+        for r in replies if isinstance(replies, list) else [replies]:
+            if r is CLOSE:
+                return False
+            say(conn, r)
+            session.data = verb == "DATA" and r.startswith("354")
+        return verb != "QUIT"
+
+    def usual(self, verb):
+        if verb == "EHLO":
+            words = ["mx.test", *self.ehlo]
+            return "\r\n".join("250" + "- "[i + 1 == len(words)] + w
+                               for i, w in enumerate(words))
+        return {"QUIT": "221 2.0.0 bye", "DATA": "354 go"}.get(verb,
+                                                               "250 2.0.0 ok")
+
+
+def say(conn, text):
+    conn.sendall(text.encode() + b"\r\n")
+
+
+def content_of(f):
+    lines = []
+    for raw in f:
+        if raw == b".\r\n":
+            return b"".join(lines)
+        lines.append(raw[1:] if raw.startswith(b".") else raw)
+    raise OSError("cut")
