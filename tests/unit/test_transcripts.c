@@ -15,8 +15,9 @@
  *	! act          we do it, see acts[] below
  *
  * \r \n \\ and \xHH are understood everywhere.  Mails are numbered from 1 by
- * their tag.  Each file is played twice, packet by packet and octet by octet
- * ("! whole": only the former).  What a mail lends is heap memory that goes
+ * their tag.  Each file is played packet by packet, octet by octet, and once
+ * for each octet that the server says with a cut before it ("! whole": only
+ * the first; files of more than CUTS_MAX octets are cut at as many places).  What a mail lends is heap memory that goes
  * away at its MAIL_DONE, and each batch must be unchanged when it was sent.
  */
 #include "mtaq/smtp.h"
@@ -31,6 +32,7 @@
 #define EVENTS_MAX 64
 #define EVENT_TEXT 1024
 #define RCPTS_MAX  64
+#define CUTS_MAX   2000u
 
 struct lent {
 	struct lent *next;
@@ -42,6 +44,8 @@ struct player {
 	const char *file;
 	int line_no;
 	bool octets, whole_only, hold, lent, pending;
+	/* Octets said so far; a packet ends behind cut_at of them (0: none). */
+	size_t said, cut_at;
 	struct smtp_settings set;
 	uint32_t rcpts_max;
 	struct smtp_pool *pool;
@@ -212,6 +216,16 @@ static size_t unescape(const char *text, char *out_r)
 	return n;
 }
 
+/* How many of the n octets that come next go in at once. */
+static size_t until_cut(const struct player *p, size_t n)
+{
+	if (p->octets)
+		return 1;
+	if (p->said < p->cut_at && p->cut_at < p->said + n)
+		return p->cut_at - p->said;
+	return n;
+}
+
 static void server_says(struct player *p, const char *text, char how)
 {
 	size_t at = 0, n;
@@ -226,8 +240,10 @@ static void server_says(struct player *p, const char *text, char how)
 		return;
 	turn(p);
 	while (at < p->packet_len) {
-		n = p->octets ? 1 : p->packet_len - at;
-		at += smtp_session_input(p->s, p->packet + at, n, p->now_ms);
+		n = until_cut(p, p->packet_len - at);
+		n = smtp_session_input(p->s, p->packet + at, n, p->now_ms);
+		at += n;
+		p->said += n;
 		note_events(p);
 	}
 	p->packet_len = 0;
@@ -466,15 +482,23 @@ static void at_end(struct player *p)
 	give_back(p, 0, true);
 }
 
-static void play(const char *file, bool octets)
+struct way {
+	bool octets;
+	size_t cut_at;
+};
+
+/* How many octets the server said; 0 when it is played whole only. */
+static size_t play(const char *file, struct way way)
 {
 	struct player *p = calloc(1, sizeof(*p));
 	char line[70000];
 	FILE *f = fopen(file, "r");
+	size_t said;
 
 	ck_assert_msg(f != NULL && p != NULL, "cannot open %s", file);
 	p->file = file;
-	p->octets = octets;
+	p->octets = way.octets;
+	p->cut_at = way.cut_at;
 	p->rcpts_max = RCPTS_MAX;
 	p->set = (struct smtp_settings){ .hostname = SPAN("test"),
 					 .tls = SMTP_TLS_MAY,
@@ -486,28 +510,40 @@ static void play(const char *file, bool octets)
 		p->line_no++;
 		line[strcspn(line, "\n")] = '\0';
 		play_line(p, line);
-		if (p->whole_only && octets)
+		if (p->whole_only && (way.octets || way.cut_at > 0))
 			break;
 	}
 	fclose(f);
-	if (!(p->whole_only && octets))
+	if (!p->whole_only || (!way.octets && way.cut_at == 0))
 		at_end(p);
+	said = p->whole_only ? 0 : p->said;
 	free(p->out);
 	free(p->batch);
 	free(p);
+	return said;
 }
 
 static char **files;
 
 START_TEST(whole)
 {
-	play(files[_i], false);
+	play(files[_i], (struct way){ .octets = false });
 }
 END_TEST
 
-START_TEST(octet_by_octet)
+START_TEST(rule_04_octet_by_octet)
 {
-	play(files[_i], true);
+	play(files[_i], (struct way){ .octets = true });
+}
+END_TEST
+
+START_TEST(rule_04_a_cut_at_every_octet)
+{
+	size_t said = play(files[_i], (struct way){ .octets = false });
+	size_t step = said / CUTS_MAX + 1, at;
+
+	for (at = 1; at < said; at += step)
+		play(files[_i], (struct way){ .cut_at = at });
 }
 END_TEST
 
@@ -520,7 +556,9 @@ int main(int argc, char **argv)
 
 	files = argv + 1;
 	tcase_add_loop_test(tc, whole, 0, argc - 1);
-	tcase_add_loop_test(tc, octet_by_octet, 0, argc - 1);
+	tcase_set_timeout(tc, 240);
+	tcase_add_loop_test(tc, rule_04_octet_by_octet, 0, argc - 1);
+	tcase_add_loop_test(tc, rule_04_a_cut_at_every_octet, 0, argc - 1);
 	suite_add_tcase(suite, tc);
 	srunner_run_all(runner, CK_NORMAL);
 	failed = srunner_ntests_failed(runner);
