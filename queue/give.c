@@ -197,6 +197,7 @@ void queue_store_counts(const struct queue *q, struct queue_counts *counts_r)
 		.log_bytes = at > lsn ? at - lsn : 0,
 		.checkpoint_lsn = lsn,
 		.durable_lsn = queue_durable_lsn(q),
+		.checkpoints = s->checkpoint.whole,
 	};
 	queue_segment_counts(q, &counts_r->segments, &counts_r->segments_free);
 }

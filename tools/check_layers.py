@@ -46,6 +46,7 @@ OWNER = {                         # third-party header: its folders
     r"openssl/.*": {"src/tls", "src/dkim"},
     r"libfyaml\.h": {"src/options"},
     r"idn2\.h": {"src/idn"},
+    r"microhttpd\.h": {"src/report"},
     r"check\.h": {"tests"},
 }
 IMPURE = re.compile(r"^(sys/socket|netinet/.*|arpa/.*|netdb|fcntl|unistd|"

@@ -4,8 +4,9 @@
 set -euo pipefail
 
 build=(gcc libc6-dev cmake ninja-build pkg-config liburing-dev libc-ares-dev libssl-dev
-	liblmdb-dev libfyaml-dev libidn2-dev check scdoc)
-test=(python3 clang clang-format universal-ctags libclang-rt-14-dev git nsd gcovr llvm)
+	liblmdb-dev libfyaml-dev libidn2-dev libmicrohttpd-dev check scdoc)
+test=(python3 clang clang-format universal-ctags libclang-rt-14-dev git nsd gcovr llvm
+	python3-prometheus-client)
 bench=(python3 git)
 deb=(build-essential debhelper dpkg-dev fakeroot debootstrap)
 

@@ -441,6 +441,7 @@ struct queue_counts {
 	uint64_t segments, segments_free;
 	uint64_t log_bytes; /* not yet covered by a checkpoint */
 	uint64_t checkpoint_lsn, durable_lsn;
+	uint64_t checkpoints; /* finished since the queue was opened */
 };
 /* From the store's thread. */
 void queue_store_counts(const struct queue *q, struct queue_counts *counts_r);

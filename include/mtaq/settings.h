@@ -108,6 +108,11 @@ struct settings {
 	} log;
 
 	struct {
+		char *listen; /* path, loopback IP:port, or "": nowhere */
+		uint32_t top_sites;
+	} metrics;
+
+	struct {
 		uint32_t connections;    /* outgoing sessions, all workers */
 		uint32_t submitters;     /* connections to the socket */
 		uint32_t tasks;          /* loaded at once */

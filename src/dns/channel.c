@@ -98,6 +98,7 @@ static void on_answer(void *arg, int status, int timeouts, unsigned char *p,
 		free(query);
 		return;
 	}
+	histo_observe(&dns->query_ms, dns->now_ms - query->sent_ms);
 	/* An error's message still has its rcode (see channel_open()). */
 	if (p != NULL && len > 0)
 		question_answer(query, p, (size_t)len, NULL);
@@ -115,6 +116,7 @@ static void send_now(struct dns *dns, struct query *query)
 	if (dns->in_flight++ == 0)
 		dns->tick_ms = dns->now_ms + TICK_MS;
 	dns->counters.queries++;
+	query->sent_ms = dns->now_ms;
 	ares_send(dns->channel, out, (int)len, on_answer, query);
 }
 

@@ -27,6 +27,11 @@
 #define CACHE_MAX       100000
 #define SMTP_PORT       25
 
+static const struct histo_bounds query_bounds_ms = {
+	{ 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000, 30000 },
+	14
+};
+
 static unsigned or_default(unsigned value, unsigned otherwise)
 {
 	return value ? value : otherwise;
@@ -110,6 +115,7 @@ int dns_new(const struct dns_settings *settings, struct dns **dns_r)
 	list_init(&dns->ready);
 	list_init(&dns->waiting);
 	dns->ep = -1;
+	histo_init(&dns->query_ms, &query_bounds_ms);
 	err = init(dns, settings);
 	if (err < 0)
 		dns_free(&dns);
@@ -365,4 +371,9 @@ void dns_count(const struct dns *dns, struct dns_counters *counters_r)
 {
 	*counters_r = dns->counters;
 	counters_r->cached = dns->cache.count;
+}
+
+const struct histo *dns_query_ms(const struct dns *dns)
+{
+	return &dns->query_ms;
 }

@@ -21,6 +21,7 @@
  * now_ms is monotonic.  One thread at a time.
  */
 #include "base/mxset.h"
+#include "base/tally.h"
 
 #define DNS_SERVERS_MAX 8
 #define DNS_DOMAIN_MAX  253 /* octets, without the last dot */
@@ -80,6 +81,10 @@ void dns_process(struct dns *dns, uint64_t now_ms);
 /* When to call dns_process() even when dns_fd() is quiet; UINT64_MAX when
  * nothing is being asked. */
 uint64_t dns_deadline(const struct dns *dns);
+
+/* Milliseconds from a query to its answer, or to giving it up.  From any
+ * thread; borrowed for the life of dns. */
+const struct histo *dns_query_ms(const struct dns *dns);
 
 void dns_count(const struct dns *dns, struct dns_counters *counters_r);
 

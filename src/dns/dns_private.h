@@ -40,6 +40,7 @@ struct query {
 	struct question *question;
 	enum dns_type type;
 	uint16_t target;
+	uint64_t sent_ms;
 };
 
 struct dns {
@@ -64,6 +65,7 @@ struct dns {
 	unsigned char random[256];
 	size_t random_at;
 	struct dns_counters counters;
+	struct histo query_ms;
 };
 
 /* channel.c */

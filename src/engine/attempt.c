@@ -200,8 +200,8 @@ int attempt_begin(struct worker_state *s, struct conn *c,
 	list_add_tail(&c->attempts, &a->link);
 	c->idle = false;
 	site_conn_begin(c->sc, s->now_ms);
-	atomic_fetch_add_explicit(&s->w->counts.transactions, 1,
-				  memory_order_relaxed);
+	a->begun_ms = s->now_ms;
+	tally_add(&s->w->counts.transactions, 1);
 	return 0;
 }
 
@@ -225,17 +225,25 @@ static uint8_t state_of(enum plan_act act)
 	}
 }
 
-static void count_outcome(struct worker_state *s, uint8_t state,
-			  enum smtp_result result)
+static void count_outcome(struct worker_state *s, const struct attempt *a,
+			  uint8_t state, const struct note_rcpt *note)
 {
 	struct worker_counts *c = &s->w->counts;
-	_Atomic uint64_t *which = state == QUEUE_DELIVERED ? &c->delivered
-				  : state == QUEUE_WAITING ? &c->deferred
-							   : &c->bounced;
+	_Atomic uint64_t *site = a->wsite->cell->counters;
+	enum event_type type = event_type_of(
+		(enum queue_state)state, note->verdict.result == SMTP_UNSURE);
 
-	atomic_fetch_add_explicit(which, 1, memory_order_relaxed);
-	if (result == SMTP_UNSURE)
-		atomic_fetch_add_explicit(&c->unsure, 1, memory_order_relaxed);
+	meter_outcome(&c->outcomes, a->task->class, type);
+	a->wsite->settled++;
+	if (state == QUEUE_DELIVERED) {
+		tally_add(&site[BOARD_DELIVERED], 1);
+		histo_observe(&c->queued_s, note->queued_s);
+	} else if (state == QUEUE_WAITING) {
+		tally_add(&site[BOARD_DEFERRED], 1);
+		tally_add(&c->reasons[note->kind], 1);
+	} else if (state == QUEUE_BOUNCED || state == QUEUE_EXPIRED) {
+		tally_add(&site[BOARD_BOUNCED], 1);
+	}
 }
 
 static void add_out(struct worker_state *s, struct attempt *a,
@@ -261,7 +269,7 @@ static void add_out(struct worker_state *s, struct attempt *a,
 	};
 	a->notes.len += size;
 	bit_clear(a->task, index - (uint32_t)a->task->first);
-	count_outcome(s, state_of(p->act), note->verdict.result);
+	count_outcome(s, a, state_of(p->act), note);
 }
 
 static void judge(struct worker_state *s, struct attempt *a,
@@ -461,6 +469,7 @@ static void hand_over(struct worker_state *s, struct attempt *a)
 
 void attempt_done(struct worker_state *s, struct attempt *a)
 {
+	histo_observe(&s->w->counts.transaction_ms, s->now_ms - a->begun_ms);
 	site_conn_end(a->conn->sc, a->any_accepted, s->now_ms);
 	share_learn(s, a);
 	hand_over(s, a);

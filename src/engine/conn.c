@@ -90,6 +90,8 @@ static void connect_failed(struct worker_state *s, struct conn *c, int err)
 	struct smtp_verdict v = { .result = SMTP_LOST,
 				  .stage = SMTP_STAGE_CONNECT };
 
+	tally_add(&s->w->counts.connects_failed, 1);
+	tally_add(&c->site->cell->counters[BOARD_CONNECT_FAILED], 1);
 	if (c->timed_out)
 		words = "connect: no answer in time";
 	v.text = span_str(words);
@@ -118,6 +120,7 @@ int conn_open(struct worker_state *s, struct wsite *ws,
 	s->conns_used++;
 	ws->conns++;
 	c->state = CONN_CONNECTING;
+	c->begun_ms = s->now_ms;
 	c->io = handle;
 	c->site = ws;
 	c->sc = sc;
@@ -126,6 +129,7 @@ int conn_open(struct worker_state *s, struct wsite *ws,
 	c->keep_ms = SITE_NEVER;
 	c->receiving = c->sending = c->asked_close = c->timed_out = false;
 	c->quitting = c->ready_told = c->idle = false;
+	histo_observe(&s->w->counts.window, site_window(ws->site));
 	if (handle >= 0) {
 		c->timer_ms = s->now_ms + s->set->smtp.timeout.connect_ms;
 		wheel_add(&s->wheel, &c->timer, c->timer_ms);
@@ -162,8 +166,9 @@ static void connected(struct worker_state *s, struct conn *c, int result)
 	}
 	c->state = CONN_OPEN;
 	c->number = ++s->sessions * s->w->set.count + s->w->set.number;
-	atomic_fetch_add_explicit(&s->w->counts.sessions, 1,
-				  memory_order_relaxed);
+	tally_add(&s->w->counts.sessions, 1);
+	tally_add(&c->site->cell->counters[BOARD_OPENED], 1);
+	histo_observe(&s->w->counts.connect_ms, s->now_ms - c->begun_ms);
 	site_conn_connected(c->sc, s->now_ms);
 	receive(s, c);
 	conn_turn(s, c, false);
@@ -338,9 +343,7 @@ static void sent(struct worker_state *s, struct conn *c, int result)
 	if (c->smtp == NULL)
 		return;
 	if (result > 0)
-		atomic_fetch_add_explicit(&s->w->counts.octets,
-					  (uint64_t)result,
-					  memory_order_relaxed);
+		tally_add(&s->w->counts.octets, (uint64_t)result);
 	smtp_session_sent(c->smtp, s->now_ms);
 	/*
 	 * A send that failed says only that the peer is gone; what it said

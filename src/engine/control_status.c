@@ -2,6 +2,7 @@
  * engine/control_status.c - the daemon at a glance
  */
 #include "engine/control_private.h"
+#include "engine/figures.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -78,42 +79,24 @@ static void add_queue(struct buf *out, const struct store_view *v)
 	admin_number(out, "index_changes", v->counts.deltas);
 }
 
-static void add_workers(struct buf *out, struct engine *e)
+static void add_mail(struct buf *out, const struct figures *f)
 {
-	uint64_t n[7] = { 0 };
-	unsigned i;
-
-	for (i = 0; i < e->workers_started; i++) {
-		struct worker_counts *w = &e->workers[i].counts;
-
-		n[0] += atomic_load(&w->delivered);
-		n[1] += atomic_load(&w->deferred);
-		n[2] += atomic_load(&w->bounced);
-		n[3] += atomic_load(&w->unsure);
-		n[4] += atomic_load(&w->sessions);
-		n[5] += atomic_load(&w->sessions_open);
-		n[6] += atomic_load(&w->transactions);
-	}
-	admin_number(out, "delivered", n[0]);
-	admin_number(out, "deferred", n[1]);
-	n[2] += atomic_load(&e->storer.bounced);
-	admin_number(out, "bounced", n[2]);
-	admin_number(out, "unsure", n[3]);
-	admin_number(out, "sessions", n[4]);
-	admin_number(out, "sessions_open", n[5]);
-	admin_number(out, "transactions", n[6]);
-}
-
-static void add_ingress(struct buf *out, struct engine *e)
-{
-	struct listener_counts in;
-
-	listener_count(e->listener, &in);
-	admin_number(out, "accepted", in.accepted);
-	admin_number(out, "refused", in.refused);
-	admin_number(out, "submitters", in.connections);
-	admin_number(out, "domains", atomic_load(&e->storer.domains));
-	admin_number(out, "dns_asking", atomic_load(&e->storer.asking));
+	admin_number(out, "delivered", figures_outcome(f, EVENT_DELIVERED));
+	admin_number(out, "deferred",
+		     figures_outcome(f, EVENT_DEFERRED) +
+			     figures_outcome(f, EVENT_UNSURE));
+	admin_number(out, "bounced",
+		     figures_outcome(f, EVENT_BOUNCED) +
+			     figures_outcome(f, EVENT_EXPIRED));
+	admin_number(out, "unsure", figures_outcome(f, EVENT_UNSURE));
+	admin_number(out, "sessions", f->sessions);
+	admin_number(out, "sessions_open", f->sessions_open);
+	admin_number(out, "transactions", f->transactions);
+	admin_number(out, "accepted", f->in.accepted[0] + f->in.accepted[1]);
+	admin_number(out, "refused", figures_refused(f));
+	admin_number(out, "submitters", f->in.connections);
+	admin_number(out, "domains", f->domains);
+	admin_number(out, "dns_asking", f->asking);
 }
 
 static void add_disk(struct buf *out, const struct engine *e)
@@ -141,12 +124,14 @@ int control_status(struct control *c, const struct admin_request *req)
 	static struct store_view view; /* outlives a wait that is given up */
 	struct engine *e = c->e;
 	struct buf *out = req->out;
+	struct figures f;
 	int err;
 
 	view = (struct store_view){ .rows = NULL };
 	err = control_job(c, look, &view);
 	if (err < 0)
 		return err;
+	figures_read(e, &f);
 	admin_begin(out, "status");
 	admin_text(out, "version", SPAN(MTAQ_VERSION));
 	admin_text(out, "hostname", span_str(e->set->hostname));
@@ -157,8 +142,7 @@ int control_status(struct control *c, const struct admin_request *req)
 	admin_text(out, "io", span_str(e->workers[0].backend));
 	admin_text(out, "io_why", span_str(e->workers[0].why));
 	add_queue(out, &view);
-	add_workers(out, e);
-	add_ingress(out, e);
+	add_mail(out, &f);
 	add_disk(out, e);
 	admin_end(out);
 	admin_ok(out);

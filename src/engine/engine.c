@@ -17,8 +17,10 @@
  */
 #include "engine/engine_private.h"
 
+#include "engine/metrics.h"
 #include "engine/tune.h"
 #include "engine/user.h"
+#include "report/exporter.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -111,6 +113,9 @@ static int start_workers(struct engine *e, char *words, size_t size)
 		.preset_count = e->preset_count,
 		.epoch = &e->storer.epoch,
 		.count = e->worker_count,
+		.board_cells =
+			(e->set->metrics.top_sites + e->worker_count - 1) /
+			e->worker_count,
 	};
 	unsigned i;
 	int err;
@@ -182,6 +187,23 @@ static int make_listener(struct engine *e, char *words, size_t size)
 	return listener_new(&in, &e->ingress_bell, words, size, &e->listener);
 }
 
+static int open_exporter(struct engine *e, char *words, size_t size)
+{
+	struct exporter_settings x = { .listen = e->set->metrics.listen,
+				       .page = metrics_page,
+				       .arg = e };
+	int err;
+
+	if (x.listen[0] == '\0')
+		return 0;
+	err = exporter_open(&x, &e->exporter);
+	if (err < 0)
+		snprintf(words, size,
+			 "cannot listen on %s (metrics.listen): %s", x.listen,
+			 strerrordesc_np(-err));
+	return err;
+}
+
 static int open_parts(struct engine *e, char *words, size_t size)
 {
 	int err = user_become(e->set, words, size);
@@ -219,6 +241,8 @@ static int open_parts(struct engine *e, char *words, size_t size)
 	if (err < 0)
 		snprintf(words, size, "cannot open the event log %s: %s",
 			 e->set->log.events, strerrordesc_np(-err));
+	if (err == 0)
+		err = open_exporter(e, words, size);
 	return err < 0 ? err : control_open(e, words, size, &e->control);
 }
 
@@ -248,6 +272,7 @@ int engine_open(const struct settings *set, struct engine **engine_r,
 	e->workers = calloc(e->worker_count, sizeof(*e->workers));
 	e->asks = calloc(e->worker_count, sizeof(*e->asks));
 	e->asks_back = calloc(e->worker_count, sizeof(*e->asks_back));
+	e->started_wall_s = clock_wall_ms() / 1000;
 	raise_limits();
 	clock_start(&e->clock, 0);
 	err = -ENOMEM;
@@ -301,6 +326,11 @@ static int start_all(struct engine *e, char *words, size_t size)
 	e->storer_runs = true;
 	err = listener_start(e->listener);
 	e->listener_runs = err == 0;
+	if (err == 0 && e->exporter != NULL) {
+		err = exporter_start(e->exporter);
+		if (err < 0)
+			say(words, size, err, "cannot answer for metrics");
+	}
 	return err;
 }
 
@@ -332,6 +362,8 @@ static void stop_all(struct engine *e)
 {
 	unsigned i;
 
+	if (e->exporter != NULL)
+		exporter_stop(e->exporter);
 	if (e->listener_runs)
 		listener_stop(e->listener);
 	if (e->storer_runs)
@@ -396,6 +428,7 @@ void engine_close(struct engine **engine)
 	if (e == NULL)
 		return;
 	control_close(&e->control);
+	exporter_close(&e->exporter);
 	listener_free(&e->listener);
 	ingress_seen_free(&e->seen);
 	reporter_free(&e->reporter);

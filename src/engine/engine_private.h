@@ -33,6 +33,8 @@ struct engine {
 	struct worker *workers;
 	struct lane *asks, *asks_back; /* one a worker: control's questions */
 	struct control *control;
+	struct exporter *exporter; /* NULL: no metrics are asked for */
+	uint64_t started_wall_s;
 	struct queue_report report; /* of opening the spool */
 	bool logger_runs, resolver_runs, storer_runs, listener_runs,
 		reporter_runs;

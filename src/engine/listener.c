@@ -63,6 +63,15 @@ static void refuse_rest(struct source *s)
 	refuse_held(s);
 }
 
+static void count_accepted(struct listener *in, const struct queue_message *m)
+{
+	enum sched_class class = meter_class(m->flags);
+
+	tally_add(&in->accepted[class], 1);
+	tally_add(&in->rcpts[class], m->rcpt_count);
+	tally_add(&in->bytes, m->size);
+}
+
 static void take_answer(struct listener *in, const struct put_answer *a)
 {
 	struct ingress_item *item = a->cookie;
@@ -75,10 +84,9 @@ static void take_answer(struct listener *in, const struct put_answer *a)
 		ingress_refused(item, a->err);
 		if (a->err != -EMSGSIZE && a->err != -EINVAL)
 			refuse_rest(s);
-		atomic_fetch_add(&in->refused, 1);
 	} else {
+		count_accepted(in, &item->msg);
 		ingress_accepted(item, a->id);
-		atomic_fetch_add(&in->accepted, 1);
 	}
 	s->lent--;
 	if (s->lent == 0)
@@ -335,6 +343,7 @@ struct source *listener_add(struct listener *in, int fd, uint32_t uid)
 		free(s);
 		return NULL;
 	}
+	ingress_conn_tally(s->conn, in->refused);
 	list_add_tail(&in->sources, &s->all);
 	make_busy(in, s);
 	return s;
@@ -501,9 +510,16 @@ void listener_free(struct listener **listener)
 
 void listener_count(const struct listener *in, struct listener_counts *counts_r)
 {
-	*counts_r = (struct listener_counts){
-		.connections = atomic_load(&in->connections),
-		.accepted = atomic_load(&in->accepted),
-		.refused = atomic_load(&in->refused),
-	};
+	struct listener_counts c = { .connections =
+					     atomic_load(&in->connections),
+				     .bytes = tally_read(&in->bytes) };
+	unsigned i;
+
+	for (i = 0; i < SCHED_CLASS_COUNT; i++) {
+		c.accepted[i] = tally_read(&in->accepted[i]);
+		c.rcpts[i] = tally_read(&in->rcpts[i]);
+	}
+	for (i = 0; i < INGRESS_REASON_COUNT; i++)
+		c.refused[i] = tally_read(&in->refused[i]);
+	*counts_r = c;
 }

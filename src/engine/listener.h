@@ -9,6 +9,7 @@
 #include "engine/clock.h"
 #include "engine/lane.h"
 #include "ingress/server.h"
+#include "sched/sched.h"
 
 #include <pthread.h>
 
@@ -37,7 +38,9 @@ void listener_free(struct listener **in);
 
 /* From any thread, a moment old. */
 struct listener_counts {
-	uint64_t connections, accepted, refused;
+	uint64_t connections, bytes; /* bytes: of content */
+	uint64_t accepted[SCHED_CLASS_COUNT], rcpts[SCHED_CLASS_COUNT];
+	uint64_t refused[INGRESS_REASON_COUNT];
 };
 void listener_count(const struct listener *in,
 		    struct listener_counts *counts_r);

@@ -5,6 +5,7 @@
  * folders), drop.c (the drop folder). */
 #include "base/list.h"
 #include "engine/listener.h"
+#include "engine/meter.h"
 #include "engine/wire.h"
 
 struct source {
@@ -40,7 +41,10 @@ struct listener {
 	bool listening;    /* the socket is watched */
 	bool accept_again; /* a connection was closed */
 	atomic_bool stop;
-	_Atomic uint64_t connections, accepted, refused;
+	_Atomic uint64_t connections;
+	_Atomic uint64_t accepted[SCHED_CLASS_COUNT]; /* messages */
+	_Atomic uint64_t rcpts[SCHED_CLASS_COUNT], bytes;
+	_Atomic uint64_t refused[INGRESS_REASON_COUNT];
 	pthread_t thread;
 };
 

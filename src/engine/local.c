@@ -44,22 +44,23 @@ static uint8_t state_of(enum plan_act act)
 				    : QUEUE_BOUNCED;
 }
 
-static bool put(struct storer_state *s, const struct queue_out *out)
+static bool put(struct storer_state *s, const struct queue_out *out,
+		enum sched_class class)
 {
 	struct lane *lane = &s->st->set.log->lane;
 	void *p = lane_reserve_or_wait(lane, out_wire_size(out));
-
+	enum queue_state state;
 	uint32_t i;
 
 	if (p == NULL)
 		return false;
 	out_wire_put(out, p);
 	lane_publish(lane);
-	for (i = 0; i < out->rcpt_count; i++)
-		if (out->rcpts[i].state == QUEUE_BOUNCED ||
-		    out->rcpts[i].state == QUEUE_EXPIRED)
-			atomic_fetch_add_explicit(&s->st->bounced, 1,
-						  memory_order_relaxed);
+	for (i = 0; i < out->rcpt_count; i++) {
+		state = (enum queue_state)out->rcpts[i].state;
+		meter_outcome(&s->st->outcomes, class,
+			      event_type_of(state, false));
+	}
 	return true;
 }
 
@@ -113,12 +114,13 @@ static bool put_all(struct local *l, const struct queue_view *view,
 		add_rcpt(l, view, t->first + at, like, rcpt);
 		if (l->len + 2048 < sizeof(l->notes) && l->out.rcpt_count < 64)
 			continue;
-		if (!put(l->s, &l->out))
+		if (!put(l->s, &l->out, meter_class(t->flags)))
 			return false;
 		l->len = 0;
 		l->out.rcpt_count = 0;
 	}
-	return l->out.rcpt_count == 0 || put(l->s, &l->out);
+	return l->out.rcpt_count == 0 ||
+	       put(l->s, &l->out, meter_class(t->flags));
 }
 
 /* Its addresses cannot be read either: the event names the message alone. */
@@ -151,7 +153,7 @@ static bool hold_damaged(struct storer_state *s, const struct queue_task *t)
 			};
 	/* One note for all: it has no address to tell them apart. */
 	l->rcpts[0].note = span_of(l->notes, note_rcpt_size(&note));
-	return put(s, &l->out);
+	return put(s, &l->out, meter_class(t->flags));
 }
 
 static bool settle_with(struct storer_state *s, const struct queue_task *t,
@@ -259,6 +261,7 @@ void local_decided(struct storer_state *s, enum queue_verb verb,
 	};
 	struct queue_view view;
 	struct local *l = s->local;
+	enum sched_class class;
 	uint32_t i;
 
 	l->s = s;
@@ -271,9 +274,11 @@ void local_decided(struct storer_state *s, enum queue_verb verb,
 		for (i = 0; i < out->rcpt_count; i++)
 			add_rcpt(l, &view, out->rcpts[i].rcpt, &note,
 				 out->rcpts[i]);
+		class = meter_class(view.flags);
 		queue_message_close(s->st->set.queue, &view);
-		BUG_ON(!put(s, &l->out));
+		BUG_ON(!put(s, &l->out, class));
 		return;
 	}
-	BUG_ON(!put(s, out)); /* damaged: without words */
+	/* Damaged: without words, and nobody knows its class. */
+	BUG_ON(!put(s, out, SCHED_BULK));
 }

@@ -13,6 +13,7 @@
 #include "engine/logger.h"
 
 #include "base/bug.h"
+#include "engine/disk.h"
 #include "engine/thread.h"
 #include "engine/wire.h"
 
@@ -28,7 +29,7 @@
 
 struct logger_group {
 	struct put_answer answers[GROUP_ANSWERS_MAX];
-	unsigned answer_count;
+	unsigned answer_count, out_count;
 	struct queue_out_rcpt rcpts[QUEUE_RCPTS_MAX];
 	/* A message over QUEUE_PART_MAX that is being put part by part. */
 	struct put_request large; /* .msg is NULL: none */
@@ -46,6 +47,9 @@ int logger_init(struct logger *l, struct queue *queue, struct bell *ingress,
 	BUG_ON(sources > LOGGER_SOURCES_MAX);
 	*l = (struct logger){ .queue = queue, .source_count = sources };
 	l->bell.fd = -1;
+	histo_init(&l->sync_us, &meter_sync_us);
+	histo_init(&l->group_records, &meter_count);
+	histo_init(&l->group_bytes, &meter_bytes);
 	l->group = calloc(1, sizeof(*l->group));
 	if (l->group == NULL)
 		return -ENOMEM;
@@ -111,6 +115,7 @@ static bool gather_source(struct logger *l, struct logger_source *s)
 		}
 		lane_consume(&s->lane);
 		s->staged++;
+		l->group->out_count++;
 	}
 	return true;
 }
@@ -334,18 +339,33 @@ static void tell_sources(struct logger *l)
 	}
 }
 
+static void count_group(struct logger *l, size_t bytes)
+{
+	struct logger_group *g = l->group;
+
+	if (bytes > 0) {
+		histo_observe(&l->group_records,
+			      g->out_count + g->answer_count + g->decided);
+		histo_observe(&l->group_bytes, bytes);
+	}
+	g->out_count = 0;
+}
+
 /* Returns whether anything was done. */
 static bool turn(struct logger *l)
 {
 	struct queue_committed done = { .durable = 0 };
+	size_t bytes;
 	int err = 0;
 
 	gather(l);
 	if (queue_staged(l->queue) == 0 && l->group->answer_count == 0 &&
 	    !l->group->decided)
 		return false;
-	if (queue_staged(l->queue) > 0)
+	bytes = queue_staged(l->queue);
+	if (bytes > 0)
 		err = queue_commit(l->queue, &done);
+	count_group(l, bytes);
 	if (err < 0)
 		atomic_store(&l->failed, err);
 	tell_answers(l, &done, err);
@@ -427,6 +447,7 @@ static void *logger_main(void *arg)
 {
 	struct logger *l = arg;
 
+	disk_time_here(&l->sync_us);
 	while (atomic_load(&l->failed) == 0) {
 		if (turn(l))
 			continue;

@@ -8,6 +8,7 @@
  * gathers in the lanes: the sync is the batching window.
  */
 #include "engine/lane.h"
+#include "engine/meter.h"
 #include "mtaq/queue.h"
 
 #include <pthread.h>
@@ -36,6 +37,8 @@ struct logger {
 	atomic_bool stop;
 	pthread_t thread;
 	struct logger_group *group;
+	/* Of each group that was committed: its fdatasync, and its size. */
+	struct histo sync_us, group_records, group_bytes;
 };
 
 #define LOGGER_OUT_MAX      (64u << 10) /* octets of one flattened outcome */

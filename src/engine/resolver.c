@@ -133,6 +133,22 @@ static void wait_for_work(struct resolver *r)
 	bell_wait(&r->bell, 0);
 }
 
+static void tell_counts(struct resolver *r)
+{
+	struct dns_counters c;
+
+	dns_count(r->dns, &c);
+	tally_set(&r->asked, c.asked);
+	tally_set(&r->hits, c.hits);
+	tally_set(&r->joined, c.joined);
+	tally_set(&r->stale, c.stale);
+	tally_set(&r->queries, c.queries);
+	tally_set(&r->timeouts, c.timeouts);
+	tally_set(&r->failures, c.failures);
+	tally_set(&r->outstanding, c.outstanding);
+	tally_set(&r->cached, c.cached);
+}
+
 static void *resolver_main(void *arg)
 {
 	struct resolver *r = arg;
@@ -142,6 +158,7 @@ static void *resolver_main(void *arg)
 		dns_process(r->dns, clock_now_ms());
 		give_answers(r);
 		take_asks(r);
+		tell_counts(r);
 	}
 	return NULL;
 }

@@ -16,6 +16,9 @@ struct resolver {
 	struct lane from_store, to_store;
 	atomic_bool stop;
 	pthread_t thread;
+	/* As struct dns_counters, from any thread, a moment old. */
+	_Atomic uint64_t asked, hits, joined, stale, queries, timeouts,
+		failures, outstanding, cached;
 };
 
 int resolver_init(struct resolver *r, const struct dns_settings *set,

@@ -42,6 +42,7 @@ int storer_init(struct storer *st, const struct storer_settings *set)
 	map_init(&st->state->dest_map);
 	map_init(&st->state->target_map);
 	tune_backoff(set->set, &st->state->backoff);
+	histo_init(&st->checkpoint_us, &meter_work_us);
 	err = callback_init(st->state);
 	return err < 0 ? err : local_init(st->state);
 }
@@ -224,6 +225,25 @@ static int place_decided(struct storer_state *s)
 	}
 }
 
+/* What the index costs this thread, from one checkpoint to the next. */
+static int work(struct storer_state *s)
+{
+	uint64_t begin_us = meter_now_us();
+	int more = queue_store_work(s->st->set.queue, s->now_s);
+
+	s->work_us += meter_now_us() - begin_us;
+	return more;
+}
+
+static void tell_checkpoint(struct storer_state *s, uint64_t checkpoints)
+{
+	if (checkpoints == s->checkpoints)
+		return;
+	s->checkpoints = checkpoints;
+	histo_observe(&s->st->checkpoint_us, s->work_us);
+	s->work_us = 0;
+}
+
 static void tell_counts(struct storer_state *s)
 {
 	struct queue_counts c;
@@ -237,6 +257,12 @@ static void tell_counts(struct storer_state *s)
 	atomic_store(&s->st->held, c.held);
 	atomic_store(&s->st->loaded, c.loaded);
 	atomic_store(&s->st->domains, s->dest_map.count);
+	atomic_store(&s->st->queues, c.queues);
+	atomic_store(&s->st->changes, c.deltas);
+	atomic_store(&s->st->log_bytes, c.log_bytes);
+	atomic_store(&s->st->segments, c.segments);
+	atomic_store(&s->st->segments_free, c.segments_free);
+	tell_checkpoint(s, c.checkpoints);
 }
 
 /* Take in the log.  1: there is more of it. */
@@ -259,9 +285,8 @@ static int take_log(struct storer_state *s)
 /* Negative: the store cannot go on.  Otherwise *more_r: turn again at once. */
 static int turn(struct storer_state *s, bool *more_r)
 {
-	struct queue *q = s->st->set.queue;
 	bool more = false, behind;
-	int err, work;
+	int err, left;
 
 	s->now_ms = clock_now_ms();
 	s->now_s = clock_mail_s(s->st->set.clock);
@@ -279,11 +304,11 @@ static int turn(struct storer_state *s, bool *more_r)
 		err = place_decided(s);
 	if (err < 0)
 		return err;
-	work = queue_store_work(q, s->now_s);
-	if (work < 0)
-		return work;
+	left = work(s);
+	if (left < 0)
+		return left;
 	tell_counts(s);
-	*more_r = more || behind || work == 1;
+	*more_r = more || behind || left == 1;
 	return 0;
 }
 

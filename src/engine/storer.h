@@ -7,6 +7,7 @@
  */
 #include "engine/clock.h"
 #include "engine/lane.h"
+#include "engine/meter.h"
 #include "mtaq/settings.h"
 #include "site/site.h"
 
@@ -56,7 +57,9 @@ struct storer {
 	pthread_t thread;
 	/* Figures, a moment old. */
 	_Atomic uint64_t waiting, held, loaded, domains, asking;
-	_Atomic uint64_t bounced; /* and expired, by rules of our own */
+	_Atomic uint64_t queues, changes, log_bytes, segments, segments_free;
+	struct outcome_counts outcomes; /* by rules of our own, decisions */
+	struct histo checkpoint_us;
 };
 
 /*

@@ -59,7 +59,8 @@ struct storer_state {
 	struct queue_task task;
 	struct backoff_settings backoff;
 	uint64_t counts_ms;
-	struct local *local; /* local.c's own */
+	uint64_t work_us, checkpoints; /* since the last one; finished */
+	struct local *local;           /* local.c's own */
 	/* Outcomes of each worker that have been taken in. */
 	uint64_t taken[STORER_WORKERS_MAX];
 	struct recall *recall; /* callback.c's own */

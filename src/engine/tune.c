@@ -3,6 +3,8 @@
  */
 #include "engine/tune.h"
 
+#include "engine/disk.h"
+
 void tune_backoff(const struct settings *set, struct backoff_settings *b)
 {
 	uint32_t i;
@@ -59,6 +61,7 @@ void tune_queue(const struct settings *set, struct queue_settings *q)
 {
 	*q = (struct queue_settings){
 		.dir = set->spool,
+		.file = disk_ops(),
 		.index_bytes_max = set->queue.index_bytes_max,
 		.free_bytes_min = set->min_free_bytes,
 		.segment_bytes = set->queue.segment_bytes,

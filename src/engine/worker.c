@@ -71,6 +71,7 @@ static struct wsite *site_make(struct worker_state *s, uint32_t number,
 		free(ws);
 		return NULL;
 	}
+	census_join(s, ws);
 	return ws;
 }
 
@@ -129,6 +130,7 @@ static void forget_site(struct worker_state *s, uint32_t number)
 	list_del(&ws->capped);
 	list_del(&ws->starved);
 	map_del(&s->site_map, hash_u64(number), ws);
+	census_leave(s, ws);
 	sched_rq_free(&ws->rq);
 	site_put(&ws->site);
 	free(ws);
@@ -372,8 +374,7 @@ static void each_second(struct worker_state *s)
 	site_table_reap(s->sites, s->now_ms);
 	drop_empty(s);
 	ask_refresh(s);
-	atomic_store(&s->w->counts.tasks, sched_pool_used(s->pool));
-	atomic_store(&s->w->counts.sessions_open, s->conns_used);
+	census_take(s);
 	uncap(s);
 	if (s->no_connect_until_ms != 0 &&
 	    s->no_connect_until_ms <= s->now_ms) {
@@ -648,6 +649,9 @@ int worker_start(struct worker *w, const struct worker_settings *set)
 	int err;
 
 	*w = (struct worker){ .set = *set };
+	err = census_init(w);
+	if (err < 0)
+		return err;
 	sem_init(&w->started, 0, 0);
 	sem_init(&w->ended, 0, 0);
 	sem_init(&w->release, 0, 0);
@@ -657,8 +661,10 @@ int worker_start(struct worker *w, const struct worker_settings *set)
 	while (sem_wait(&w->started) < 0)
 		;
 	err = atomic_load(&w->failed);
-	if (err < 0)
+	if (err < 0) {
 		pthread_join(w->thread, NULL);
+		board_free(&w->counts.board);
+	}
 	return err;
 }
 
@@ -682,4 +688,5 @@ void worker_join(struct worker *w)
 	sem_destroy(&w->started);
 	sem_destroy(&w->ended);
 	sem_destroy(&w->release);
+	board_free(&w->counts.board);
 }

@@ -6,9 +6,12 @@
  * connections, over one io.  Tasks and sites come from the store, outcomes
  * go to the log.
  */
+#include "engine/board.h"
 #include "engine/clock.h"
 #include "engine/lane.h"
+#include "engine/meter.h"
 #include "mtaq/settings.h"
+#include "site/classify.h"
 #include "site/site.h"
 
 #include <pthread.h>
@@ -28,12 +31,20 @@ struct worker_settings {
 	size_t preset_count;
 	_Atomic uint32_t *epoch; /* checkpoints begun; for jitter */
 	unsigned number, count;
+	unsigned board_cells; /* sites with figures of their own */
 };
 
 /* Figures of one worker, from any thread, a moment old. */
 struct worker_counts {
-	_Atomic uint64_t sessions, sessions_open, transactions, delivered,
-		deferred, bounced, unsure, tasks, octets;
+	_Atomic uint64_t sessions, connects_failed, transactions, octets;
+	struct outcome_counts outcomes;
+	_Atomic uint64_t reasons[REPLY_KIND_COUNT]; /* of deferrals */
+	struct histo queued_s, transaction_ms, connect_ms, window;
+	struct board board;
+	/* Now; counted once a second by census.c. */
+	_Atomic uint64_t sessions_open, sessions_idle, connecting;
+	_Atomic uint64_t waiting[SCHED_CLASS_COUNT], running;
+	_Atomic uint64_t sites, sites_active, sites_parked, sites_paused;
 };
 
 struct worker {

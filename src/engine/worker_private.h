@@ -36,6 +36,10 @@ struct wsite {           /* a site, as this worker sees it */
 	bool dead_told;   /* people know that it is parked */
 	uint32_t conns;   /* in any state but FREE */
 	uint64_t scan_ms; /* when expired tasks were last looked for */
+	/* census.c */
+	struct board_cell *cell; /* its own, or that of all others */
+	uint64_t given_ms;       /* when it got its own */
+	uint32_t settled, busy;  /* outcomes this second; of late */
 };
 
 struct wqueue { /* a (tenant, campaign, domain) at a site */
@@ -69,6 +73,7 @@ struct conn {
 	struct wheel_node timer;
 	uint64_t timer_ms;
 	uint64_t keep_ms;  /* idle: ask the site again */
+	uint64_t begun_ms; /* when it was opened */
 	struct list ready; /* in wsite.ready, or alone; or in the free list */
 	struct list attempts;
 	struct iovec *iov; /* while sending */
@@ -90,6 +95,7 @@ struct attempt {          /* one mail in flight */
 	bool utf8;      /* its recipients, or the sender, need SMTPUTF8 */
 	uint32_t again; /* recipients put over (rule 14) */
 	uint8_t moves;
+	uint64_t begun_ms;
 	struct wsite *wsite;
 	enum smtp_stage judged_stage;
 	struct reply_class class; /* of the verdict on the whole mail */
@@ -165,6 +171,14 @@ void recall_turn(struct worker_state *s);
 void recall_free(struct worker_state *s);
 /* Questions about sites, from control. */
 void ask_turn(struct worker_state *s);
+
+/* census.c */
+int census_init(struct worker *w); /* 0 or -ENOMEM */
+/* Counters of a site are in its cell. */
+void census_join(struct worker_state *s, struct wsite *ws);
+void census_leave(struct worker_state *s, struct wsite *ws);
+/* What is there now; call it once a second. */
+void census_take(struct worker_state *s);
 
 /* deliver.c */
 void deliver_turn(struct worker_state *s, struct wsite *ws);

@@ -92,6 +92,7 @@ struct ingress_conn {
 	int error; /* sysexits code of a breach, 0: none */
 	bool error_said;
 	uint64_t refusals;
+	_Atomic uint64_t *tally; /* by reason; NULL: nobody counts */
 	char words[FRAME_WORDS_MAX + 1];
 };
 
@@ -125,6 +126,11 @@ int ingress_conn_new(const struct settings *set, struct ingress_seen *seen,
 	expect(c, IN_HELLO, c->small, FRAME_HELLO_SIZE);
 	*conn_r = c;
 	return 0;
+}
+
+void ingress_conn_tally(struct ingress_conn *c, _Atomic uint64_t *refusals)
+{
+	c->tally = refusals;
 }
 
 void ingress_conn_may_repeat(struct ingress_conn *c)
@@ -439,6 +445,8 @@ static void slot_refuse(struct ingress_conn *c, struct slot *s,
 		return;
 	s->answer = *why;
 	c->refusals++;
+	if (c->tally != NULL)
+		tally_add(&c->tally[ingress_reason_of(why)], 1);
 	(void)snprintf(c->words, sizeof(c->words), "%.*s", (int)why->words.len,
 		       why->words.p);
 }

@@ -34,6 +34,8 @@
  * with its ids without coming out of ingress_next() again.  Items of one
  * connection come out with rising numbers and must become durable so.
  */
+#include "base/tally.h"
+#include "ingress/reason.h"
 #include "ingress/seen.h"
 #include "mtaq/queue.h"
 #include "mtaq/settings.h"
@@ -68,6 +70,9 @@ int ingress_conn_new(const struct settings *set, struct ingress_seen *seen,
 /* Of a file of the drop folder: a crash may have left it behind after its
  * records were durable. */
 void ingress_conn_may_repeat(struct ingress_conn *c);
+/* Count refusals there, too: INGRESS_REASON_COUNT counters of the calling
+ * thread's, borrowed for the connection's life. */
+void ingress_conn_tally(struct ingress_conn *c, _Atomic uint64_t *refusals);
 /* No item may be out. */
 void ingress_conn_free(struct ingress_conn **conn);
 

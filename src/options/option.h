@@ -13,6 +13,7 @@ enum option_type {
 	OPTION_HOSTNAME,  /* char *: full name or address literal */
 	OPTION_WORD,      /* char *: any text without controls */
 	OPTION_PATH,      /* char *: absolute, or "" where min is 0 */
+	OPTION_LOCAL,     /* char *: absolute path, loopback IP:port, or "" */
 	OPTION_NUMBER,    /* uint32_t */
 	OPTION_AUTO,      /* uint32_t: 0 is "auto" */
 	OPTION_PORT,      /* uint16_t */

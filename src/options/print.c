@@ -134,6 +134,7 @@ void option_print(const struct option_row *o, const struct settings *set,
 	case OPTION_HOSTNAME:
 	case OPTION_WORD:
 	case OPTION_PATH:
+	case OPTION_LOCAL:
 		text = *(char *const *)at;
 		print_word(text == NULL ? "" : text, json, out);
 		return;
@@ -229,6 +230,9 @@ void option_print_range(const struct option_row *o, struct buf *out)
 	case OPTION_PATH:
 		text = o->min > 0 ? "an absolute path"
 				  : "an absolute path or nothing";
+		break;
+	case OPTION_LOCAL:
+		text = "a loopback address:port, an absolute path or nothing";
 		break;
 	case OPTION_WORD:
 		text = "a word or nothing";

@@ -85,6 +85,19 @@ static bool is_literal(struct span t)
 	return option_is_ip(t);
 }
 
+/* 127.0.0.0/8 or ::1, and a port. */
+static bool is_loopback(struct span text)
+{
+	struct settings_endpoint to = { NULL, 0 };
+	bool is = option_endpoint(text, 0, &to) == 0 &&
+		  option_is_ip(span_str(to.host)) &&
+		  (strncmp(to.host, "127.", 4) == 0 ||
+		   strcmp(to.host, "::1") == 0);
+
+	free(to.host);
+	return is;
+}
+
 static int set_text(struct settings *set, const struct option_row *o,
 		    struct span text, struct why why)
 {
@@ -95,6 +108,11 @@ static int set_text(struct settings *set, const struct option_row *o,
 		return refuse(why, "has a control character in it");
 	if (o->type == OPTION_PATH && text.len > 0 && text.p[0] != '/')
 		return refuse(why, "must be an absolute path, from / on");
+	if (o->type == OPTION_LOCAL && text.len > 0 && text.p[0] != '/' &&
+	    !is_loopback(text))
+		return refuse(why, "must be an absolute path, or a loopback "
+				   "address with its port, as 127.0.0.1:9090 "
+				   "or [::1]:9090");
 	if (o->type == OPTION_HOSTNAME && text.len > 0 && !is_literal(text) &&
 	    (!option_is_name(text) || span_find(text, '.') < 0 ||
 	     option_is_ip(text)))
@@ -296,6 +314,7 @@ int option_set(const struct option_row *o, struct span text,
 	case OPTION_HOSTNAME:
 	case OPTION_WORD:
 	case OPTION_PATH:
+	case OPTION_LOCAL:
 		return set_text(set, o, text, why);
 	case OPTION_NUMBER:
 	case OPTION_AUTO:
@@ -402,6 +421,7 @@ void option_clear(const struct option_row *o, struct settings *set)
 	case OPTION_HOSTNAME:
 	case OPTION_WORD:
 	case OPTION_PATH:
+	case OPTION_LOCAL:
 		free(*text);
 		*text = NULL;
 		return;

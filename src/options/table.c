@@ -92,6 +92,16 @@ const struct option_row option_table[] = {
 { "log.level", OPTION_CHOICE, AT(log.level), 0, 0, "info", level_names,
   "What is told to people on standard error." },
 
+{ "metrics", OPTION_SECTION, 0, 0, 0, NULL, NULL,
+  "Figures for Prometheus, at /metrics." },
+{ "metrics.listen", OPTION_LOCAL, AT(metrics.listen), 0, 100, "", NULL,
+  "Where they can be fetched by HTTP: an address of this machine alone, as "
+  "127.0.0.1:9090 or [::1]:9090, or the path of a Unix socket; empty: "
+  "nowhere. Nobody is asked for a password there." },
+{ "metrics.top_sites", OPTION_NUMBER, AT(metrics.top_sites), 0, 1000, "20", NULL,
+  "Sites with figures of their own, shared out among the workers; the rest is "
+  "one, called other." },
+
 { "limits", OPTION_SECTION, 0, 0, 0, NULL, NULL, "Everything has a limit." },
 { "limits.connections", OPTION_NUMBER, AT(limits.connections), 1, 1000000,
   "20000", NULL, "Sessions with other servers at once, over all workers." },

@@ -3,6 +3,7 @@
  */
 #include "report/event.h"
 
+#include "base/bug.h"
 #include "base/json.h"
 #include "base/msgid.h"
 #include "mtaq/smtp.h"
@@ -52,25 +53,49 @@ static void add_id(struct buf *out, uint64_t id)
 	json_member(out, "id", span_of(text, MSGID_LEN));
 }
 
-static const char *type_of(uint8_t state, const struct note_rcpt *note)
+enum event_type event_type_of(enum queue_state state, bool unsure)
 {
-	switch ((enum queue_state)state) {
+	switch (state) {
 	case QUEUE_DELIVERED:
-		return "delivered";
+		return EVENT_DELIVERED;
 	case QUEUE_BOUNCED:
-		return "bounced";
+		return EVENT_BOUNCED;
 	case QUEUE_EXPIRED:
-		return "expired";
+		return EVENT_EXPIRED;
 	case QUEUE_CANCELLED:
-		return "cancelled";
+		return EVENT_CANCELLED;
 	case QUEUE_HELD:
-		return "held";
+		return EVENT_HELD;
 	case QUEUE_DAMAGED:
-		return "damaged";
+		return EVENT_DAMAGED;
 	case QUEUE_WAITING:
 		break;
 	}
-	return note->verdict.result == SMTP_UNSURE ? "unsure" : "deferred";
+	return unsure ? EVENT_UNSURE : EVENT_DEFERRED;
+}
+
+const char *event_type_name(enum event_type type)
+{
+	static const char *const names[] = {
+		[EVENT_ACCEPTED] = "accepted",
+		[EVENT_DELIVERED] = "delivered",
+		[EVENT_DEFERRED] = "deferred",
+		[EVENT_UNSURE] = "unsure",
+		[EVENT_BOUNCED] = "bounced",
+		[EVENT_EXPIRED] = "expired",
+		[EVENT_CANCELLED] = "cancelled",
+		[EVENT_HELD] = "held",
+		[EVENT_DAMAGED] = "damaged",
+	};
+
+	BUG_ON((unsigned)type >= EVENT_TYPE_COUNT);
+	return names[type];
+}
+
+static const char *type_of(uint8_t state, const struct note_rcpt *note)
+{
+	return event_type_name(event_type_of(
+		(enum queue_state)state, note->verdict.result == SMTP_UNSURE));
 }
 
 static void add_reply(struct buf *out, const struct note_rcpt *note)
@@ -133,7 +158,7 @@ static void msg_line(const struct queue_view *v, uint64_t lsn, uint32_t n,
 	struct queue_rcpt r;
 
 	queue_view_rcpt(v, n, &r);
-	begin_line(out, "accepted", lsn, n);
+	begin_line(out, event_type_name(EVENT_ACCEPTED), lsn, n);
 	add_time(out, v->arrived_s * UINT64_C(1000));
 	add_id(out, v->id);
 	json_member_u64(out, "rcpt", n);

@@ -19,6 +19,23 @@
 #include "base/buf.h"
 #include "mtaq/queue.h"
 
+enum event_type { /* names are in the event log and in metrics */
+	EVENT_ACCEPTED,
+	EVENT_DELIVERED,
+	EVENT_DEFERRED,
+	EVENT_UNSURE, /* waits too, but the server may have the mail */
+	EVENT_BOUNCED,
+	EVENT_EXPIRED,
+	EVENT_CANCELLED,
+	EVENT_HELD,
+	EVENT_DAMAGED,
+	EVENT_TYPE_COUNT
+};
+/* Of a recipient that an outcome has put into this state; unsure: nothing
+ * answered its dot. */
+enum event_type event_type_of(enum queue_state state, bool unsure);
+const char *event_type_name(enum event_type type);
+
 /* Append the lines of a record from place from_n on; wall_ms is the time of
  * an MSG record (its own is in whole seconds of mail time).  Returns how many
  * places the record has (0: it makes no events; so does an MSG whose content

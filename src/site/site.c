@@ -322,11 +322,21 @@ int site_refresh(struct site *site, const struct mxset *set, uint64_t now_ms)
 
 /* --- for people ---------------------------------------------------------- */
 
+uint32_t site_window(const struct site *site)
+{
+	const struct limits *l = site->limits;
+	uint32_t i, window = 0;
+
+	for (i = 0; i < site->addr_count && site->addrs[i]->listed; i++)
+		window += site->addrs[i]->window.size;
+	return window < l->window.size ? window : l->window.size;
+}
+
 void site_describe(const struct site *site, uint64_t now_ms,
 		   struct site_info *info_r)
 {
 	const struct limits *l = site->limits;
-	uint32_t i, bad = 0, listed = 0, window = 0;
+	uint32_t i, bad = 0, listed = 0;
 	uint32_t messages = site_limits_messages(l, &site->table->set);
 	uint64_t until = SITE_NEVER;
 
@@ -345,7 +355,6 @@ void site_describe(const struct site *site, uint64_t now_ms,
 		listed++;
 		if (n < info_r->messages)
 			info_r->messages = n;
-		window += a->window.size;
 		if (a->health != HEALTH_BAD)
 			continue;
 		bad++;
@@ -354,7 +363,7 @@ void site_describe(const struct site *site, uint64_t now_ms,
 	}
 	info_r->addresses = listed;
 	info_r->addresses_bad = bad;
-	info_r->window = window < l->window.size ? window : l->window.size;
+	info_r->window = site_window(site);
 	info_r->dead = listed == bad;
 	if (info_r->dead && until != SITE_NEVER)
 		info_r->until_ms = until;

@@ -307,6 +307,8 @@ struct site_host_info {
 /* The n-th address of the site; false: it has no more. */
 bool site_host(const struct site *site, uint32_t n, uint64_t now_ms,
 	       struct site_host_info *info_r);
+/* Connections allowed now. */
+uint32_t site_window(const struct site *site);
 /* Walk the table: *at starts at 0; NULL at the end; no changes meanwhile. */
 struct site *site_table_walk(const struct site_table *table, size_t *at);
 

@@ -1,3 +1,5 @@
 mtaq_unit(test_lane USES mtaq_engine)
 set_tests_properties(lane PROPERTIES LABELS "unit;threads")
 mtaq_unit(test_recall USES mtaq_engine)
+mtaq_unit(test_meter USES mtaq_engine)
+set_tests_properties(meter PROPERTIES LABELS "unit;threads")
