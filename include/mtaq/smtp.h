@@ -232,6 +232,9 @@ void smtp_session_tls_done(struct smtp_session *session, bool established,
  */
 int smtp_session_output(struct smtp_session *session, struct iovec *iov,
 			size_t limit, bool pending_input, uint64_t now_ms);
+/* May the next batch hold a dot?  Then it is worth asking what has come from
+ * the peer, for pending_input. */
+bool smtp_session_dot_next(const struct smtp_session *session);
 /*
  * The whole batch has left, or will never be read again (cancelled, socket
  * closed).  A reply can overtake this; SMTP_EV_MAIL_DONE, _READY, _TLS and

@@ -127,6 +127,7 @@ int conn_open(struct worker_state *s, struct wsite *ws,
 	c->host = target->host;
 	c->addr = target->addr;
 	c->keep_ms = SITE_NEVER;
+	c->received_waits = false;
 	c->receiving = c->sending = c->asked_close = c->timed_out = false;
 	c->quitting = c->ready_told = c->idle = false;
 	histo_observe(&s->w->counts.window, site_window(ws->site));
@@ -244,6 +245,14 @@ static void give_iov(struct worker_state *s, struct conn *c)
 	list_add_head(&s->iovs_free, l);
 }
 
+/* Rules 18, 19: is there anything from the peer that the session has not seen?
+ * It lies in the rest of what was received, in a completion of this turn, or
+ * with the kernel. */
+static bool has_pending(struct worker_state *s, const struct conn *c)
+{
+	return c->received_waits || io_pending(s->io, c->io) > 0;
+}
+
 static void send_some(struct worker_state *s, struct conn *c, bool pending)
 {
 	int n;
@@ -254,6 +263,8 @@ static void send_some(struct worker_state *s, struct conn *c, bool pending)
 		c->iov = take_iov(s);
 	if (c->iov == NULL)
 		return; /* the deadline ends it if memory stays away */
+	if (!pending && smtp_session_dot_next(c->smtp))
+		pending = has_pending(s, c);
 	n = smtp_session_output(c->smtp, c->iov, SEND_MAX, pending, s->now_ms);
 	if (n == 0) {
 		give_iov(s, c);
@@ -315,7 +326,7 @@ static void received(struct worker_state *s, struct conn *c, int result)
 {
 	size_t at = 0, len = result > 0 ? (size_t)result : 0;
 
-	c->receiving = false;
+	c->receiving = c->received_waits = false;
 	if (c->smtp == NULL)
 		return;
 	if (len == 0)
@@ -368,6 +379,21 @@ static void closed(struct worker_state *s, struct conn *c)
 	BUG_ON(!list_empty(&c->attempts));
 	leave_site(s, c, &v);
 	conn_release(s, c);
+}
+
+void conn_batch(struct worker_state *s, const struct io_done *done, int count)
+{
+	struct conn *c;
+	int i;
+
+	for (i = 0; i < count; i++) {
+		if (done[i].op != IO_RECV || done[i].result <= 0)
+			continue;
+		BUG_ON(done[i].token.slot >= s->conns_max);
+		c = &s->conns[done[i].token.slot];
+		if (c->gen == done[i].token.gen)
+			c->received_waits = true;
+	}
 }
 
 void conn_done(struct worker_state *s, const struct io_done *done)

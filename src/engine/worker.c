@@ -449,6 +449,7 @@ static void turn(struct worker_state *s)
 		return;
 	}
 	read_clocks(s);
+	conn_batch(s, done, n);
 	for (i = 0; i < n; i++)
 		conn_done(s, &done[i]);
 	take_timers(s);

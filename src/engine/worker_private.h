@@ -65,6 +65,7 @@ struct conn {
 	uint32_t slot, gen;
 	int io;
 	bool receiving, sending; /* in flight at the io */
+	bool received_waits; /* a receive of this turn is not yet looked at */
 	bool asked_close, timed_out, quitting;
 	bool ready_told, idle; /* the session was ready once; is now */
 	struct wsite *site;
@@ -192,6 +193,8 @@ void deliver_site_answers(struct worker_state *s, struct wsite *ws);
 /* conn.c */
 int conn_open(struct worker_state *s, struct wsite *ws,
 	      const struct site_target *target);
+/* Once for what io_wait() gave, before conn_done() for each of it. */
+void conn_batch(struct worker_state *s, const struct io_done *done, int count);
 void conn_done(struct worker_state *s, const struct io_done *done);
 void conn_timer(struct worker_state *s, struct conn *c);
 /* Events, output, timer: after anything that touched the session. */

@@ -263,6 +263,12 @@ static bool has_output(const struct smtp_session *s)
 	return tx->go || envelope_waits(s, tx);
 }
 
+bool smtp_session_dot_next(const struct smtp_session *s)
+{
+	return s->state == ST_MAIL && s->solo == SMTP_STAGE_NONE && !s->lent &&
+	       s->cur->go && !tx_dot_sent(s->cur);
+}
+
 int smtp_session_output(struct smtp_session *s, struct iovec *iov, size_t limit,
 			bool pending_input, uint64_t now_ms)
 {

@@ -119,12 +119,13 @@ class Box:
         self.conf.write_text(to_yaml(conf))
         return self
 
-    def start_daemon(self, timeout=60):
+    def start_daemon(self, timeout=60, env=None):
+        """env: variables that the daemon has besides ours."""
         with open(self.daemon_log, "ab") as log:
             self.log_from = log.tell()
             self.daemon = subprocess.Popen(
                 [self.mtaq, "run", "-c", str(self.conf)], stderr=log,
-                process_group=0)
+                process_group=0, env={**os.environ, **(env or {})})
         self.wait_for(lambda: self.said("mtaq: ready"), timeout,
                       "the daemon's 'ready'")
         return self

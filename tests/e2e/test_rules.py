@@ -4,6 +4,7 @@
 test_rules.py MTAQ [NAME...]
 """
 import json
+import os
 import pathlib
 import sys
 
@@ -50,6 +51,23 @@ def rule_15_one_domain_a_transaction_one_session_a_site(mtaq):
         must(sorted(got) == [["RCPT TO:<a@x.test>", "RCPT TO:<c@x.test>"],
                              ["RCPT TO:<b@y.test>"],
                              ["RCPT TO:<d@z.test>"]], got)
+
+
+def rule_19_the_kernel_is_asked_before_the_dot(mtaq):
+    """What came before the dot left cannot be the answer to it: with a kernel
+    that always has something, no dot leaves."""
+    preload = {"LD_PRELOAD": os.environ["MTAQ_TEST_PENDING"],
+               "ASAN_OPTIONS": "verify_asan_link_order=0"}
+    with Server() as server, \
+            box_of(mtaq, server, smtp__timeout='{ block: "1s" }',
+                   retry='["1h"]') as box:
+        box.start_daemon(env=preload)
+        submit(box, "-t", "a@x.test")
+        box.wait_for(lambda: box.events.exists() and events(box, "deferred"),
+                     60, "the end of the waiting")
+        must(server.heard("DATA") and not server.heard("."),
+             "the dot left")
+        box.stop_daemon(kill=True)
 
 
 def rule_21_no_probe_between_mails(mtaq):
