@@ -23,6 +23,12 @@ static void escape(struct buf *out, unsigned char c)
 	}
 }
 
+/* U+0080 to U+009F are commands to some terminals as well (U+009B: CSI). */
+static bool is_c1(const unsigned char *p, size_t n)
+{
+	return n == 2 && p[0] == 0xc2 && p[1] < 0xa0;
+}
+
 void json_string(struct buf *out, struct span s)
 {
 	const unsigned char *p = (const unsigned char *)s.p;
@@ -37,7 +43,9 @@ void json_string(struct buf *out, struct span s)
 		if (at == s.len)
 			break;
 		n = p[at] < 128 ? 0 : utf8_len(p + at, s.len - at);
-		if (n > 0)
+		if (is_c1(p + at, n))
+			escape(out, p[at + 1]);
+		else if (n > 0)
 			buf_add(out, p + at, n);
 		else if (p[at] < 128)
 			escape(out, p[at]);

@@ -177,12 +177,28 @@ static void connected(struct worker_state *s, struct conn *c, int result)
 
 /* --- the session's turn ---------------------------------------------------- */
 
+/* Rule 1: acted upon, but somebody should know. */
+static void tell_odd(const struct worker_state *s, const struct conn *c)
+{
+	uint32_t odd = smtp_session_info(c->smtp).odd_replies;
+	char text[300];
+
+	if (odd == 0 || s->set->log.level < SETTINGS_LEVEL_INFO)
+		return;
+	conn_text(c, text, sizeof(text));
+	fprintf(stderr,
+		"mtaq: %s gave %u repl%s with several codes; the last code of "
+		"each counted\n",
+		text, odd, odd == 1 ? "y" : "ies");
+}
+
 static void session_closed(struct worker_state *s, struct conn *c,
 			   const struct smtp_event *ev)
 {
 	const struct smtp_verdict *v = &ev->verdict;
 	bool ours = v->stage == SMTP_STAGE_QUIT || c->quitting;
 
+	tell_odd(s, c);
 	leave_site(s, c, ours || ev->idle ? NULL : v);
 	c->state = CONN_CLOSING;
 	close_io(s, c);

@@ -81,6 +81,44 @@ def rule_21_no_probe_between_mails(mtaq):
             must(not server.heard(verb), f"{verb} was sent")
 
 
+def rule_01_several_codes_in_a_reply_are_logged(mtaq):
+    def answer(session, line):
+        if line.startswith("RCPT"):
+            return "550-no\r\n250 yes"
+        return None
+
+    with Server(answer=answer) as server, \
+            box_of(mtaq, server, session__idle="100ms") as box:
+        box.start_daemon()
+        submit(box, "-t", "a@x.test", "-t", "b@x.test")
+        box.wait_final(2)
+        must(len(events(box, "delivered")) == 2, "the first code counted")
+        box.wait_for(lambda: box.said("gave 2 replies with several codes"),
+                     60, "a line about them")
+
+
+def rule_02_what_a_server_says_is_no_command_for_a_terminal(mtaq):
+    evil = "550 5.1.1 \x1b]0;owned\x07\x1b[2J\x00 \\ \" \u009b \xff"
+
+    def answer(session, line):
+        return evil if line.startswith("RCPT") else None
+
+    with Server(answer=answer) as server, box_of(mtaq, server) as box:
+        box.start_daemon()
+        submit(box, "-t", "a@x.test")
+        box.wait_final(1)
+        raw = box.events.read_bytes()
+        shown = [raw]
+        shown.append(box.run("site", "list", "-c", box.conf).stdout.encode())
+        box.stop_daemon()
+        shown.append(box.daemon_log.read_bytes())
+        for text in shown:
+            bad = {c for c in text if c < 32 and c not in (9, 10) or c == 127}
+            must(not bad and b"\xc2\x9b" not in text, f"controls: {bad}")
+        said = json.loads(raw.splitlines()[-1])["reply"]
+        must("owned" in said, said)
+
+
 def rule_14_limits_are_kept(mtaq):
     ehlo = ("PIPELINING", "LIMITS MAILMAX=2 RCPTMAX=2 RCPTDOMAINMAX=1")
     to = [w for i in range(10) for w in ("-t", f"r{i}@x.test")]

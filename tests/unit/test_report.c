@@ -14,6 +14,11 @@ static const struct json_case {
 	struct span in;
 	const char *out;
 } json_cases[] = {
+	/* U+009B, with which a terminal's commands may begin, and U+00A0 */
+	{ { "\xc2\x9b"
+	    "2J\xc2\xa0",
+	    6 },
+	  "\"\\u009b2J\xc2\xa0\"" },
 	{ { "plain", 5 }, "\"plain\"" },
 	{ { "", 0 }, "\"\"" },
 	{ { "a\"b\\c", 5 }, "\"a\\\"b\\\\c\"" },
@@ -27,7 +32,7 @@ static const struct json_case {
 	{ { "\xf0\x9f\x93\xa7", 4 }, "\"\xf0\x9f\x93\xa7\"" },
 };
 
-START_TEST(json_strings)
+START_TEST(rule_02_json_strings)
 {
 	const struct json_case *c = &json_cases[_i];
 	struct buf b;
@@ -229,7 +234,7 @@ int main(void)
 	SRunner *runner = srunner_create(suite);
 	int failed;
 
-	tcase_add_loop_test(tc, json_strings, 0,
+	tcase_add_loop_test(tc, rule_02_json_strings, 0,
 			    sizeof(json_cases) / sizeof(json_cases[0]));
 	tcase_add_test(tc, json_members);
 	tcase_add_test(tc, notes_come_back);
