@@ -2,8 +2,8 @@
  * tests/fuzz/fuzz_record.c - any octets as a record
  *
  * The CRC is not asked: the decoder must be safe behind it too.  What it
- * accepts is touched from end to end, and a message is written again and must
- * come back the same.
+ * accepts is touched from end to end; a message, an outcome and a decision are
+ * written again and must come back the same.
  */
 #include "base/bug.h"
 #include "queue/record.h"
@@ -23,8 +23,29 @@ static void touch(struct span s)
 		sink += (unsigned char)s.p[i];
 }
 
-static void write_again(const struct queue_record *rec,
-			const struct queue_rcpt *rcpts)
+/* A record of this type with room for an envelope. */
+static char *new_record(uint8_t type, size_t envelope, struct record_head *h)
+{
+	char *p = calloc(1, (size_t)record_room(RECORD_HEAD + envelope));
+
+	BUG_ON(p == NULL);
+	*h = (struct record_head){ .type = type, .lsn = 8 };
+	h->envelope = (uint32_t)envelope;
+	h->length = (uint32_t)(RECORD_HEAD + envelope);
+	return p;
+}
+
+static void read_again(char *p, struct record_head h,
+		       struct queue_out_rcpt *rcpts, struct queue_record *again)
+{
+	record_seal(p, h);
+	BUG_ON(!record_head_read(p, record_room(h.length), 8, &h) ||
+	       !record_envelope_ok(p, &h) || !record_content_ok(p, &h) ||
+	       !record_decode(p, &h, rcpts, again));
+}
+
+static void write_message(const struct queue_record *rec,
+			  const struct queue_rcpt *rcpts)
 {
 	struct queue_message msg = {
 		.tenant = rec->msg.tenant,
@@ -36,24 +57,17 @@ static void write_again(const struct queue_record *rec,
 		.size = rec->msg.size,
 	};
 	struct queue_record again;
-	struct record_head h = { .type = QUEUE_REC_MSG, .lsn = 8 };
+	struct record_head h;
 	struct queue_rcpt r;
-	size_t envelope, content, room;
+	size_t envelope, content;
 	char *p;
 	uint32_t i;
 
 	if (record_message_size(&msg, &envelope, &content) < 0)
 		return; /* longer words than may be written */
-	room = (size_t)record_room(RECORD_HEAD + envelope);
-	p = calloc(1, room);
-	BUG_ON(p == NULL);
+	p = new_record(QUEUE_REC_MSG, envelope, &h);
 	record_message_write(&msg, p + RECORD_HEAD);
-	h.envelope = (uint32_t)envelope;
-	h.length = (uint32_t)(RECORD_HEAD + envelope);
-	record_seal(p, h);
-	BUG_ON(!record_head_read(p, room, 8, &h) ||
-	       !record_envelope_ok(p, &h) || !record_content_ok(p, &h) ||
-	       !record_decode(p, &h, NULL, &again));
+	read_again(p, h, NULL, &again);
 	BUG_ON(!span_eq(again.msg.sender, msg.sender));
 	for (i = 0; i < msg.rcpt_count; i++) {
 		queue_view_rcpt(&again.msg, i, &r);
@@ -61,6 +75,56 @@ static void write_again(const struct queue_record *rec,
 		       !span_eq(r.domain, rcpts[i].domain) ||
 		       !span_eq(r.params, rcpts[i].params));
 	}
+	free(p);
+}
+
+static void write_out(const struct queue_out *out)
+{
+	static struct queue_out_rcpt rcpts[QUEUE_RCPTS_MAX];
+	struct queue_record again;
+	struct record_head h;
+	size_t envelope;
+	char *p;
+	uint32_t i;
+
+	if (record_out_size(out, &envelope) < 0)
+		return; /* recipients out of order */
+	p = new_record(QUEUE_REC_OUT, envelope, &h);
+	record_out_write(out, p + RECORD_HEAD);
+	read_again(p, h, rcpts, &again);
+	BUG_ON(again.out.id != out->id || again.out.slot != out->slot ||
+	       again.out.rcpt_count != out->rcpt_count ||
+	       !span_eq(again.out.tenant, out->tenant) ||
+	       !span_eq(again.out.campaign, out->campaign) ||
+	       !span_eq(again.out.domain, out->domain) ||
+	       !span_eq(again.out.note, out->note));
+	for (i = 0; i < out->rcpt_count; i++)
+		BUG_ON(rcpts[i].rcpt != out->rcpts[i].rcpt ||
+		       rcpts[i].state != out->rcpts[i].state ||
+		       rcpts[i].due_s != out->rcpts[i].due_s ||
+		       !span_eq(rcpts[i].note, out->rcpts[i].note));
+	free(p);
+}
+
+static void write_decision(const struct queue_decision *dec)
+{
+	struct queue_record again;
+	struct record_head h;
+	size_t envelope;
+	char *p;
+
+	BUG_ON(record_decision_size(dec, &envelope) < 0);
+	p = new_record(QUEUE_REC_DEC, envelope, &h);
+	record_decision_write(dec, p + RECORD_HEAD);
+	read_again(p, h, NULL, &again);
+	BUG_ON(again.dec.verb != dec->verb || again.dec.made_s != dec->made_s ||
+	       again.dec.id_count != dec->id_count ||
+	       memcmp(again.dec.ids, dec->ids, 8 * (size_t)dec->id_count) !=
+		       0 ||
+	       !span_eq(again.dec.tenant, dec->tenant) ||
+	       !span_eq(again.dec.campaign, dec->campaign) ||
+	       !span_eq(again.dec.domain, dec->domain) ||
+	       !span_eq(again.dec.note, dec->note));
 	free(p);
 }
 
@@ -84,7 +148,11 @@ static void touch_record(const struct queue_record *rec)
 		touch(rcpts[i].params);
 	}
 	if (rec->type == QUEUE_REC_MSG)
-		write_again(rec, rcpts);
+		write_message(rec, rcpts);
+	else if (rec->type == QUEUE_REC_OUT)
+		write_out(&rec->out);
+	else if (rec->type == QUEUE_REC_DEC)
+		write_decision(&rec->dec);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

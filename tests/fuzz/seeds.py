@@ -94,8 +94,45 @@ def from_mail(seeds, octets):
         seeds.add("fuzz_address", match.strip(b"<>")[:320])
 
 
+def record(kind, data, name=b"\xc0\x0c", ttl=60):
+    return (name + kind.to_bytes(2, "big") + b"\x00\x01"
+            + ttl.to_bytes(4, "big") + len(data).to_bytes(2, "big") + data)
+
+
+def answer(*records, flags=b"\x81\x80", authorities=0):
+    text = flags + bytes([len(records) - authorities, authorities])
+    text += b"".join(records)
+    return bytes([len(text)]) + text
+
+
+def from_dns(seeds):
+    """Answers to MX, then A and AAAA of each host in turn (fuzz_mx)."""
+    def mx(preference, name):
+        return record(15, preference.to_bytes(2, "big") + name)
+
+    def host(letter):
+        return bytes([1]) + letter + b"\xc0\x0c"
+
+    soa = record(6, b"\0\0" + b"\0\0\0\x3c" * 5)
+    some = answer(mx(10, host(b"a")), mx(10, host(b"b")), mx(20, host(b"c")))
+    ours = answer(mx(10, b"\x03our\x04test\0"), mx(5, host(b"a")))
+    none = answer(soa, authorities=1)
+    a = answer(record(1, bytes([192, 0, 2, 7])), record(1, b"\xc0\0\2\x08"))
+    own = answer(record(1, bytes([192, 0, 2, 1])))
+    aaaa = answer(record(28, b"\x20\x01" + bytes(14)))
+    alias = answer(record(5, host(b"z")), record(1, b"\xc0\0\2\7",
+                                                name=host(b"z")))
+    gone = answer(soa, flags=b"\x81\x83", authorities=1)
+    fails = answer(flags=b"\x81\x82")
+    for first in (some, ours, none, answer(mx(0, b"\0")), gone, fails):
+        for rest in (a + aaaa, a + none, own + aaaa, alias + none,
+                     none + none, fails + a, gone + gone, a + aaaa + own):
+            seeds.add("fuzz_mx", first + rest)
+
+
 def main(transcripts, mail, out):
     seeds = Seeds(out)
+    from_dns(seeds)
     for path in sorted(pathlib.Path(transcripts).glob("*.smtp")):
         from_dialogue(seeds, path.read_bytes())
     for path in sorted(pathlib.Path(mail).glob("*.eml")):
