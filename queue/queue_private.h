@@ -74,7 +74,7 @@ uint64_t queue_durable_lsn(const struct queue *q);
 struct queue_walk;
 int queue_walk_open(struct queue *q, uint64_t from_lsn,
 		    struct queue_walk **walk_r);
-void queue_walk_close(struct queue_walk **walk);
+void queue_walk_close(struct queue_walk **walk); /* NULL allowed */
 /* Go on with the first record at or behind lsn; lets go of the segment. */
 void queue_walk_seek(struct queue_walk *w, uint64_t lsn);
 /*

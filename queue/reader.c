@@ -54,6 +54,8 @@ void queue_walk_seek(struct queue_walk *w, uint64_t lsn)
 
 void queue_walk_close(struct queue_walk **walk)
 {
+	if (*walk == NULL)
+		return;
 	queue_walk_seek(*walk, 0);
 	free(*walk);
 	*walk = NULL;

@@ -1,0 +1,1 @@
+mtaq_unit(test_qopen USES mtaq_queue)
