@@ -10,6 +10,7 @@
 
 int campaign_main(int argc, char **argv);
 int check_main(int argc, char **argv);
+int explain_main(int argc, char **argv);
 int probe_main(int argc, char **argv);
 int queue_main(int argc, char **argv);
 int run_main(int argc, char **argv);

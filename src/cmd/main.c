@@ -34,6 +34,8 @@ static int version_main(int argc, char **argv)
 static const struct command commands[] = {
 	{ "campaign", campaign_main, "campaigns: list, pause, resume" },
 	{ "check", check_main, "is the configuration right?" },
+	{ "explain", explain_main,
+	  "why does mail for a domain, or a message, wait?" },
 	{ "load", load_main, "made-up mail for tests and measurements" },
 	{ "probe", probe_main, "what would a mail server say to an address?" },
 	{ "queue", queue_main, "queued mail: list, show, hold, cancel ..." },

@@ -222,6 +222,18 @@ void operator_json(struct buf *out, const struct admin_record *rec)
 	buf_add_char(out, '}');
 }
 
+const struct table_column operator_hosts[] = {
+	{ "preference", "PREF", 4 },
+	{ "host", "HOST", -20 },
+	{ "address", "ADDRESS", -16 },
+	{ "health", "HEALTH", -7 },
+	{ "sessions", "SESS", 4 },
+	{ "window", "WINDOW", 6 },
+	{ "again_in_s", "AGAIN", 5 },
+	{ "reply", "LAST REPLY", -1 },
+	{ NULL, NULL, 0 },
+};
+
 static void put_object(struct operator* o, const struct admin_record *rec)
 {
 	buf_clear(&o->line);

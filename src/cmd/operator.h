@@ -96,6 +96,7 @@ void operator_json(struct buf *out, const struct admin_record *rec);
 void operator_table(struct operator* o, const struct table_column *columns);
 void operator_row(struct operator* o, const struct table_column *columns,
 		  const struct admin_record *rec);
+extern const struct table_column operator_hosts[]; /* of rows "host" */
 /* The table is over: what it holds back is printed. */
 void operator_table_end(struct operator* o);
 /* A record as a line for each field; with --json, an object. */

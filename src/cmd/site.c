@@ -13,7 +13,7 @@ static const struct args_verb verbs[] = {
 	{ "list", "sites with mail, or that had some of late: tasks waiting, "
 		  "sessions (busy), the window of sessions allowed now, hosts "
 		  "(bad), why it is slowed or dead" },
-	{ "show", "one of them, a figure a line" },
+	{ "show", "one of them, a figure a line, and its hosts" },
 	{ "pause", "open no session and begin no mail there; kept until "
 		   "resumed or until the daemon ends" },
 	{ "resume", "end the pause" },
@@ -51,12 +51,27 @@ static const struct table_column columns[] = {
 	{ "why", "WHY", 0 },           { NULL, NULL, 0 },
 };
 
+/* A site's figures, then its hosts. */
+static void show_row(struct operator* o, const struct admin_record *rec)
+{
+	if (!span_eq(rec->verb, SPAN("host"))) {
+		operator_table_end(o);
+		operator_fields(o, rec);
+		return;
+	}
+	if (!o->in_table && !o->json) {
+		putchar('\n');
+		operator_table(o, operator_hosts);
+	}
+	operator_row(o, operator_hosts, rec);
+}
+
 static int run(struct operator* o, const char *verb, const char *name)
 {
 	bool show = strcmp(verb, "show") == 0;
 	struct buf *out = operator_request(o, "site");
 
-	admin_text(out, "verb", show ? SPAN("list") : span_str(verb));
+	admin_text(out, "verb", span_str(verb));
 	admin_text(out, "name", span_str(name));
 	admin_number(out, "dry", o->dry);
 	operator_ask(o);
@@ -64,7 +79,7 @@ static int run(struct operator* o, const char *verb, const char *name)
 		operator_table(o, columns);
 	while (operator_next(o)) {
 		if (show)
-			operator_fields(o, &o->client.rec);
+			show_row(o, &o->client.rec);
 		else
 			operator_row(o, columns, &o->client.rec);
 	}

@@ -16,6 +16,7 @@
  *		  slot id next: where the last answer ended
  *	show	  id
  *	site	  verb name dry
+ *	explain	  domain id
  *	sum	  tenant campaign domain by
  */
 #include "engine/control_private.h"
@@ -34,10 +35,10 @@ static const struct {
 	const char *verb;
 	int (*answer)(struct control *c, const struct admin_request *req);
 } requests[] = {
-	{ "decide", control_decide }, { "list", control_list },
-	{ "pauses", control_pauses }, { "show", control_show },
-	{ "site", control_site },     { "status", control_status },
-	{ "sum", control_sum },
+	{ "decide", control_decide }, { "explain", control_explain },
+	{ "list", control_list },     { "pauses", control_pauses },
+	{ "show", control_show },     { "site", control_site },
+	{ "status", control_status }, { "sum", control_sum },
 };
 
 int control_open(struct engine *e, char *words, size_t words_size,

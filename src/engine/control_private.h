@@ -56,6 +56,7 @@ int control_take(struct control *c, struct lane *lane, void *to, size_t size);
 /* Requests; each appends its whole answer to req->out. */
 int control_decide(struct control *c, const struct admin_request *req);
 int control_status(struct control *c, const struct admin_request *req);
+int control_explain(struct control *c, const struct admin_request *req);
 int control_list(struct control *c, const struct admin_request *req);
 int control_show(struct control *c, const struct admin_request *req);
 int control_site(struct control *c, const struct admin_request *req);

@@ -182,6 +182,7 @@ static uint32_t add_task(struct control *c, struct buf *out,
 		if (!wants_rcpt(w, r.address))
 			continue;
 		add_row(out, t, &view, r.address, now_s);
+		admin_number(out, "rcpt", t->task.first + at);
 		admin_number(out, "others", others);
 		admin_end(out);
 		n++;
@@ -265,6 +266,7 @@ int control_list(struct control *c, const struct admin_request *req)
 
 static void add_message(struct control *c, struct buf *out)
 {
+	uint32_t now_s = clock_mail_s(&c->e->clock);
 	struct queue_view view;
 	char id[MSGID_LEN + 1];
 
@@ -278,8 +280,15 @@ static void add_message(struct control *c, struct buf *out)
 	admin_text(out, "campaign", view.campaign);
 	admin_number(out, "size", view.size);
 	admin_number(out, "recipients", view.rcpt_count);
+	admin_text(out, "class",
+		   view.flags & QUEUE_MSG_TRANSACTIONAL ? SPAN("transactional")
+							: SPAN("bulk"));
 	admin_number(out, "arrived", view.arrived_s);
 	admin_number(out, "expires", view.expires_s);
+	admin_number(out, "age_s",
+		     now_s > view.arrived_s ? now_s - view.arrived_s : 0);
+	admin_number(out, "expires_in_s",
+		     view.expires_s > now_s ? view.expires_s - now_s : 0);
 	admin_end(out);
 	queue_message_close(c->e->queue, &view);
 }

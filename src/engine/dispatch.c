@@ -169,10 +169,17 @@ static struct dest *dest_get(struct storer_state *s, struct span name)
 	return d != NULL ? d : dest_make(s, name, hash);
 }
 
-const char *storer_site_name(struct storer *st, struct span domain)
+const struct dest *dispatch_find(const struct storer_state *s,
+				 struct span domain)
 {
 	uint64_t hash = hash_bytes(domain.p, domain.len, 0);
-	struct dest *d = map_find(&st->state->dest_map, hash, dest_is, &domain);
+
+	return map_find(&s->dest_map, hash, dest_is, &domain);
+}
+
+const char *storer_site_name(struct storer *st, struct span domain)
+{
+	const struct dest *d = dispatch_find(st->state, domain);
 
 	return d == NULL || d->target == NULL ? "" : d->target->name;
 }

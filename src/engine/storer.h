@@ -13,6 +13,7 @@
 
 #include <pthread.h>
 
+struct buf;
 struct logger_source;
 struct queue;
 struct queue_filter;
@@ -72,6 +73,10 @@ bool storer_recall(struct storer *st, const struct queue_filter *words,
 /* For jobs: what the site is called that mail for a domain goes to; "" when
  * none has gone there of late.  Borrowed until the job ends. */
 const char *storer_site_name(struct storer *st, struct span domain);
+/* For jobs: rows about where a domain's mail goes.  True: to this site of
+ * this worker; false: it has no site (yet). */
+bool storer_explain(struct storer *st, struct span domain, struct buf *out,
+		    unsigned *worker_r, uint32_t *site_r);
 
 int storer_init(struct storer *st, const struct storer_settings *set);
 /* Lanes from and to the threads whose bells are known now. */

@@ -78,6 +78,9 @@ bool dispatch_refresh(struct storer_state *s, unsigned worker,
 /* Forget a bounded number of domains and sites without mail. */
 void dispatch_sweep(struct storer_state *s);
 void dispatch_free(struct storer_state *s);
+/* What is known of a domain; NULL: nothing. */
+const struct dest *dispatch_find(const struct storer_state *s,
+				 struct span domain);
 /* Hand back the parked tasks that a recall covers. */
 void dispatch_recall(struct storer_state *s, const struct to_worker_recall *m);
 

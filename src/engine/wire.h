@@ -152,13 +152,18 @@ bool recall_names(const struct to_worker_recall *m, uint64_t id);
 struct site_ask {
 	enum {
 		SITE_ASK_LIST,
+		SITE_ASK_SHOW, /* with a row for each host */
 		SITE_ASK_PAUSE,
-		SITE_ASK_RESUME
+		SITE_ASK_RESUME,
+		SITE_ASK_FLIGHTS /* sessions that carry the message .id */
 	} verb;
 	bool dry;        /* say which, change nothing */
 	size_t at;       /* where the walk goes on; 0: from the start */
 	bool more;       /* answer: there are more sites */
 	char name[256];  /* these only; "" is all */
+	bool by_number;  /* the one site of the store's number */
+	uint32_t number; /* ... this one */
+	uint64_t id;
 	struct buf *out; /* a row for each is appended */
 };
 

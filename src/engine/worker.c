@@ -272,7 +272,7 @@ bool worker_tell_store(struct worker_state *s, uint32_t type,
 	return true;
 }
 
-static bool below_cap(struct worker_state *s)
+bool worker_below_cap(struct worker_state *s)
 {
 	uint64_t open = s->outs_sent - atomic_load(&s->w->set.log->durable);
 
@@ -283,12 +283,12 @@ bool worker_may_begin(struct worker_state *s, struct wsite *ws)
 {
 	if (s->stopping)
 		return false;
-	if (below_cap(s) && queue_out_room(s->w->set.queue))
+	if (worker_below_cap(s) && queue_out_room(s->w->set.queue))
 		return true;
 	/* Ask the log thread to ring, and look again: it may have made them
 	 * durable before it could see the wish. */
 	atomic_store(&s->w->set.log->waits, true);
-	if (below_cap(s) && queue_out_room(s->w->set.queue))
+	if (worker_below_cap(s) && queue_out_room(s->w->set.queue))
 		return true;
 	if (list_empty(&ws->capped))
 		list_add_tail(&s->capped, &ws->capped);
@@ -339,7 +339,7 @@ static void uncap(struct worker_state *s)
 {
 	struct list *l;
 
-	if (!below_cap(s))
+	if (!worker_below_cap(s))
 		return;
 	while ((l = list_pop(&s->capped)) != NULL)
 		worker_kick(s, CONTAINER_OF(l, struct wsite, capped));

@@ -162,6 +162,9 @@ bool worker_tell_store(struct worker_state *s, uint32_t type,
 /* May another mail begin (un-synced outcomes, room in the log, stopping)? */
 bool worker_may_begin(struct worker_state *s, struct wsite *ws);
 
+/* Are there few enough outcomes that are not durable? */
+bool worker_below_cap(struct worker_state *s);
+
 /* recall.c: operators' words */
 void recall_take(struct worker_state *s, const struct to_worker_recall *m);
 void recall_moved(struct worker_state *s, const struct to_worker_moved *m);
@@ -170,7 +173,7 @@ void recall_task(struct worker_state *s, struct sched_task *task);
 /* Hand back what was recalled, as far as there is room. */
 void recall_turn(struct worker_state *s);
 void recall_free(struct worker_state *s);
-/* Questions about sites, from control. */
+/* ask.c: questions about sites, from control */
 void ask_turn(struct worker_state *s);
 
 /* census.c */

@@ -1,0 +1,253 @@
+/*
+ * engine/ask.c - questions to a worker: what its sites do, and their pauses
+ *
+ *	site_ask ─► a row for each site (and host, and session) ─► back
+ *
+ * Rows go into the asker's buffer; the worker keeps nothing.
+ */
+#include "engine/worker_private.h"
+
+#include "admin/record.h"
+#include "base/msgid.h"
+
+static const char *state_words(const struct site_info *i)
+{
+	if (i->paused)
+		return "paused";
+	if (i->dead)
+		return "dead";
+	if (i->until_ms != 0)
+		return "slowed";
+	return i->sessions + i->connecting > 0 ? "open" : "idle";
+}
+
+static uint64_t left_s(const struct worker_state *s, uint64_t until_ms)
+{
+	if (until_ms == SITE_NEVER || until_ms <= s->now_ms)
+		return 0;
+	return (until_ms - s->now_ms + 999) / 1000;
+}
+
+/* --- what binds ------------------------------------------------------------ */
+
+struct binding {
+	const char *name, *words;
+	uint64_t until_ms;
+};
+
+/* Limits of the worker come before those of the site.  False: none binds. */
+static bool worker_binds(struct worker_state *s, const struct sched_counts *c,
+			 struct binding *b)
+{
+	if (s->stopping)
+		*b = (struct binding){ "stopping", "the daemon is ending", 0 };
+	else if (!queue_out_room(s->w->set.queue))
+		*b = (struct binding){ "disk",
+				       "the disk has no room for outcomes: no "
+				       "delivery begins",
+				       0 };
+	else if (!worker_below_cap(s))
+		*b = (struct binding){ "outcomes",
+				       "outcomes wait to become durable "
+				       "(max_unsynced_outcomes)",
+				       0 };
+	else if (s->no_connect_until_ms > s->now_ms)
+		*b = (struct binding){ "descriptors",
+				       "file descriptors ran out: no "
+				       "connection opens for a second",
+				       s->no_connect_until_ms };
+	else if (c->parked > 0 && c->parked == c->waiting[0] + c->waiting[1])
+		*b = (struct binding){ "tenant",
+				       "the site has refused these senders: "
+				       "they wait, others go on",
+				       0 };
+	else
+		return false;
+	return true;
+}
+
+static void find_binding(struct worker_state *s, struct wsite *ws,
+			 struct binding *b)
+{
+	enum site_limit limit;
+	struct sched_counts c;
+	struct site_load load;
+
+	sched_rq_counts(ws->rq, &c);
+	if (worker_binds(s, &c, b))
+		return;
+	deliver_load(ws, &load);
+	limit = site_limit(ws->site, &load, s->now_ms, &b->until_ms);
+	if (limit == SITE_LIMIT_NONE && list_empty(&s->conns_free))
+		limit = SITE_LIMIT_TABLE;
+	b->name = site_limit_name(limit);
+	b->words = site_limit_words(limit);
+}
+
+/* --- rows ------------------------------------------------------------------ */
+
+static void add_site(struct worker_state *s, struct wsite *ws, struct buf *out)
+{
+	struct binding b = { .until_ms = 0 };
+	const char *provider = site_provider(ws->site);
+	struct sched_counts c;
+	struct site_info i;
+
+	sched_rq_counts(ws->rq, &c);
+	site_describe(ws->site, s->now_ms, &i);
+	find_binding(s, ws, &b);
+	admin_begin(out, "site");
+	admin_text(out, "site", span_str(i.name));
+	admin_text(out, "state", span_str(state_words(&i)));
+	admin_number(out, "tasks", (uint64_t)c.waiting[0] + c.waiting[1]);
+	admin_number(out, "running", c.running);
+	admin_number(out, "sessions", i.sessions);
+	admin_number(out, "busy", i.busy);
+	admin_number(out, "connecting", i.connecting);
+	admin_number(out, "window", i.window);
+	admin_number(out, "per_second", i.per_second);
+	admin_number(out, "messages_per_session", i.messages);
+	admin_number(out, "hosts", i.addresses);
+	admin_number(out, "hosts_bad", i.addresses_bad);
+	admin_number(out, "again_in_s", left_s(s, i.until_ms));
+	admin_number(out, "worker", s->w->set.number);
+	admin_text(out, "preset", span_str(provider));
+	admin_text(out, "limit", span_str(b.name));
+	admin_text(out, "limit_words", span_str(b.words));
+	admin_number(out, "limit_in_s", left_s(s, b.until_ms));
+	admin_text(out, "why", span_str(i.why));
+	admin_end(out);
+}
+
+static void add_hosts(struct worker_state *s, struct wsite *ws, struct buf *out)
+{
+	char text[IO_ADDR_TEXT_MAX];
+	struct site_host_info h;
+	struct io_addr addr;
+	uint32_t n;
+
+	for (n = 0; site_host(ws->site, n, s->now_ms, &h); n++) {
+		io_addr_from_mx(&h.addr, &addr);
+		io_addr_text(&addr, text);
+		admin_begin(out, "host");
+		admin_text(out, "host", span_str(h.host));
+		admin_number(out, "preference", h.preference);
+		admin_text(out, "address", span_str(text));
+		admin_text(out, "health", span_str(h.health));
+		admin_number(out, "sessions", h.sessions);
+		admin_number(out, "connections", h.conns);
+		admin_number(out, "window", h.window);
+		admin_number(out, "messages_per_session", h.messages);
+		admin_number(out, "again_in_s", left_s(s, h.until_ms));
+		admin_number(out, "hold_in_s", left_s(s, h.hold_ms));
+		admin_number(out, "listed", h.listed);
+		admin_text(out, "reply", span_str(h.why));
+		admin_number(out, "reply_age_s",
+			     h.why[0] == '\0' ? 0
+					      : (s->now_ms - h.why_ms) / 1000);
+		admin_end(out);
+	}
+}
+
+static void add_flight(const struct conn *c, const struct attempt *a,
+		       struct buf *out)
+{
+	char text[256];
+
+	conn_text(c, text, sizeof(text));
+	admin_begin(out, "flight");
+	admin_number(out, "session", c->number);
+	admin_text(out, "host", span_str(text));
+	admin_text(out, "site", span_str(site_name(c->site->site)));
+	admin_number(out, "recipients", a->count);
+	admin_text(out, "stage", span_str(smtp_session_state_name(c->smtp)));
+	admin_end(out);
+}
+
+static void add_flights(struct worker_state *s, const struct site_ask *ask)
+{
+	uint32_t i;
+
+	for (i = 0; i < s->conns_max; i++) {
+		struct conn *c = &s->conns[i];
+
+		if (c->state != CONN_OPEN || c->smtp == NULL)
+			continue;
+		LIST_FOR_EACH (l, &c->attempts) {
+			struct attempt *a =
+				CONTAINER_OF(l, struct attempt, link);
+
+			if (a->task != NULL && a->task->id == ask->id)
+				add_flight(c, a, ask->out);
+		}
+	}
+}
+
+/* --- answers --------------------------------------------------------------- */
+
+static void act(struct worker_state *s, struct wsite *ws,
+		const struct site_ask *ask)
+{
+	bool changes =
+		ask->verb == SITE_ASK_PAUSE || ask->verb == SITE_ASK_RESUME;
+
+	if (changes && !ask->dry) {
+		site_pause(ws->site, ask->verb == SITE_ASK_PAUSE);
+		worker_kick(s, ws);
+	}
+	add_site(s, ws, ask->out);
+	if (ask->verb == SITE_ASK_SHOW)
+		add_hosts(s, ws, ask->out);
+}
+
+static void walk(struct worker_state *s, struct site_ask *ask)
+{
+	struct wsite *ws = NULL;
+	unsigned n;
+
+	for (n = 0; n < SITE_ASK_ROWS; n++) {
+		ws = map_walk(&s->site_map, &ask->at);
+		if (ws == NULL)
+			break;
+		if (ask->name[0] == '\0' ||
+		    span_eq_nocase(span_str(ask->name),
+				   span_str(site_name(ws->site))))
+			act(s, ws, ask);
+	}
+	ask->more = ws != NULL;
+}
+
+static void answer(struct worker_state *s, struct site_ask *ask)
+{
+	struct wsite *ws;
+
+	ask->more = false;
+	if (ask->verb == SITE_ASK_FLIGHTS) {
+		add_flights(s, ask);
+	} else if (ask->by_number) {
+		ws = worker_site(s, ask->number);
+		if (ws != NULL)
+			act(s, ws, ask);
+	} else {
+		walk(s, ask);
+	}
+}
+
+void ask_turn(struct worker_state *s)
+{
+	struct lane *lane = s->w->set.from_control;
+	struct site_ask *const *ask;
+	struct site_ask **back;
+	size_t len;
+
+	while ((ask = lane_peek(lane, &len)) != NULL) {
+		back = lane_reserve_or_wait(s->w->set.to_control,
+					    sizeof(*back));
+		if (back == NULL)
+			return;
+		answer(s, *ask);
+		*back = *ask;
+		lane_publish(s->w->set.to_control);
+		lane_consume(lane);
+	}
+}
