@@ -71,6 +71,8 @@ enum local_rule {
 	LOCAL_EXPIRED,    /* 4.4.7 the age limit is reached */
 	LOCAL_DNS,        /* 4.4.3 the resolver failed; a deferral */
 	LOCAL_EIGHTBIT,   /* 5.6.3 8-bit content, and eightbit: bounce */
+	LOCAL_UNTRIED,    /* 4.4.1 SIZE, UTF8, EIGHTBIT: the hosts that may
+			   * take it could not be tried; a deferral */
 	LOCAL_RULE_COUNT
 };
 

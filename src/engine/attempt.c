@@ -148,7 +148,19 @@ static int give_mail(struct worker_state *s, struct conn *c, struct attempt *a)
 		.content_bytes = a->view.size,
 	};
 
+	if (s->smtp.grouping)
+		smtp_session_set_grouping(c->smtp,
+					  site_conn_trusted(c->sc, s->now_ms));
 	return smtp_session_mail(c->smtp, &mail, s->now_ms);
+}
+
+static struct site_need need_of(const struct attempt *a)
+{
+	return (struct site_need){
+		.bytes = a->view.size,
+		.bits = (a->utf8 ? SITE_NEED_UTF8 : 0) |
+			(a->view.flags & QUEUE_MSG_8BIT ? SITE_NEED_8BIT : 0),
+	};
 }
 
 /* The message cannot be opened, or no command can be made of it: the store
@@ -188,11 +200,13 @@ int attempt_begin(struct worker_state *s, struct conn *c,
 	share_fill(a, open < room ? open : room);
 	err = give_mail(s, c, a);
 	if (err < 0) {
+		struct site_need need = need_of(a);
+
 		queue_message_close(s->w->set.queue, &a->view);
 		attempt_free(s, a);
 		if (smtp_mail_unfit(err) != LOCAL_NONE)
-			*settled_r =
-				attempt_local(s, task, smtp_mail_unfit(err));
+			*settled_r = picky_refused(s, c, task, &need,
+						   smtp_mail_unfit(err));
 		else if (err == -EINVAL) /* no session would ever take it */
 			*settled_r = give_up_damaged(s, task, c->site) == 0;
 		return err;
@@ -491,9 +505,12 @@ void attempt_unstick(struct worker_state *s)
 /* --- ended by a rule of our own -------------------------------------------- */
 
 /* Rule 24: who needs no SMTPUTF8 can go to a host without it. */
-static bool is_touched(const struct attempt *a, int rule, struct span rcpt)
+static bool is_touched(const struct attempt *a, int cause, uint32_t index)
 {
-	return rule != LOCAL_UTF8 || share_needs_utf8(&a->view, rcpt);
+	struct queue_rcpt r;
+
+	queue_view_rcpt(&a->view, index, &r);
+	return cause != LOCAL_UTF8 || share_needs_utf8(&a->view, r.address);
 }
 
 static void local_rcpt(struct worker_state *s, struct attempt *a, int rule,
@@ -522,8 +539,6 @@ static void local_rcpt(struct worker_state *s, struct attempt *a, int rule,
 	struct plan plan;
 
 	queue_view_rcpt(&a->view, index, &r);
-	if (!is_touched(a, rule, r.address))
-		return;
 	note.to = r.address;
 	plan_local(&s->backoff, &ask, (enum local_rule)rule, &plan);
 	add_out(s, a, &plan, &note, (uint16_t)index);
@@ -538,7 +553,8 @@ static bool return_task(struct worker_state *s, struct sched_task *task,
 	return true;
 }
 
-bool attempt_local(struct worker_state *s, struct sched_task *task, int rule)
+static bool end_local(struct worker_state *s, struct sched_task *task, int rule,
+		      int cause)
 {
 	struct attempt *a = attempt_new(s, open_count(task));
 	struct wqueue *q = wqueue_of(task);
@@ -556,7 +572,18 @@ bool attempt_local(struct worker_state *s, struct sched_task *task, int rule)
 	a->moves = task->moves;
 	for (at = task_next_open(task, 0); at < task->span;
 	     at = task_next_open(task, at + 1))
-		local_rcpt(s, a, rule, task->first + at);
+		if (is_touched(a, cause, task->first + at))
+			local_rcpt(s, a, rule, task->first + at);
 	hand_over(s, a);
 	return true;
+}
+
+bool attempt_local(struct worker_state *s, struct sched_task *task, int rule)
+{
+	return end_local(s, task, rule, rule);
+}
+
+bool attempt_untried(struct worker_state *s, struct sched_task *task, int cause)
+{
+	return end_local(s, task, LOCAL_UNTRIED, cause);
 }

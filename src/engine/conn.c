@@ -100,7 +100,7 @@ static void connect_failed(struct worker_state *s, struct conn *c, int err)
 }
 
 int conn_open(struct worker_state *s, struct wsite *ws,
-	      const struct site_target *target)
+	      const struct site_target *target, bool picky)
 {
 	struct list *l = list_pop(&s->conns_free);
 	struct site_conn *sc = target->conn;
@@ -131,6 +131,7 @@ int conn_open(struct worker_state *s, struct wsite *ws,
 	c->receiving = c->sending = c->asked_close = c->timed_out = false;
 	c->quitting = c->ready_told = c->idle = false;
 	histo_observe(&s->w->counts.window, site_window(ws->site));
+	c->picky = picky;
 	if (handle >= 0) {
 		c->timer_ms = s->now_ms + s->set->smtp.timeout.connect_ms;
 		wheel_add(&s->wheel, &c->timer, c->timer_ms);
@@ -199,6 +200,8 @@ static void session_closed(struct worker_state *s, struct conn *c,
 	bool ours = v->stage == SMTP_STAGE_QUIT || c->quitting;
 
 	tell_odd(s, c);
+	if (ev->distrust && c->sc != NULL)
+		site_conn_distrust(c->sc, s->now_ms);
 	leave_site(s, c, ours || ev->idle ? NULL : v);
 	c->state = CONN_CLOSING;
 	close_io(s, c);

@@ -41,7 +41,8 @@ static void set_timer(struct worker_state *s, struct wsite *ws, uint64_t when)
 	}
 }
 
-/* A task for c: true when a mail has begun or c may try again. */
+/* A task for c: true when a mail has begun or c may try again.  What other
+ * hosts did not take goes first: it has waited for this one. */
 static bool take_task(struct worker_state *s, struct conn *c)
 {
 	struct wsite *ws = c->site;
@@ -52,7 +53,9 @@ static bool take_task(struct worker_state *s, struct conn *c)
 
 	if (!worker_may_begin(s, ws))
 		return false;
-	task = sched_next(ws->rq, s->now_ms, &when);
+	task = picky_take(s, c);
+	if (task == NULL)
+		task = sched_next(ws->rq, s->now_ms, &when);
 	if (task == NULL) {
 		set_timer(s, ws, when);
 		return false;
@@ -72,13 +75,17 @@ bool deliver_next(struct worker_state *s, struct conn *c)
 		conn_quit(s, c);
 		return false;
 	}
-	/* Rule 14: it has had all the mails that it says it takes. */
-	if (c->state == CONN_OPEN && smtp_session_room(c->smtp) == 0) {
-		conn_quit(s, c);
-		return false;
-	}
 	while (c->state == CONN_OPEN && list_empty(&c->attempts)) {
+		bool picky = picky_waits(s, c);
+
+		/* Rule 14: it has had all the mails that it says it takes; or
+		 * what it was opened for is done. */
+		if (smtp_session_room(c->smtp) == 0 || (c->picky && !picky)) {
+			conn_quit(s, c);
+			return false;
+		}
 		deliver_load(c->site, &load);
+		load.waiting += picky;
 		switch (site_conn_next(c->sc, &load, s->now_ms, &when)) {
 		case SITE_TAKE:
 			if (take_task(s, c))
@@ -157,7 +164,7 @@ static void starve(struct worker_state *s, struct wsite *ws)
 	struct site_load load;
 
 	deliver_load(ws, &load);
-	if (load.waiting > 0 && list_empty(&ws->starved) &&
+	if (load.waiting + ws->picky_count > 0 && list_empty(&ws->starved) &&
 	    list_empty(&ws->ready))
 		list_add_tail(&s->starved, &ws->starved);
 }
@@ -206,7 +213,7 @@ static void open_more(struct worker_state *s, struct wsite *ws)
 		when = SITE_NEVER;
 		answer = site_want(ws->site, &load, s->now_ms, &target, &when);
 		if (answer == SITE_OPEN) {
-			if (conn_open(s, ws, &target) < 0)
+			if (conn_open(s, ws, &target, false) < 0)
 				return;
 			continue;
 		}
@@ -225,6 +232,7 @@ static void open_more(struct worker_state *s, struct wsite *ws)
 void deliver_turn(struct worker_state *s, struct wsite *ws)
 {
 	feed_ready(s, ws);
+	set_timer(s, ws, picky_turn(s, ws));
 	open_more(s, ws);
 	worker_feed_starved(s);
 }

@@ -61,6 +61,7 @@ static struct wsite *site_make(struct worker_state *s, uint32_t number,
 	list_init(&ws->capped);
 	list_init(&ws->starved);
 	list_init(&ws->queues);
+	list_init(&ws->picky);
 	wheel_node_init(&ws->timer);
 	site_key(set, s->w->set.presets, s->w->set.preset_count, 0, 0, &key);
 	ws->site = site_get(s->sites, &key, set, s->now_ms);
@@ -551,6 +552,9 @@ static void state_free(struct worker_state *s)
 	io_free(&s->io);
 	attempt_free_all(s);
 	recall_free(s);
+	while ((ws = map_walk(&s->site_map, &at)) != NULL)
+		picky_free(s, ws);
+	at = 0;
 	while ((q = map_walk(&s->queue_map, &at)) != NULL) {
 		struct list tasks, *l;
 

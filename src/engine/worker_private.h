@@ -33,6 +33,8 @@ struct wsite {           /* a site, as this worker sees it */
 	struct list queues;
 	uint32_t rcpts_max; /* learned (rule 14); 0: none is known */
 	uint64_t rcpts_until_ms;
+	struct list picky; /* tasks that not every host takes: picky.c */
+	uint32_t picky_count;
 	bool dead_told;   /* people know that it is parked */
 	uint32_t conns;   /* in any state but FREE */
 	uint64_t scan_ms; /* when expired tasks were last looked for */
@@ -68,6 +70,7 @@ struct conn {
 	bool received_waits; /* a receive of this turn is not yet looked at */
 	bool asked_close, timed_out, quitting;
 	bool ready_told, idle; /* the session was ready once; is now */
+	bool picky;            /* see conn_open() */
 	struct wsite *site;
 	struct site_conn *sc;
 	struct smtp_session *smtp;
@@ -194,8 +197,10 @@ void deliver_load(const struct wsite *ws, struct site_load *load_r);
 void deliver_site_answers(struct worker_state *s, struct wsite *ws);
 
 /* conn.c */
+/* picky: for mail in ws->picky alone; its host is not the one whose turn it
+ * would be for other mail. */
 int conn_open(struct worker_state *s, struct wsite *ws,
-	      const struct site_target *target);
+	      const struct site_target *target, bool picky);
 /* Once for what io_wait() gave, before conn_done() for each of it. */
 void conn_batch(struct worker_state *s, const struct io_done *done, int count);
 void conn_done(struct worker_state *s, const struct io_done *done);
@@ -225,6 +230,18 @@ void share_fill(struct attempt *a, uint32_t max);
 void share_learn(struct worker_state *s, const struct attempt *a);
 /* Rule 24: does a mail from view's sender to rcpt need SMTPUTF8? */
 bool share_needs_utf8(const struct queue_view *view, struct span rcpt);
+/* picky.c */
+/* c's host does not take this running task.  False: as attempt_local(). */
+bool picky_refused(struct worker_state *s, struct conn *c,
+		   struct sched_task *task, const struct site_need *need,
+		   enum local_rule rule);
+/* Is there one that c may take?  Take it: NULL, or a running task. */
+bool picky_waits(const struct worker_state *s, const struct conn *c);
+struct sched_task *picky_take(struct worker_state *s, struct conn *c);
+/* Connect for them, end those that have waited enough; when to come again, or
+ * SITE_NEVER. */
+uint64_t picky_turn(struct worker_state *s, struct wsite *ws);
+void picky_free(struct worker_state *s, struct wsite *ws);
 
 /* attempt.c */
 /* Begin a mail of this task on c.  0, or a negative errno value: the task is
@@ -237,6 +254,10 @@ void attempt_done(struct worker_state *s, struct attempt *a);
 /* End a task by a rule of our own (enum local_rule): nothing was sent.  The
  * task is idle or running.  False: not now, it is as it was. */
 bool attempt_local(struct worker_state *s, struct sched_task *task, int rule);
+/* Likewise: no host that may take it can be tried now.  Of LOCAL_UTF8 only the
+ * recipients that need it. */
+bool attempt_untried(struct worker_state *s, struct sched_task *task,
+		     int cause);
 /* Try again to hand over outcomes that found no room. */
 void attempt_unstick(struct worker_state *s);
 void attempt_free_all(struct worker_state *s);

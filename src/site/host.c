@@ -14,9 +14,10 @@
 
 #include <stdlib.h>
 
-#define HOLD_FIRST_MS 1000u
-#define HOLD_MAX_MS   60000u
-#define LEARNED_GROW  64u /* sessions in peace before a message more */
+#define HOLD_FIRST_MS   1000u
+#define HOLD_MAX_MS     60000u
+#define REFUSED_KEEP_MS 600000u
+#define LEARNED_GROW    64u /* sessions in peace before a message more */
 
 struct site_addr *site_addr_new(const struct site *site,
 				const struct mx_host *host,
@@ -156,6 +157,54 @@ uint32_t site_addr_messages(const struct site_addr *addr, uint32_t messages_max,
 	    addr->learned > messages_max)
 		return messages_max;
 	return addr->learned;
+}
+
+static bool refuses(const struct site_addr *a, const struct site_need *need,
+		    uint64_t now_ms)
+{
+	if (now_ms >= a->refused_until_ms)
+		return false;
+	return (a->refused.bytes != 0 && need->bytes >= a->refused.bytes) ||
+	       (a->refused.bits & need->bits) != 0;
+}
+
+void site_conn_refuses(struct site_conn *conn, const struct site_need *need,
+		       uint64_t now_ms)
+{
+	struct site_addr *a = conn->addr;
+
+	if (now_ms >= a->refused_until_ms)
+		a->refused = (struct site_need){ 0 };
+	if (need->bytes != 0 &&
+	    (a->refused.bytes == 0 || need->bytes < a->refused.bytes))
+		a->refused.bytes = need->bytes;
+	a->refused.bits |= need->bits;
+	a->refused_until_ms = now_ms + REFUSED_KEEP_MS;
+}
+
+bool site_conn_fits(const struct site_conn *conn, const struct site_need *need,
+		    uint64_t now_ms)
+{
+	return !refuses(conn->addr, need, now_ms);
+}
+
+static bool same_host(const struct site *site, uint32_t a, uint32_t b)
+{
+	return site->addrs[b]->listed &&
+	       strcmp(site->addrs[a]->host, site->addrs[b]->host) == 0;
+}
+
+bool site_addr_unfit(const struct site *site, uint32_t at,
+		     const struct site_need *need, uint64_t now_ms)
+{
+	uint32_t i = at;
+
+	while (i > 0 && same_host(site, at, i - 1))
+		i--;
+	for (; i < site->addr_count && same_host(site, at, i); i++)
+		if (refuses(site->addrs[i], need, now_ms))
+			return true;
+	return false;
 }
 
 bool site_addr_slow(const struct site_addr *addr, uint32_t stagger_ms,

@@ -5,6 +5,9 @@
  * any that is neither bad nor without an answer, the one with the fewest
  * connections is taken; a bad one whose time has come gets its probe first.
  * That a rank is full is no reason to bother the next one.
+ *
+ * For mail that some hosts have refused to take (rule 24) those hosts are left
+ * out of the same choice: neither alive nor dead.
  */
 #include "site/site_private.h"
 
@@ -12,9 +15,12 @@
 
 /* What a look at all addresses says. */
 struct scan {
+	const struct site_need *need; /* or NULL; given */
 	struct site_addr *best;
 	bool probe;        /* best is bad and due */
 	bool dead;         /* all are bad */
+	bool fits;         /* some listed one is not left out */
+	bool coming;       /* one that is not: a session is on its way */
 	uint32_t slow;     /* connections to addresses that do not answer */
 	uint64_t until_ms; /* dead: when the first is due */
 	uint64_t again_ms; /* when time may change the choice */
@@ -32,6 +38,12 @@ static void sooner(uint64_t *when, uint64_t other)
 		*when = other;
 }
 
+static bool left_out(const struct site *site, uint32_t at,
+		     const struct site_need *need, uint64_t now_ms)
+{
+	return need != NULL && site_addr_unfit(site, at, need, now_ms);
+}
+
 static void scan_state(const struct site *site, uint64_t now_ms,
 		       struct scan *scan)
 {
@@ -42,16 +54,20 @@ static void scan_state(const struct site *site, uint64_t now_ms,
 	for (i = 0; i < site->addr_count; i++) {
 		const struct site_addr *a = site->addrs[i];
 		const struct site_conn *oldest;
+		bool slow = site_addr_slow(a, stagger, now_ms);
 
-		if (site_addr_slow(a, stagger, now_ms)) {
+		if (slow) {
 			scan->slow += a->conns - a->sessions;
 		} else if (!list_empty(&a->connecting)) {
 			oldest = CONTAINER_OF(a->connecting.next,
 					      struct site_conn, link);
 			sooner(&scan->again_ms, oldest->opened_ms + stagger);
 		}
-		if (!a->listed)
+		if (!a->listed || left_out(site, i, scan->need, now_ms))
 			continue;
+		scan->fits = true;
+		if (a->conns > a->sessions && !slow)
+			scan->coming = true;
 		if (a->health != HEALTH_BAD)
 			scan->dead = false;
 		else if (!a->probing)
@@ -74,17 +90,26 @@ static bool addr_usable(const struct site_addr *a, uint64_t now_ms)
 	       (now_ms >= a->hold_ms || a->conns < a->hold_size);
 }
 
+struct rank {
+	const struct site *site;
+	uint32_t from, to;
+};
+
 /* Look through the rank [from, to).  True: it decides, with or without a
  * choice; false: the next rank may. */
-static bool rank_choose(const struct site *site, uint32_t from, uint32_t to,
-			uint64_t now_ms, struct scan *scan)
+static bool rank_choose(const struct rank *rank, uint64_t now_ms,
+			struct scan *scan)
 {
-	uint32_t n = to - from, k;
+	const struct site *site = rank->site;
+	uint32_t n = rank->to - rank->from, k;
 	bool alive = false;
 
 	for (k = 0; k < n; k++) {
-		struct site_addr *a = site->addrs[from + (site->turn + k) % n];
+		uint32_t at = rank->from + (site->turn + k) % n;
+		struct site_addr *a = site->addrs[at];
 
+		if (left_out(site, at, scan->need, now_ms))
+			continue;
 		if (addr_due(a, now_ms)) {
 			scan->best = a;
 			scan->probe = true;
@@ -104,20 +129,20 @@ static bool rank_choose(const struct site *site, uint32_t from, uint32_t to,
 static void scan_site(const struct site *site, uint64_t now_ms,
 		      struct scan *scan)
 {
-	uint32_t from = 0, to, listed = 0;
+	struct rank r = { .site = site };
+	uint32_t listed = 0;
 
-	*scan = (struct scan){ 0 };
+	*scan = (struct scan){ .need = scan->need };
 	scan_state(site, now_ms, scan);
 	while (listed < site->addr_count && site->addrs[listed]->listed)
 		listed++;
-	while (from < listed) {
-		to = from + 1;
-		while (to < listed && site->addrs[to]->preference ==
-					      site->addrs[from]->preference)
-			to++;
-		if (rank_choose(site, from, to, now_ms, scan))
+	for (; r.from < listed; r.from = r.to) {
+		r.to = r.from + 1;
+		while (r.to < listed && site->addrs[r.to]->preference ==
+						site->addrs[r.from]->preference)
+			r.to++;
+		if (rank_choose(&r, now_ms, scan))
 			return;
-		from = to;
 	}
 }
 
@@ -148,7 +173,8 @@ static enum site_answer say(struct no *no, enum site_answer answer,
 	return answer;
 }
 
-/* The reasons that need no look at the addresses. */
+/* The reasons that need no look at the addresses.  Without a load it is for
+ * one mail that the sessions there are do not help. */
 static enum site_answer want_quick(struct site *site,
 				   const struct site_load *load,
 				   uint64_t now_ms, struct no *no)
@@ -158,11 +184,11 @@ static enum site_answer want_quick(struct site *site,
 
 	if (site->paused)
 		return say(no, SITE_PAUSED, SITE_LIMIT_OPERATOR, SITE_NEVER);
-	if (load->waiting == 0)
+	if (load != NULL && load->waiting == 0)
 		return say(no, SITE_ENOUGH, SITE_LIMIT_LOAD, SITE_NEVER);
 	if (site->table->conns >= site->table->conns_max)
 		return say(no, SITE_FULL, SITE_LIMIT_TABLE, SITE_NEVER);
-	if (site->connecting == 0 && !load_wants(site, load, 0))
+	if (load != NULL && site->connecting == 0 && !load_wants(site, load, 0))
 		return say(no, SITE_ENOUGH, SITE_LIMIT_LOAD, SITE_NEVER);
 	if (now_ms < l->hold_ms && l->conns >= l->hold_size)
 		return say(no, SITE_SLOWLY, SITE_LIMIT_CROWDED, l->hold_ms);
@@ -174,19 +200,19 @@ static enum site_answer want_quick(struct site *site,
 	return say(no, SITE_OPEN, SITE_LIMIT_NONE, SITE_NEVER);
 }
 
-static enum site_answer want_scan(struct site *site,
-				  const struct site_load *load, uint64_t now_ms,
-				  struct scan *scan, struct no *no)
+static enum site_answer want_scanned(struct site *site,
+				     const struct site_load *load,
+				     uint64_t now_ms, const struct scan *scan,
+				     struct no *no)
 {
 	struct limits *l = site->limits;
 	uint64_t when;
 
-	scan_site(site, now_ms, scan);
 	if (scan->dead && site->probes > 0)
 		return say(no, SITE_PROBING, SITE_LIMIT_PROBE, SITE_NEVER);
 	if (scan->dead && scan->best == NULL)
 		return say(no, SITE_DEAD, SITE_LIMIT_DEAD, scan->until_ms);
-	if (!load_wants(site, load, scan->slow))
+	if (load == NULL ? scan->coming : !load_wants(site, load, scan->slow))
 		return say(no, SITE_ENOUGH, SITE_LIMIT_LOAD, scan->again_ms);
 	if (window_full(l, scan->slow))
 		return say(no, SITE_FULL, SITE_LIMIT_WINDOW, scan->again_ms);
@@ -198,6 +224,7 @@ static enum site_answer want_scan(struct site *site,
 	return say(no, SITE_SLOWLY, SITE_LIMIT_CONNECTS, when);
 }
 
+/* For a load, or for one mail and its need (scan->need). */
 static enum site_answer want(struct site *site, const struct site_load *load,
 			     uint64_t now_ms, struct scan *scan, struct no *no)
 {
@@ -205,41 +232,78 @@ static enum site_answer want(struct site *site, const struct site_load *load,
 
 	site->table->now_ms = now_ms;
 	answer = want_quick(site, load, now_ms, no);
-	return answer != SITE_OPEN ? answer
-				   : want_scan(site, load, now_ms, scan, no);
+	if (answer != SITE_OPEN)
+		return answer;
+	scan_site(site, now_ms, scan);
+	return want_scanned(site, load, now_ms, scan, no);
+}
+
+static enum site_answer open_one(struct site *site,
+				 const struct site_load *load,
+				 struct scan *scan,
+				 struct site_target *target_r, uint64_t *when_r)
+{
+	uint64_t now_ms = site->table->now_ms;
+	enum site_answer answer;
+	struct site_conn *conn;
+	struct no no;
+
+	answer = want(site, load, now_ms, scan, &no);
+	*when_r = no.until_ms;
+	if (answer != SITE_OPEN)
+		return answer;
+	conn = site_conn_new(site, scan->best, scan->probe, now_ms);
+	if (conn == NULL)
+		return SITE_FULL;
+	bucket_take(&site->limits->connects, now_ms);
+	site->turn++;
+	*target_r = (struct site_target){ .conn = conn,
+					  .host = scan->best->host,
+					  .addr = scan->best->addr,
+					  .preference = scan->best->preference,
+					  .probe = scan->probe };
+	*when_r = now_ms;
+	return SITE_OPEN;
 }
 
 enum site_answer site_want(struct site *site, const struct site_load *load,
 			   uint64_t now_ms, struct site_target *target_r,
 			   uint64_t *when_r)
 {
-	enum site_answer answer;
-	struct site_conn *conn;
-	struct scan scan;
-	struct no no;
+	struct scan scan = { .need = NULL };
 
-	answer = want(site, load, now_ms, &scan, &no);
-	*when_r = no.until_ms;
-	if (answer != SITE_OPEN)
-		return answer;
-	conn = site_conn_new(site, scan.best, scan.probe, now_ms);
-	if (conn == NULL)
-		return SITE_FULL;
-	bucket_take(&site->limits->connects, now_ms);
-	site->turn++;
-	*target_r = (struct site_target){ .conn = conn,
-					  .host = scan.best->host,
-					  .addr = scan.best->addr,
-					  .preference = scan.best->preference,
-					  .probe = scan.probe };
-	*when_r = now_ms;
-	return SITE_OPEN;
+	site->table->now_ms = now_ms;
+	return open_one(site, load, &scan, target_r, when_r);
+}
+
+enum site_answer site_want_for(struct site *site, const struct site_need *need,
+			       uint64_t now_ms, struct site_target *target_r,
+			       uint64_t *when_r)
+{
+	struct scan scan = { .need = need };
+
+	site->table->now_ms = now_ms;
+	return open_one(site, NULL, &scan, target_r, when_r);
+}
+
+enum site_fit site_fit(const struct site *site, const struct site_need *need,
+		       uint64_t now_ms)
+{
+	struct scan scan = { .need = need };
+
+	scan_state(site, now_ms, &scan);
+	if (!scan.fits)
+		return SITE_FIT_NEVER;
+	/* A bad one whose time has come, or that is being probed, counts. */
+	if (scan.dead && !scan.coming && scan.until_ms > now_ms)
+		return SITE_FIT_LATER;
+	return SITE_FIT_PERHAPS;
 }
 
 enum site_limit site_limit(struct site *site, const struct site_load *load,
 			   uint64_t now_ms, uint64_t *until_ms_r)
 {
-	struct scan scan;
+	struct scan scan = { .need = NULL };
 	struct no no;
 
 	(void)want(site, load, now_ms, &scan, &no);

@@ -132,7 +132,7 @@ void plan_local(const struct backoff_settings *set, const struct plan_ask *ask,
 			     .moves = ask->moves };
 
 	BUG_ON(rule == LOCAL_NONE || (unsigned)rule >= LOCAL_RULE_COUNT);
-	if (rule == LOCAL_DNS) {
+	if (rule == LOCAL_DNS || rule == LOCAL_UNTRIED) {
 		plan.attempts = plus_one(ask->attempts);
 		plan_later(set, ask, BACKOFF_RETRY, 0, &plan);
 	} else {
@@ -160,6 +160,9 @@ static const struct local {
 	[LOCAL_EIGHTBIT] = { { 5, 6, 3 },
 			     "the content is 8-bit and the host takes 7-bit "
 			     "only" },
+	[LOCAL_UNTRIED] = { { 4, 4, 1 },
+			    "no host that may take this message can be tried "
+			    "now" },
 };
 
 struct smtp_enhanced plan_local_enhanced(enum local_rule rule)

@@ -52,8 +52,8 @@ void plan_recipient(const struct backoff_settings *set,
 
 /*
  * A local rule (mtaq/outcome.h) ends or defers a recipient.  ask->verdict and
- * ask->class are not used.  LOCAL_DNS: retry; LOCAL_EXPIRED: expire; the
- * others: bounce.
+ * ask->class are not used.  LOCAL_DNS, LOCAL_UNTRIED: retry; LOCAL_EXPIRED:
+ * expire; the others: bounce.
  */
 void plan_local(const struct backoff_settings *set, const struct plan_ask *ask,
 		enum local_rule rule, struct plan *plan_r);

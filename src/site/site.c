@@ -30,6 +30,7 @@ struct site_table *site_table_new(const struct site_settings *set,
 	map_init(&table->limits);
 	list_init(&table->unused);
 	list_init(&table->conns_free);
+	site_trust_init(table);
 	return table;
 }
 
@@ -66,6 +67,7 @@ void site_table_free(struct site_table **table)
 		free(CONTAINER_OF(link, struct site_conn, link));
 	map_free(&t->sites);
 	map_free(&t->limits);
+	site_trust_free(t);
 	free(t);
 }
 

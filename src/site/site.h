@@ -189,6 +189,37 @@ enum site_answer site_want(struct site *site, const struct site_load *load,
 			   uint64_t now_ms, struct site_target *target_r,
 			   uint64_t *when_r);
 
+/* --- mail that not every host takes (SMTP.md 24) --------------------------- */
+
+#define SITE_NEED_UTF8 0x1u /* SMTPUTF8 */
+#define SITE_NEED_8BIT 0x2u /* 8BITMIME, where the operator wants it so */
+
+struct site_need { /* of one mail */
+	uint64_t bytes;
+	uint32_t bits;
+};
+
+enum site_fit {
+	SITE_FIT_PERHAPS, /* some host that can be tried may take it */
+	SITE_FIT_LATER,   /* one may, but none of those can be tried now */
+	SITE_FIT_NEVER    /* every host has said that it does not */
+};
+/*
+ * What the hosts have said is remembered for ten minutes, and holds for all
+ * addresses of a host.  It leaves a host out for such mail only: nothing is
+ * wrong with it.
+ */
+enum site_fit site_fit(const struct site *site, const struct site_need *need,
+		       uint64_t now_ms);
+/*
+ * As site_want(), for one mail that found no host so far: a connection to a
+ * host that may take it, the lowest preference first.  SITE_ENOUGH: one is on
+ * its way; SITE_DEAD also when nobody is left.
+ */
+enum site_answer site_want_for(struct site *site, const struct site_need *need,
+			       uint64_t now_ms, struct site_target *target_r,
+			       uint64_t *when_r);
+
 /* --- a connection ---------------------------------------------------------- */
 
 struct site *site_conn_site(const struct site_conn *conn);
@@ -215,6 +246,20 @@ enum site_next site_conn_next(struct site_conn *conn,
 uint32_t site_conn_left(const struct site_conn *conn);
 /* Has it carried a message (for plan_ask.session_carried)? */
 bool site_conn_carried(const struct site_conn *conn);
+
+/* Its host does not take such mail: what of it is too much, the rest 0. */
+void site_conn_refuses(struct site_conn *conn, const struct site_need *need,
+		       uint64_t now_ms);
+/* Might this session take it, as far as is known? */
+bool site_conn_fits(const struct site_conn *conn, const struct site_need *need,
+		    uint64_t now_ms);
+
+/*
+ * The host spoke out of turn, or nonsense (SMTP.md 3, 19): no grouping towards
+ * its address for 24 h from now, by any session of any site of this table.
+ */
+void site_conn_distrust(struct site_conn *conn, uint64_t now_ms);
+bool site_conn_trusted(const struct site_conn *conn, uint64_t now_ms);
 
 /* A transaction begins (MAIL goes out); several may be in flight. */
 void site_conn_begin(struct site_conn *conn, uint64_t now_ms);

@@ -35,6 +35,8 @@ struct site_addr {
 	uint32_t learned;      /* messages a session; 0: nothing learned */
 	uint32_t learned_full; /* sessions that reached it in peace */
 	uint64_t learned_until_ms;
+	struct site_need refused; /* the least that it does not take */
+	uint64_t refused_until_ms;
 	char *why; /* SITE_WHY_MAX octets, owned; NULL: it never said no */
 	uint64_t why_ms;
 };
@@ -97,7 +99,15 @@ struct site_table {
 	uint32_t conns, conns_max;
 	struct list conns_free; /* memory of closed ones */
 	uint64_t now_ms;        /* the latest time heard of */
+	/* trust.c: addresses that are not trusted, oldest first */
+	struct map distrusted;
+	struct list distrust;
+	uint64_t distrust_all_ms; /* one was forgotten: nobody is, till then */
 };
+
+/* trust.c */
+void site_trust_init(struct site_table *table);
+void site_trust_free(struct site_table *table);
 
 /* conn.c: a new connection, counted; NULL when out of memory. */
 struct site_conn *site_conn_new(struct site *site, struct site_addr *addr,
@@ -125,6 +135,10 @@ void site_addr_full(struct site_addr *addr, uint32_t messages_max);
 /* Messages a session may carry. */
 uint32_t site_addr_messages(const struct site_addr *addr, uint32_t messages_max,
 			    uint64_t now_ms);
+/* Its host has said that it does not take such mail.  Addresses of one host
+ * stand together in site->addrs; at is its place there. */
+bool site_addr_unfit(const struct site *site, uint32_t at,
+		     const struct site_need *need, uint64_t now_ms);
 /* The oldest connect has no answer for stagger_ms. */
 bool site_addr_slow(const struct site_addr *addr, uint32_t stagger_ms,
 		    uint64_t now_ms);

@@ -157,6 +157,7 @@ START_TEST(local_rules)
 		{ LOCAL_UTF8, PLAN_BOUNCE, 5, 6, 7 },
 		{ LOCAL_EIGHTBIT, PLAN_BOUNCE, 5, 6, 3 },
 		{ LOCAL_EXPIRED, PLAN_EXPIRE, 4, 4, 7 },
+		{ LOCAL_UNTRIED, PLAN_RETRY, 4, 4, 1 },
 		{ LOCAL_DNS, PLAN_RETRY, 4, 4, 3 },
 	};
 	struct plan_ask ask = { .expires_s = EXPIRES, .now_s = NOW };

@@ -1,0 +1,437 @@
+#!/usr/bin/env python3
+"""Connecting and scheduling (docs/SMTP.md 5, 8 to 10, 17, 24, 31, 32) with a
+real daemon, against mail servers that do what each test says.
+
+test_connect.py MTAQ [NAME...]
+
+Each domain has two hosts unless said otherwise: m1 (preference 10) and m2
+(20).  A test says what they do, and then what became of the mail: its events,
+who took it, and who was asked.
+"""
+import json
+import os
+import signal
+import sys
+import time
+
+from harness import Box, main, must
+from servers import CLOSE, Dns, MxFarm
+
+M1, M2, DEAD = "127.0.80.1", "127.0.80.2", "127.0.80.9"
+NAMES = {
+    "two.test": {"MX": [(10, "m1.test"), (20, "m2.test")]},
+    "one.test": {"MX": [(10, "m1.test")]},
+    "dual.test": {"MX": [(10, "dual.mx.test")]},
+    "third.test": {"MX": [(10, "m1.test"), (20, "dead.test")]},
+    "m1.test": {"A": [M1]}, "m2.test": {"A": [M2]},
+    "dead.test": {"A": [DEAD]},
+    "dual.mx.test": {"A": [M1], "AAAA": ["::1"]},
+}
+BODY = "From: a@from.test\n\nhello\n"
+
+
+class World:
+    """Name server, mail servers and a daemon that knows them."""
+
+    def __init__(self, mtaq, m1=None, m2=None, more=None, **changes):
+        self.dns = Dns(dict(NAMES))
+        self.mx = MxFarm({M1: m1 or {}, M2: m2 or {}} | (more or {}))
+        self.box = Box(mtaq, "mtaq-connect")
+        self.base = dict(dns__servers=f'["{self.dns.at}"]', retry='["1s"]',
+                         smtp__port=self.mx.port, session__idle="100ms",
+                         stop_grace="1s")
+        self.configure(**changes)
+
+    def configure(self, **changes):
+        self.box.configure(**(self.base | changes))
+
+    def __enter__(self):
+        self.box.start_daemon()
+        return self
+
+    def __exit__(self, *why):
+        self.box.__exit__(*why)
+        self.mx.close()
+        self.dns.__exit__()
+
+    def submit(self, *to, body=BODY):
+        """The ids, one for each domain and body."""
+        file = self.box.dir / "m.eml"
+        file.write_text(body)
+        done = self.box.run("submit", "-c", self.box.conf, "--from",
+                            "a@from.test", *[w for t in to
+                                             for w in ("--to", t)], file)
+        return done.stdout.split()
+
+    def events(self, *kinds):
+        if not self.box.events.exists():
+            return []
+        return [e for e in map(json.loads,
+                               self.box.events.read_text().splitlines())
+                if "type" in e and e["type"] != "accepted" and
+                (not kinds or e["type"] in kinds)]
+
+    def wait(self, kind, count=1, timeout=60):
+        """Until there are so many events of the kind; all of them."""
+        self.box.wait_for(lambda: len(self.events(kind)) >= count, timeout,
+                          f"{count} {kind}")
+        return self.events(kind)
+
+    def only_delivered(self, count, *hosts):
+        """So many are delivered, each in its first attempt, nothing else
+        happened, and these hosts took them."""
+        self.box.wait_final(count, timeout=60)
+        got = self.events()
+        must([e["type"] for e in got] == ["delivered"] * count, str(got))
+        must(all(e["attempt"] == 1 for e in got), str(got))
+        taken = {a for at in self.mx.taken().values() for a in at}
+        must(taken == set(hosts), f"taken by {taken}: {got}")
+        return got
+
+    def row(self, *args):
+        out = self.box.run(*args, "-c", self.box.conf, "--json").stdout
+        return [json.loads(line) for line in out.splitlines()]
+
+
+# --- rule 5 ------------------------------------------------------------------
+
+def rule_05_an_idle_session_may_end_at_any_time(mtaq):
+    """421 or a silent close while nothing is going on: nobody's failure."""
+    def leave(session):
+        session.peer.sendall(b"250 2.0.0 taken\r\n421 4.4.2 idle, bye\r\n")
+        return CLOSE
+
+    for dot in (leave, ["250 2.0.0 taken", "250 2.0.0 taken"]):
+        with World(mtaq, m1={"dot": dot}, session__idle="30s") as w:
+            w.submit("a@two.test")
+            w.wait("delivered") if callable(dot) else w.box.wait_final(1)
+            if not callable(dot):
+                w.mx[M1].sessions[0].peer.shutdown(2)
+            w.mx.wait(lambda: w.mx[M1].sessions[0].ended, "the session's end")
+            w.submit("b@two.test")
+            w.box.wait_final(2)
+            site, = w.row("site", "list")
+            must(site["hosts_bad"] == 0, str(site))
+            must(w.mx.connects(M1) == 2 and w.mx.connects(M2) == 0,
+                 "not on a new session to the same host")
+            must(all(e["attempt"] == 1 for e in w.events("delivered")) and
+                 not w.events("deferred", "unsure"), str(w.events()))
+
+
+def rule_05_a_silent_close_teaches_messages_per_session(mtaq):
+    """The server closes at MAIL after three: retried at once, uncharged, and
+    from then on sessions carry three."""
+    for last in (CLOSE, "421 4.7.0 too many messages"):
+        def mail(session):
+            return last if session.mails == 3 else "250 fine"
+
+        with World(mtaq, m1={"MAIL": mail}, session__idle="2s",
+                   site__connections="1") as w:
+            w.submit(*[f"r{i}@one.test" for i in range(1)])
+            for i in range(1, 12):
+                w.submit(f"r{i}@one.test")
+            got = w.only_delivered(12, M1)
+            must(len(got) == 12, str(got))
+            site, = w.row("site", "list")
+            must(site["messages_per_session"] == 3 and
+                 site["hosts_bad"] == 0, str(site))
+            must(max(s.mails for s in w.mx[M1].sessions) == 3, "more")
+
+
+# --- rule 8 ------------------------------------------------------------------
+
+def rule_08_a_second_connect_starts_after_two_seconds(mtaq):
+    """m1 is dark: its backlog is full, no SYN is answered.  m2 has the mail
+    long before the connect to m1 times out (30 s)."""
+    import socket
+    with World(mtaq) as w:
+        w.mx.shut(M1)
+        with socket.socket() as dark:
+            dark.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            dark.bind((M1, w.mx.port))
+            dark.listen(0)
+            fill = [socket.socket() for _ in range(4)]
+            for s in fill:
+                s.setblocking(False)
+                s.connect_ex((M1, w.mx.port))
+            begin = time.monotonic()
+            w.submit("a@two.test")
+            w.only_delivered(1, M2)
+            took = time.monotonic() - begin
+            for s in fill:
+                s.close()
+        must(2 <= took < 25, f"after {took:.1f} s")
+    return f"after {took:.1f} s"
+
+
+def rule_08_both_families_are_used(mtaq):
+    """One host with an IPv4 and an IPv6 address: mail goes to both, and when
+    one refuses the other takes it in the same attempt."""
+    with World(mtaq, more={"::1": {}}, session__messages="1") as w:
+        for i in range(10):
+            w.submit(f"r{i}@dual.test")
+        w.only_delivered(10, M1, "::1")
+        w.mx.shut("::1")
+        for i in range(10, 20):
+            w.submit(f"r{i}@dual.test")
+        w.only_delivered(20, M1, "::1")
+        hosts = {e["host"] for e in w.events()[10:]}
+        must(hosts == {f"dual.mx.test[{M1}:{w.mx.port}]"}, str(hosts))
+
+
+def rule_08_a_bad_host_is_left_alone(mtaq):
+    """Remembered: one connection for many mails, until its time is over; then
+    one probe."""
+    with World(mtaq, m1={"greet": "554 no"}, host__bad_first="3s",
+               session__messages="1", site__connections="1") as w:
+        for i in range(10):
+            w.submit(f"r{i}@two.test")
+        w.only_delivered(10, M2)
+        took = time.monotonic() - w.mx[M1].sessions[0].began
+        must(w.mx.connects(M1) <= 1 + took / 3, f"{w.mx.connects(M1)} "
+             f"connections in {took} s")
+        w.mx[M1].on = {}
+        end = w.mx[M1].sessions[0].began + 3.2
+        w.box.wait_for(lambda: time.monotonic() > end, 30, "3 seconds")
+        w.submit("last@two.test")
+        w.only_delivered(11, M1, M2)
+        must(w.mx.taken()["last@two.test"] == [M1], "not by the probe")
+
+
+# --- rule 9 ------------------------------------------------------------------
+
+NEXT_HOST = [
+    ({"greet": "421 4.3.2 not now"}, "greeting 421"),
+    ({"greet": "450 4.3.2 not now"}, "greeting 450"),
+    ({"greet": "554 5.3.2 no"}, "greeting 554"),
+    ({"greet": "nonsense"}, "greeting nonsense"),
+    ({"greet": CLOSE}, "close before the greeting"),
+    ({"EHLO": "421 4.3.2 not now"}, "EHLO 421"),
+    ({"EHLO": "451 4.3.2 not now"}, "EHLO 451"),
+    ({"EHLO": "550 5.7.1 no"}, "EHLO 550"),
+    ({"EHLO": CLOSE}, "close at EHLO"),
+    ({"EHLO": "502 what?", "HELO": "550 no"}, "HELO 550"),
+    ({"MAIL": "421 4.3.2 not now"}, "MAIL 421 on a fresh session"),
+    ({"MAIL": CLOSE}, "close at MAIL on a fresh session"),
+]
+
+
+def rule_09_what_makes_for_the_next_host(mtaq):
+    """In the same attempt: no deferral, no attempt more."""
+    for on, what in NEXT_HOST:
+        with World(mtaq, m1=on) as w:
+            w.submit("a@two.test")
+            try:
+                w.only_delivered(1, M2)
+            except Exception as e:
+                raise AssertionError(f"{what}: {e}") from None
+            must(w.mx.connects(M1) == 1, f"{what}: m1 was not tried once")
+    return f"{len(NEXT_HOST)} ways"
+
+
+# What m1 does; the first event; its stage.
+WAITS = [
+    ({"MAIL": "451 4.3.0 later"}, 451, "mail"),
+    ({"RCPT": "450 4.2.0 later"}, 450, "rcpt"),
+    ({"RCPT": "421 4.3.0 later"}, 421, "rcpt"),
+    ({"DATA": "451 4.3.0 later"}, 451, "data"),
+    ({"dot": "451 4.3.0 later"}, 451, "eod"),
+    ({"RCPT": CLOSE}, None, "rcpt"),
+]
+FINAL = [
+    ({"MAIL": "550 5.7.0 no"}, 550, "mail"),
+    ({"RCPT": "550 5.1.1 no"}, 550, "rcpt"),
+    ({"DATA": "554 5.6.0 no"}, 554, "data"),
+    ({"dot": "554 5.6.0 no"}, 554, "eod"),
+]
+
+
+def rule_09_what_waits_and_what_is_final(mtaq):
+    """4yz waits for the schedule, 5yz is the end; the second host is asked in
+    neither case."""
+    for on, code, stage in WAITS + FINAL:
+        final = (on, code, stage) in FINAL
+        with World(mtaq, m1=on, retry='["1h"]') as w:
+            w.submit("a@two.test")
+            got = w.wait("bounced" if final else "deferred")
+            must(len(got) == 1 and got[0].get("code") == code and
+                 got[0]["stage"] == stage and got[0]["attempt"] == 1,
+                 f"{on}: {got}")
+            must(w.mx.connects(M2) == 0, f"{on}: m2 was asked")
+    return f"{len(WAITS)} and {len(FINAL)}"
+
+
+def rule_09_a_site_that_refuses_everybody_bounces_nothing(mtaq):
+    """554 as greeting on all hosts: parked, uncharged, delivered later."""
+    no = {"greet": "554 5.7.1 we do not want you"}
+    with World(mtaq, m1=no, m2=no, host__bad_first="300ms",
+               host__bad_max="300ms") as w:
+        for i in range(5):
+            w.submit(f"r{i}@two.test")
+        w.mx.wait(lambda: len(w.mx[M1].sessions) +
+                  len(w.mx[M2].sessions) >= 5, "probes")
+        must(w.events() == [], str(w.events()))
+        site, = w.row("site", "list")
+        must("554" in site["why"] and "we do not want you" in site["why"],
+             str(site))
+        w.mx[M1].on = w.mx[M2].on = {}
+        w.box.wait_final(5)
+        must([e["type"] for e in w.events()] == ["delivered"] * 5 and
+             all(e["attempt"] == 1 for e in w.events()), str(w.events()))
+
+
+def rule_09_helo_when_there_is_no_ehlo(mtaq):
+    for said in ("500 what?", "502 not here", "504 never"):
+        with World(mtaq, m1={"EHLO": said}) as w:
+            w.submit("a@one.test")
+            w.only_delivered(1, M1)
+            must(w.mx[M1].lines[:2] == ["EHLO mail.test", "HELO mail.test"],
+                 str(w.mx[M1].lines))
+
+
+# --- rule 10 -----------------------------------------------------------------
+
+def rule_10_every_wait_ends(mtaq):
+    """A server that falls silent: the next host, or later; after the dot the
+    mail is unsure."""
+    def silent(_):
+        time.sleep(60)
+        return CLOSE
+
+    short = {f"smtp__timeout__{k}": "300ms" for k in
+             ("greeting", "ehlo", "mail", "rcpt", "data", "dot")}
+    for verb, kind in (("greet", "delivered"), ("EHLO", "delivered"),
+                       ("MAIL", "delivered"), ("RCPT", "deferred"),
+                       ("DATA", "deferred"), ("dot", "unsure")):
+        with World(mtaq, m1={verb: silent}, retry='["1h"]', **short) as w:
+            w.submit("a@two.test")
+            got = w.wait(kind)
+            must(len(w.events()) == 1 and got[0]["attempt"] ==
+                 (0 if kind == "none" else 1), f"{verb}: {w.events()}")
+            must((w.mx.connects(M2) == 1) == (kind == "delivered"),
+                 f"{verb}: {w.events()}")
+
+
+# --- rule 17 -----------------------------------------------------------------
+
+def rule_17_unsure_mail_is_tried_five_times_and_held(mtaq):
+    """The connection breaks at the dot's answer, each time; a retry comes not
+    before its own delay, which doubles; then it is held and said so."""
+    with World(mtaq, m1={"dot": CLOSE}, unsure={"first": "1s", "max": "3"},
+               retry='["1s"]') as w:
+        w.submit("a@one.test")
+        w.wait("held")
+        got = w.events()
+        must([e["type"] for e in got] == ["unsure", "unsure", "held"],
+             str(got))
+        must(all("the server may have the mail" in e["reply"] or
+                 e["stage"] == "eod" for e in got), str(got))
+        must([e["attempt"] for e in got] == [1, 2, 3], str(got))
+        begins = [s.began for s in w.mx[M1].sessions]
+        must(len(begins) == 3 and begins[1] - begins[0] >= 1 and
+             begins[2] - begins[1] >= 2, str(begins))
+
+
+# --- rule 24 -----------------------------------------------------------------
+
+BIG = BODY + ("x" * 70 + "\n") * 100
+
+
+def small(limit):
+    return {"EHLO": f"250-mx.test\n250 SIZE {limit}"}
+
+
+def rule_24_too_large_for_one_host_is_for_the_next(mtaq):
+    """In the same attempt, and nothing is wrong with the first: small mail
+    goes on going there."""
+    with World(mtaq, m1=small(5000), m2=small(50000)) as w:
+        w.submit("big@two.test", body=BIG)
+        got = w.only_delivered(1, M2)
+        must(got[0]["host"] == f"m2.test[{M2}:{w.mx.port}]", str(got))
+        w.submit("small@two.test")
+        w.submit("big2@two.test", body=BIG)
+        w.only_delivered(3, M1, M2)
+        taken = w.mx.taken()
+        must(taken["small@two.test"] == [M1] and
+             taken["big2@two.test"] == [M2], str(taken))
+        site, = w.row("site", "list")
+        must(site["hosts_bad"] == 0, str(site))
+
+
+def rule_24_too_large_for_every_host_bounces(mtaq):
+    """5.3.4, once; each host was asked, none was told anything."""
+    with World(mtaq, m1=small(5000), m2=small(6000)) as w:
+        w.submit("big@two.test", body=BIG)
+        w.box.wait_final(1)
+        got, = w.events()
+        must(got["type"] == "bounced" and got["enhanced"] == "5.3.4" and
+             "larger than any host takes" in got["reply"] and
+             "code" not in got, str(got))
+        must(w.mx.connects(M1) == 1 and w.mx.connects(M2) == 1,
+             "not each host once")
+        must(not any(line.startswith("MAIL") for line in
+                     w.mx[M1].lines + w.mx[M2].lines), "MAIL was sent")
+        w.submit("small@two.test")
+        w.box.wait_final(2)
+        must(w.mx.taken() == {"small@two.test": [M1]}, str(w.mx.taken()))
+
+
+def rule_24_too_large_and_the_others_away_is_for_later(mtaq):
+    """m2 cannot be reached: the mail is deferred, not bounced, and delivered
+    when m2 is there again."""
+    with World(mtaq, m1=small(5000), m2=small(50000), retry='["2s"]',
+               host__bad_first="1s", host__bad_max="1s") as w:
+        w.mx.shut(M2)
+        w.submit("big@two.test", body=BIG)
+        got = w.wait("deferred")[0]
+        must(got["enhanced"] == "4.4.1" and
+             "no host that may take this message" in got["reply"], str(got))
+        w.mx.open(M2)
+        w.box.wait_final(1)
+        must(w.events()[-1]["type"] == "delivered" and
+             w.mx.taken() == {"big@two.test": [M2]}, str(w.events()))
+
+
+def rule_24_much_that_is_too_large(mtaq):
+    """More of it than a site's list holds, mixed with small mail."""
+    with World(mtaq, m1=small(5000), m2=small(50000),
+               limits__connections="8") as w:
+        big = [f"b{i}@two.test" for i in range(300)]
+        little = [f"s{i}@two.test" for i in range(300)]
+        for some in range(0, 300, 100):
+            for i in range(some, some + 100, 10):
+                w.submit(*big[i:i + 10], body=BIG)
+                w.submit(*little[i:i + 10])
+        w.box.wait_final(600)
+        taken = w.mx.taken()
+        must(all(taken[a] == [M2] for a in big), "big mail went elsewhere")
+        must(all(taken[a] == [M1] for a in little), "small mail did")
+
+
+def rule_24_smtputf8_is_a_hosts_own(mtaq):
+    """An address that needs it: the next host, then 5.6.7; the other address
+    of the same message is not touched."""
+    yes = {"EHLO": "250-mx.test\n250-8BITMIME\n250 SMTPUTF8"}
+    with World(mtaq, m2=yes) as w:
+        w.submit("j\u00f6rg@two.test")
+        w.only_delivered(1, M2)
+        must(any("SMTPUTF8" in line for line in w.mx[M2].lines),
+             str(w.mx[M2].lines))
+    with World(mtaq) as w:
+        w.submit("j\u00f6rg@two.test", "plain@two.test")
+        w.box.wait_final(2)
+        got = {e["to"]: e for e in w.events()}
+        must(got["plain@two.test"]["type"] == "delivered" and
+             got["j\u00f6rg@two.test"]["type"] == "bounced" and
+             got["j\u00f6rg@two.test"]["enhanced"] == "5.6.7", str(got))
+
+
+TESTS = [t for n, t in sorted(globals().items()) if n.startswith("rule_")]
+# The other back end is asked only where sockets matter.
+if os.environ.get("MTAQ_TEST_IO") == "epoll":
+    TESTS = [t for t in TESTS if t.__name__[:7] in
+             ("rule_05", "rule_08", "rule_10")]
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    main(TESTS)
