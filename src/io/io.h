@@ -143,6 +143,11 @@ struct io {
 int io_new(const struct io_settings *settings, char why[IO_WHY_MAX],
 	   struct io **io_r);
 
+/* Why this process may not use io_uring at all, and what to do about it, for
+ * people; "" when it may. */
+#define IO_ADVICE_MAX 400
+void io_ring_advice(char *words, size_t size);
+
 /* Aborts what is open, waits for memory that is lent, frees; clears *io. */
 static inline void io_free(struct io **io)
 {

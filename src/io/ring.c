@@ -620,7 +620,12 @@ static int probe(struct ring *r, char why[IO_WHY_MAX])
 		io_why(why, used[i].name, err);
 	}
 	io_uring_free_probe(p);
-	return err;
+	if (err == 0) { /* a filter may forbid this call alone */
+		err = io_uring_get_events(&r->ring);
+		if (err < 0)
+			io_why(why, "io_uring_enter", err);
+	}
+	return err < 0 ? err : 0;
 }
 
 static int ring_init(struct ring *r, const struct io_settings *settings,
