@@ -31,15 +31,22 @@ void reporter_free(struct reporter *r)
 	eventlog_close(&r->log);
 }
 
-static void note_error(struct reporter *r, int err)
+/* A sync may succeed while no write does: each has an error of its own, and
+ * the file works when neither has one. */
+static void note_error(struct reporter *r, int *own, int err)
 {
-	int before = atomic_exchange(&r->failing, err < 0 ? err : 0);
+	int now, before;
 
-	if (err < 0 && before != err)
+	*own = err < 0 ? err : 0;
+	now = r->write_error < 0 ? r->write_error : r->sync_error;
+	before = atomic_exchange(&r->failing, now);
+	if (now < 0 && before != now)
 		fprintf(stderr,
 			"mtaq: the event log cannot be written: %s; events "
 			"are kept in the spool until it can\n",
-			strerrordesc_np(-err));
+			strerrordesc_np(-now));
+	if (now == 0 && before < 0)
+		fputs("mtaq: the event log is written again\n", stderr);
 }
 
 static void *reporter_main(void *arg)
@@ -50,19 +57,19 @@ static void *reporter_main(void *arg)
 
 	while (!atomic_load(&r->stop)) {
 		if (atomic_exchange(&r->reopen, false))
-			note_error(r, eventlog_reopen(r->log));
+			note_error(r, &r->write_error, eventlog_reopen(r->log));
 		bell_doze(r->bell);
 		got = eventlog_write(r->log);
-		note_error(r, got);
+		note_error(r, &r->write_error, got);
 		if (clock_now_ms() >= sync_at) {
-			note_error(r, eventlog_sync(r->log));
+			note_error(r, &r->sync_error, eventlog_sync(r->log));
 			sync_at = clock_now_ms() + SYNC_MS;
 		}
 		bell_wait(r->bell, got == 1 ? 0 : RETRY_MS);
 	}
 	while (eventlog_write(r->log) == 1)
 		;
-	note_error(r, eventlog_sync(r->log));
+	note_error(r, &r->sync_error, eventlog_sync(r->log));
 	return NULL;
 }
 

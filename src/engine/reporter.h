@@ -15,7 +15,8 @@ struct reporter {
 	struct bell *bell;
 	struct eventlog *log; /* NULL: no event log is wanted */
 	atomic_bool stop, reopen;
-	_Atomic int failing; /* the last error of the file, 0 when it works */
+	_Atomic int failing; /* the error of the file, 0 when it works */
+	int write_error, sync_error; /* the thread's own */
 	pthread_t thread;
 };
 
