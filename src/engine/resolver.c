@@ -17,6 +17,8 @@
 #include <stdio.h>
 
 #define LANE_BYTES (1u << 20)
+/* So many failures in a row are DNS's, not those of one domain. */
+#define FAILED_MIN 5u
 
 int resolver_init(struct resolver *r, const struct dns_settings *set,
 		  struct bell *store)
@@ -97,6 +99,23 @@ static void take_asks(struct resolver *r)
 	}
 }
 
+/* Once when no domain gets an answer any more, once when one does. */
+static void tell(struct resolver *r, const struct mxset *set)
+{
+	if (set->status == MX_TEMPFAIL) {
+		if (++r->failed == FAILED_MIN)
+			fprintf(stderr,
+				"mtaq: DNS fails: the last %u domains got no "
+				"answer that can be used (%s); mail waits and "
+				"no attempt is charged; look at dns.servers\n",
+				FAILED_MIN, set->why);
+		return;
+	}
+	if (r->failed >= FAILED_MIN)
+		fputs("mtaq: DNS answers again\n", stderr);
+	r->failed = 0;
+}
+
 static void give_answers(struct resolver *r)
 {
 	struct dns_answer answer;
@@ -104,6 +123,7 @@ static void give_answers(struct resolver *r)
 	/* Ask src/dns only when there is room for what it gives. */
 	while (mring_fill(r->to_store.ring) < LANE_BYTES / 2 &&
 	       dns_answer(r->dns, &answer) == 1) {
+		tell(r, answer.set);
 		if (!put_answer(r, (uint32_t)answer.tag, answer.set))
 			BUG_ON(true); /* half a lane is free */
 	}

@@ -15,6 +15,7 @@ struct resolver {
 	struct bell bell;
 	struct lane from_store, to_store;
 	atomic_bool stop;
+	unsigned failed; /* answers in a row that could not be used */
 	pthread_t thread;
 	/* As struct dns_counters, from any thread, a moment old. */
 	_Atomic uint64_t asked, hits, joined, stale, queries, timeouts,
