@@ -95,6 +95,8 @@ static void add_disk(struct buf *b, const struct admin_record *r)
 	add_words(b, r, "room");
 	buf_printf(b, "\nevent log   ");
 	add_words(b, r, "events");
+	buf_printf(b, "\nclock       ");
+	add_words(b, r, "clock");
 	buf_printf(b, "\ndamage      ");
 	if (n(r, "damaged") == 0)
 		buf_printf(b, "none");

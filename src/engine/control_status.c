@@ -103,6 +103,7 @@ static void add_disk(struct buf *out, const struct engine *e)
 {
 	struct statvfs fs;
 	int failing = atomic_load(&e->reporter.failing);
+	char clock[200];
 
 	if (statvfs(e->set->spool, &fs) == 0)
 		admin_number(out, "disk_free",
@@ -115,6 +116,8 @@ static void add_disk(struct buf *out, const struct engine *e)
 		   span_str(e->reporter.log == NULL ? "off"
 			    : failing == 0          ? "ok"
 					   : strerrordesc_np(-failing)));
+	clock_words(&e->clock, clock, sizeof(clock));
+	admin_text(out, "clock", span_str(clock));
 	admin_number(out, "damaged", e->report.damaged);
 	admin_text(out, "damage", span_str(e->report.words));
 }

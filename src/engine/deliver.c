@@ -151,7 +151,8 @@ static void scan_expired(struct worker_state *s, struct wsite *ws)
 			struct sched_task *t =
 				CONTAINER_OF(l, struct sched_task, link);
 
-			if (!sched_task_expired(t, s->now_s) ||
+			if (!clock_expired(s->w->set.clock, s->now_s,
+					   t->expires_s) ||
 			    !attempt_local(s, t, LOCAL_EXPIRED))
 				sched_add(&q->q, t);
 		}

@@ -400,7 +400,7 @@ static bool temp_failed(struct storer_state *s, struct dest *d,
 
 	if (left_ms == 0)
 		return park(s, d, t);
-	if (s->now_s >= t->expires_s)
+	if (clock_expired(s->st->set.clock, s->now_s, t->expires_s))
 		return local_settle(s, t, LOCAL_EXPIRED, d->set->why);
 	hand_back(s, t, s->now_s + 1 + (uint32_t)(left_ms / 1000));
 	return true;

@@ -20,13 +20,13 @@
 #include "engine/metrics.h"
 #include "engine/tune.h"
 #include "engine/user.h"
+#include "io/io.h"
 #include "report/exporter.h"
 
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/resource.h>
 #include <sys/signalfd.h>
 
 #define SEEN_IDS_MAX (1u << 20)
@@ -52,6 +52,15 @@ static unsigned worker_count(const struct settings *set)
 
 /* --- the parts ------------------------------------------------------------- */
 
+static void tell_clock(int err, const struct clock *clock)
+{
+	char words[200];
+
+	clock_words(clock, words, sizeof(words));
+	if (err == 0 && strcmp(words, "ok") != 0)
+		fprintf(stderr, "mtaq: %s\n", words);
+}
+
 static int open_queue(struct engine *e, char *words, size_t size)
 {
 	struct queue_settings q;
@@ -60,12 +69,15 @@ static int open_queue(struct engine *e, char *words, size_t size)
 
 	tune_queue(e->set, &q);
 	err = queue_open(&q, clock_mail_s(&e->clock), &e->queue, report);
-	if (err < 0)
+	if (err == -EACCES || err == -EPERM)
+		user_words(e->set->spool, err, words, size);
+	else if (err < 0)
 		snprintf(words, size, "cannot open the spool %s: %s%s%s",
 			 e->set->spool, strerrordesc_np(-err),
 			 report->words[0] == '\0' ? "" : ": ", report->words);
 	else
-		clock_start(&e->clock, report->saved_s);
+		clock_start(&e->clock, report->saved_s, e->set->age_limit_s);
+	tell_clock(err, &e->clock);
 	if (err == 0 && report->words[0] != '\0')
 		fprintf(stderr, "mtaq: spool: %s\n", report->words);
 	return err;
@@ -103,6 +115,35 @@ static int make_resolver(struct engine *e, char *words, size_t size)
 	return err;
 }
 
+static int no_worker(const struct worker *w, int err, char *words, size_t size)
+{
+	char advice[IO_ADVICE_MAX];
+
+	io_ring_advice(advice, sizeof(advice));
+	if (w->why[0] == '\0' || advice[0] == '\0') {
+		snprintf(words, size, "cannot start a worker: %s%s%s",
+			 strerrordesc_np(-err), w->why[0] == '\0' ? "" : ": ",
+			 w->why);
+		return err;
+	}
+	snprintf(words, size,
+		 "cannot start a worker: %s: %s; `io_backend: auto` runs on "
+		 "epoll instead",
+		 w->why, advice);
+	return -EPERM; /* the configuration asks for what is forbidden */
+}
+
+static void tell_back_end(const struct worker *w)
+{
+	char advice[IO_ADVICE_MAX];
+
+	if (w->why[0] == '\0')
+		return;
+	io_ring_advice(advice, sizeof(advice));
+	fprintf(stderr, "mtaq: %s%s%s\n", w->why, advice[0] == '\0' ? "" : ": ",
+		advice);
+}
+
 static int start_workers(struct engine *e, char *words, size_t size)
 {
 	struct worker_settings ws = {
@@ -116,6 +157,7 @@ static int start_workers(struct engine *e, char *words, size_t size)
 		.board_cells =
 			(e->set->metrics.top_sites + e->worker_count - 1) /
 			e->worker_count,
+		.connections = e->share.connections,
 	};
 	unsigned i;
 	int err;
@@ -138,18 +180,13 @@ static int start_workers(struct engine *e, char *words, size_t size)
 					&e->bell);
 		if (err == 0)
 			err = worker_start(w, &ws);
-		if (err < 0) {
-			snprintf(words, size, "cannot start a worker: %s%s%s",
-				 strerrordesc_np(-err),
-				 w->why[0] == '\0' ? "" : ": ", w->why);
-			return err;
-		}
+		if (err < 0)
+			return no_worker(w, err, words, size);
 		e->workers_started++;
 		e->logger.sources[i].owner = &w->bell;
 		e->logger.sources[i].lane.from = &w->bell;
 	}
-	if (e->workers[0].why[0] != '\0')
-		fprintf(stderr, "mtaq: %s\n", e->workers[0].why);
+	tell_back_end(&e->workers[0]);
 	return 0;
 }
 
@@ -178,7 +215,8 @@ static int make_listener(struct engine *e, char *words, size_t size)
 	struct listener_settings in = { .set = e->set,
 					.clock = &e->clock,
 					.logger = &e->logger,
-					.storer = &e->storer };
+					.storer = &e->storer,
+					.submitters = e->share.submitters };
 
 	e->seen = ingress_seen_new(SEEN_IDS_MAX);
 	if (e->seen == NULL)
@@ -246,16 +284,6 @@ static int open_parts(struct engine *e, char *words, size_t size)
 	return err < 0 ? err : control_open(e, words, size, &e->control);
 }
 
-static void raise_limits(void)
-{
-	struct rlimit lim;
-
-	if (getrlimit(RLIMIT_NOFILE, &lim) == 0) {
-		lim.rlim_cur = lim.rlim_max;
-		setrlimit(RLIMIT_NOFILE, &lim);
-	}
-}
-
 int engine_open(const struct settings *set, struct engine **engine_r,
 		char *words, size_t words_size)
 {
@@ -273,10 +301,12 @@ int engine_open(const struct settings *set, struct engine **engine_r,
 	e->asks = calloc(e->worker_count, sizeof(*e->asks));
 	e->asks_back = calloc(e->worker_count, sizeof(*e->asks_back));
 	e->started_wall_s = clock_wall_ms() / 1000;
-	raise_limits();
-	clock_start(&e->clock, 0);
+	clock_start(&e->clock, 0, set->age_limit_s);
 	err = -ENOMEM;
 	if (e->workers != NULL && e->asks != NULL && e->asks_back != NULL)
+		err = descriptors_take(set, e->worker_count, &e->share, words,
+				       words_size);
+	if (err == 0)
 		err = open_parts(e, words, words_size);
 	if (err < 0) {
 		say(words, words_size, err, "cannot start");

@@ -3,6 +3,7 @@
 
 /* The engine's own: engine.c wires, admin reads its parts. */
 #include "engine/control.h"
+#include "engine/descriptors.h"
 #include "engine/engine.h"
 #include "engine/listener.h"
 #include "engine/logger.h"
@@ -22,6 +23,7 @@ struct engine {
 	const struct site_preset *presets;
 	size_t preset_count;
 	unsigned worker_count, workers_started;
+	struct descriptors share;
 	struct bell bell; /* control's */
 	struct bell ingress_bell, report_bell;
 	struct logger logger;

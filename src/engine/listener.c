@@ -388,7 +388,7 @@ static void listen_on(struct listener *in, bool on)
 
 static bool wants_more(const struct listener *in)
 {
-	return atomic_load(&in->connections) < in->set.set->limits.submitters;
+	return atomic_load(&in->connections) < in->set.submitters;
 }
 
 static void accept_all(struct listener *in)

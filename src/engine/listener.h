@@ -22,6 +22,7 @@ struct listener_settings {
 	struct logger *logger;      /* the same */
 	struct storer *storer;      /* the same */
 	struct ingress_seen *seen;  /* the same; this thread's alone */
+	uint32_t submitters;        /* connections at once */
 };
 
 struct listener;

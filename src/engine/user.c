@@ -88,3 +88,43 @@ int user_become(const struct settings *set, char *words, size_t words_size)
 		err = drop(user, words, words_size);
 	return err;
 }
+
+static void name_of(uid_t uid, char *name, size_t size)
+{
+	const struct passwd *p = getpwuid(uid);
+
+	if (p != NULL)
+		snprintf(name, size, "%s", p->pw_name);
+	else
+		snprintf(name, size, "uid %u", (unsigned)uid);
+}
+
+void user_words(const char *spool, int err, char *words, size_t words_size)
+{
+	char owner[64], self[64];
+	struct stat st;
+
+	name_of(geteuid(), self, sizeof(self));
+	if (stat(spool, &st) < 0) {
+		snprintf(words, words_size,
+			 "cannot open the spool %s: %s; mtaq runs as %s, who "
+			 "may not look into a folder above it",
+			 spool, strerrordesc_np(-err), self);
+		return;
+	}
+	if (st.st_uid == geteuid()) {
+		snprintf(words, words_size,
+			 "cannot open the spool %s: %s; the folder is that of "
+			 "%s, as whom mtaq runs, but something in it belongs "
+			 "to another: chown -R",
+			 spool, strerrordesc_np(-err), self);
+		return;
+	}
+	name_of(st.st_uid, owner, sizeof(owner));
+	snprintf(words, words_size,
+		 "cannot open the spool %s: %s; it belongs to %s (mode %03o) "
+		 "and mtaq runs as %s: start it as %s, or give %s the folder "
+		 "and all that is in it",
+		 spool, strerrordesc_np(-err), owner,
+		 (unsigned)st.st_mode & 0777, self, owner, self);
+}

@@ -14,4 +14,7 @@
  */
 int user_become(const struct settings *set, char *words, size_t words_size);
 
+/* The spool cannot be opened for want of a right: whose it is, who we are. */
+void user_words(const char *spool, int err, char *words, size_t words_size);
+
 #endif

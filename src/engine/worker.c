@@ -500,7 +500,7 @@ static int make_tables(struct worker_state *s)
 	tune_backoff(set, &s->backoff);
 	tune_smtp(set, &s->smtp);
 	sched_settings_default(&sched);
-	s->conns_max = set->limits.connections / s->w->set.count;
+	s->conns_max = s->w->set.connections / s->w->set.count;
 	if (s->conns_max == 0)
 		s->conns_max = 1;
 	s->sites = site_table_new(&site, s->conns_max);

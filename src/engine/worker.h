@@ -32,6 +32,7 @@ struct worker_settings {
 	_Atomic uint32_t *epoch; /* checkpoints begun; for jitter */
 	unsigned number, count;
 	unsigned board_cells; /* sites with figures of their own */
+	uint32_t connections; /* of all workers together */
 };
 
 /* Figures of one worker, from any thread, a moment old. */

@@ -84,12 +84,6 @@ static inline uint64_t *sched_task_open(struct sched_task *task)
 	return task->span <= 64 ? &task->open.word : task->open.words;
 }
 
-static inline bool sched_task_expired(const struct sched_task *task,
-				      uint32_t now_s)
-{
-	return now_s >= task->expires_s;
-}
-
 /*
  * A queue (tenant, campaign, domain) in this worker.  The worker embeds it in
  * its own record of the queue.  Fields are this module's; reading counts and
