@@ -20,6 +20,7 @@ class Keeper:
         return self
 
     def __exit__(self, *_):
+        self.listener.shutdown(socket.SHUT_RDWR)    # wakes accept()
         self.listener.close()
 
     def accept(self):
