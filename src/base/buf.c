@@ -96,6 +96,12 @@ int buf_printf(struct buf *b, const char *fmt, ...)
 	return 0;
 }
 
+void buf_cut(struct buf *b, size_t len)
+{
+	BUG_ON(len > b->len);
+	b->len = len;
+}
+
 void buf_shift(struct buf *b, size_t n)
 {
 	BUG_ON(n > b->len);

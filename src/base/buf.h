@@ -27,6 +27,8 @@ int buf_add_span(struct buf *b, struct span s);
 int buf_add_char(struct buf *b, char c);
 int buf_printf(struct buf *b, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
+/* Drop what is behind the first len octets; len is at most what there is. */
+void buf_cut(struct buf *b, size_t len);
 /* Drop n octets at the front. */
 void buf_shift(struct buf *b, size_t n);
 

@@ -192,10 +192,14 @@ static void answer_frame(struct ingress_conn *c, enum frame_type type,
 	(void)buf_add(&c->answers, head, sizeof(head));
 	for (i = 0; i < of->count; i++)
 		(void)frame_answer_put(&c->answers, &slots[i].answer);
-	if (c->answers.failed < 0)
-		breach(c, EX_TEMPFAIL, "too many answers wait to be read");
-	else
+	if (c->answers.failed == 0) {
 		frame_seal(&c->answers, at, type, of->count, of->number);
+		return;
+	}
+	/* A piece of a frame would be read as nonsense: the peer is to come
+	 * again with what was not answered. */
+	buf_cut(&c->answers, at);
+	breach(c, EX_TEMPFAIL, "too many answers wait to be read");
 }
 
 static void say_error(struct ingress_conn *c)
@@ -210,8 +214,11 @@ static void say_error(struct ingress_conn *c)
 
 	c->error_said = true;
 	(void)buf_add(&c->answers, head, sizeof(head));
-	if (frame_answer_put(&c->answers, &a) == 0)
+	(void)frame_answer_put(&c->answers, &a);
+	if (c->answers.failed == 0)
 		frame_seal(&c->answers, at, FRAME_ERROR, 0, 0);
+	else
+		buf_cut(&c->answers, at);
 }
 
 static bool job_done(const struct job *j)
@@ -289,6 +296,7 @@ static void take_hello(struct ingress_conn *c)
 	(void)buf_add(&c->answers, head, sizeof(head));
 	(void)buf_add(&c->answers, welcome, sizeof(welcome));
 	if (c->answers.failed < 0) {
+		buf_cut(&c->answers, 0);
 		breach(c, EX_TEMPFAIL, "out of memory");
 		return;
 	}

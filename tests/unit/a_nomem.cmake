@@ -10,3 +10,5 @@ target_link_options(mtaq_nomem INTERFACE -Wl,--wrap=malloc,--wrap=calloc
 mtaq_unit(test_nomem USES mtaq_nomem mtaq_base mtaq_sched mtaq_site mtaq_smtp
 	mtaq_mail)
 mtaq_unit(test_qnomem USES mtaq_nomem mtaq_queue)
+mtaq_unit(test_inomem USES mtaq_nomem mtaq_ingress
+	ARGS ${PROJECT_SOURCE_DIR})
