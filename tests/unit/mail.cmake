@@ -8,3 +8,4 @@ set_tests_properties(canonical_agrees PROPERTIES LABELS unit TIMEOUT 300)
 mtaq_unit(test_header USES mtaq_mail)
 mtaq_unit(test_canon USES mtaq_mail
 	ARGS ${CMAKE_CURRENT_SOURCE_DIR}/mail)
+mtaq_unit(test_smuggling USES mtaq_mail mtaq_smtp)
