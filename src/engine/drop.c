@@ -74,15 +74,25 @@ void drop_scan(struct listener *in)
 			close(fd);
 		return;
 	}
+	in->drop_more = false;
 	while ((e = readdir(dir)) != NULL) {
 		if (e->d_name[0] == '.')
 			continue;
-		if (files_open(in, e->d_name, &open_already) >= FILES_AT_ONCE)
+		in->drop_more = files_open(in, e->d_name, &open_already) >=
+				FILES_AT_ONCE;
+		if (in->drop_more)
 			break;
 		if (!open_already)
 			open_one(in, e->d_name);
 	}
 	closedir(dir);
+}
+
+/* A file is out of the way: the next ones need not wait for their time. */
+static void go_on(struct listener *in)
+{
+	if (in->drop_more)
+		in->next_scan_ms = 0;
 }
 
 void drop_finish(struct listener *in, struct source *s)
@@ -95,6 +105,7 @@ void drop_finish(struct listener *in, struct source *s)
 	} else if (whole && ingress_refusals(s->conn) == 0) {
 		unlinkat(in->drop_new, s->file, 0);
 		fsync(in->drop_new);
+		go_on(in);
 	} else if (ingress_over(s->conn) || s->gone) {
 		fprintf(stderr,
 			"mtaq: incoming/new/%s: %s; moved to "
@@ -103,6 +114,7 @@ void drop_finish(struct listener *in, struct source *s)
 		renameat(in->drop_new, s->file, in->drop_rejected, s->file);
 		fsync(in->drop_rejected);
 		fsync(in->drop_new);
+		go_on(in);
 	}
 	free(s->file);
 	s->file = NULL;

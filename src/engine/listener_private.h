@@ -37,6 +37,7 @@ struct listener {
 	size_t lent;   /* items with the log */
 	uint64_t lent_bytes;
 	uint64_t next_scan_ms;
+	bool drop_more; /* the last scan left files for later */
 	bool stopping;
 	bool listening;    /* the socket is watched */
 	bool accept_again; /* a connection was closed */

@@ -316,6 +316,20 @@ def a_restart_delivers_what_was_queued(mtaq):
         must(box.equation()["delivered"] == 500, "not all delivered")
 
 
+def a_full_drop_folder_goes_in_one_go(mtaq):
+    """Eight files at once are read; the others wait for these, not for the
+    next look into the folder."""
+    with Box(mtaq) as box:
+        box.start_sink(dns=False)
+        box.configure(routes={'"*"': f'"{box.sink_smtp}"'}).start_daemon()
+        box.stop_daemon()
+        for i in range(80):
+            box.run("submit", "-c", box.conf, "-t", f"r{i}@x.test",
+                    input="From: a@b.test\n\nhello\n")
+        box.start_daemon()
+        box.wait_final(80, 40)
+
+
 TESTS = [first_message_by_a_route, started_as_root_it_becomes_its_user,
          a_route_by_name_goes_where_that_name_leads, thousand_messages_by_dns,
          large_messages_arrive_whole,
@@ -334,6 +348,7 @@ TESTS = [first_message_by_a_route, started_as_root_it_becomes_its_user,
          one_slow_mx_does_not_slow_the_others,
          more_sites_than_connections,
          sessions_carry_many_messages,
+         a_full_drop_folder_goes_in_one_go,
          a_restart_delivers_what_was_queued]
 
 if __name__ == "__main__":
