@@ -151,9 +151,13 @@ class Box:
     # --- work -------------------------------------------------------------
 
     def run(self, *args, ok=(0,), timeout=120, **kw):
+        kw.setdefault("text", not isinstance(kw.get("input"), bytes))
         done = subprocess.run([self.mtaq, *[str(a) for a in args]],
-                              capture_output=True, text=True,
-                              timeout=timeout, process_group=0, **kw)
+                              capture_output=True, timeout=timeout,
+                              process_group=0, **kw)
+        if not kw["text"]:  # input may be octets; what is said is text
+            done.stdout = done.stdout.decode(errors="replace")
+            done.stderr = done.stderr.decode(errors="replace")
         must(done.returncode in ok,
              f"mtaq {' '.join(map(str, args))} exited {done.returncode}: "
              f"{done.stdout[-500:]}{done.stderr[-1000:]}")

@@ -24,7 +24,8 @@ def box_of(mtaq, server=None, **changes):
 
 
 def submit(box, *options, letter=LETTER, ok=(0,)):
-    return box.run("submit", "-c", box.conf, *options, input=letter, ok=ok)
+    return box.run("submit", "-c", box.conf, *options, ok=ok,
+                   input=letter.encode())
 
 
 def events(box, kind):
@@ -56,6 +57,8 @@ def rule_15_one_domain_a_transaction_one_session_a_site(mtaq):
 def rule_19_the_kernel_is_asked_before_the_dot(mtaq):
     """What came before the dot left cannot be the answer to it: with a kernel
     that always has something, no dot leaves."""
+    must("MTAQ_TEST_PENDING" in os.environ,
+         "MTAQ_TEST_PENDING must name the built always_pending library")
     preload = {"LD_PRELOAD": os.environ["MTAQ_TEST_PENDING"],
                "ASAN_OPTIONS": "verify_asan_link_order=0"}
     with Server() as server, \
@@ -292,6 +295,97 @@ def rule_25_wrong_options_are_told(mtaq):
                       ["--orcpt", ""]):
             said = submit(box, *wrong, "-t", "b@x.test", ok=(64,))
             must("mtaq submit: --" in said.stderr, said.stderr)
+
+
+LONG = 1200 * "x"
+SIGNED = "From: a@a.test\r\nDKIM-Signature: v=1\r\n\r\n"
+# Options, letter, and what is said of it (None: it is accepted), with
+# bare_newlines: fix and with bare_newlines: refuse.
+ENTRANCES = [
+    (["-t", "r@x.test"], "From: a@a.test\r\n\r\nhello\r\n", None, None),
+    (["-f", "s@\u00fc.test", "-t", "R@\u00dc.Test"],
+     "From: a@a.test\r\nBcc: b@b.test\r\nReturn-Path: <x@y>\r\n\r\nx", None,
+     None),
+    (["-f", "", "-t", "n@x.test"], "From: a@a.test\r\n\r\nnull\r\n", None,
+     None),
+    (["-t", "q@x.test"], f"From: a@a.test\r\n\r\n{LONG}\r\n", None, None),
+    (["-t", "lf@x.test"], "From: a@a.test\r\n\r\na\nb\r\n", None, "line 3"),
+    (["-t", "cr@x.test"], "From: a@a.test\r\n\r\na\rb\r\n", None, "line 3"),
+    (["-t", "mbox@x.test"],
+     "From a@b Mon Jan  1 00:00:00 2024\r\nFrom: a@a.test\r\n\r\nx\r\n",
+     None, None),
+    (["-t", "nul@x.test"], "From: a@a.test\r\n\r\n\0\r\n", "line 3",
+     "line 3"),
+    (["-t", "loop@x.test"], 51 * "Received: x\r\n" + "From: a@a.test\r\n",
+     "line 51", "line 51"),
+    (["-t", "sig@x.test"], f"{SIGNED}a\r\n{LONG}\r\n", "line 5", "line 5"),
+    (["-t", "two@x.test"], "From: a@a.test\r\nFrom: b@a.test\r\n\r\nx\r\n",
+     "line 2", "line 2"),
+    (["-t", "a b@x.test"], LETTER, "the recipient <a b@x.test>",
+     "the recipient <a b@x.test>"),
+    (["-f", "a..b@x.test", "-t", "r@x.test"], LETTER, "the sender <a..b@x.test>",
+     "the sender <a..b@x.test>"),
+    (["-t", "r@\u2764.test"], LETTER, "internationalized",
+     "internationalized"),
+    (["-t", "r@x.test", "-t", "r@-x.test"], LETTER, "the recipient <r@-x.test>",
+     "the recipient <r@-x.test>"),
+]
+
+
+def plain(message):
+    """Without what is made anew for each message."""
+    return b"".join(line for line in message.splitlines(True)
+                    if not line.startswith((b"Date:", b"Message-ID:")))
+
+
+def entrance(mtaq, newlines, way):
+    """What each case came to by that way in, and what a server then got."""
+    said, expected = [], 0
+    with Server() as server, \
+            box_of(mtaq, server, bare_newlines=newlines) as box:
+        if way != "-n":
+            box.start_daemon()
+        if way == "drop folder":        # it is there once a daemon has run
+            box.stop_daemon()
+        for options, letter, *words in ENTRANCES:
+            words = words[newlines == "refuse"]
+            expected += words is None
+            if way == "drop folder":
+                submit(box, *options, letter=letter)
+                continue
+            done = submit(box, *options, *(["-n"] if way == "-n" else []),
+                          letter=letter, ok=(0,) if words is None else (65,))
+            said.append(done.stderr.splitlines()[:1])
+            must(words is None or words in done.stderr,
+                 f"{way}, {options}: {done.stderr}")
+        if way == "-n":
+            return said, None, None
+        if way == "drop folder":
+            box.start_daemon()
+            rejected = box.dir / "spool" / "incoming" / "rejected"
+            box.wait_for(lambda: len(list(rejected.iterdir())) ==
+                         len(ENTRANCES) - expected, 60, "all refusals")
+        box.wait_final(expected)
+        return said, sorted((e["from"], e["to"], e["size"])
+                            for e in events(box, "delivered")), \
+            sorted(plain(m) for s in server.sessions for m in s.messages)
+
+
+def rule_26_every_entrance_does_the_same(mtaq):
+    for newlines in ("fix", "refuse"):
+        first, events_1, got_1 = entrance(mtaq, newlines, "socket")
+        dry, _, _ = entrance(mtaq, newlines, "-n")
+        _, events_2, got_2 = entrance(mtaq, newlines, "drop folder")
+        for case, a, b in zip(ENTRANCES, first, dry):
+            must(case[2 + (newlines == "refuse")] is None or a == b,
+                 f"{case[0]}: {a} and with -n {b}")
+        must(events_1 == events_2, f"{events_1} and {events_2}")
+        must(got_1 == got_2, "a server got other octets")
+        for m in got_1:
+            must(b"Bcc" not in m and b"Return-Path" not in m and
+                 b"\n" not in m.replace(b"\r\n", b"") and
+                 b"\r" not in m.replace(b"\r\n", b"") and
+                 max(map(len, m.split(b"\r\n"))) <= 998, m)
 
 
 TESTS = [v for k, v in sorted(globals().items()) if k.startswith("rule_")]
