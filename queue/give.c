@@ -201,3 +201,12 @@ void queue_store_counts(const struct queue *q, struct queue_counts *counts_r)
 	};
 	queue_segment_counts(q, &counts_r->segments, &counts_r->segments_free);
 }
+
+uint32_t queue_store_expires_s(struct queue *q)
+{
+	uint32_t hour = 0, queue = 0;
+
+	if (index_expire_next(q->store->index, &hour, &queue) < 0)
+		return 0;
+	return hour * 3600;
+}

@@ -16,7 +16,7 @@ _mtaq()
 	probe) opts='-c --config -f --from --helo --host --port --dns --ipv4 --ipv6 -a --all --send --timeout --max-time --json -h --help' verbs='' files= ;;
 	queue) opts='-c --config --domain --tenant --campaign --site --rcpt --older-than --state --all -n --dry-run --json -h --help' verbs='list show hold release cancel retry' files= ;;
 	run) opts='-c --config -h --help' verbs='' files= ;;
-	site) opts='-c --config -n --dry-run --json -h --help' verbs='list show pause resume' files= ;;
+	site) opts='-c --config -n --dry-run --json -h --help' verbs='list show pause resume retry' files= ;;
 	sink) opts='--listen --port --threads --seed --hostname --size --no-pipelining --no-chunking --no-8bitmime --no-smtputf8 --no-dsn --no-enhanced --delay --delay-at --fail --stubborn --providers --drop --hang --miss --dup --stray --reset --greylist --tarpit --tarpit-ms --split --messages-max --messages-silent --connections-max --rcpt-max --idle-ms --data-always --bdat-spill --dns --zone --domains --mx --sites --ttl --mx-equal --dns-truncate --dead-first --dead-address --nxdomain --null-mx --servfail --timeout --no-mx --ledger --ledger-ok-only --stats --stats-every --json --ready-fd -h --help' verbs='' files= ;;
 	status) opts='-c --config --json -h --help' verbs='' files= ;;
 	submit) opts='-c --config -f --from -t --to --to-file --each --tenant --campaign --class -N --notify -R --ret -V --envid --orcpt --token-header -n --dry-run -q --quiet --json -h --help' verbs='' files=y ;;

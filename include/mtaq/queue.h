@@ -443,6 +443,10 @@ struct queue_counts {
 	uint64_t checkpoint_lsn, durable_lsn;
 	uint64_t checkpoints; /* finished since the queue was opened */
 };
+/* When the first recipient in the index expires, to the hour below; 0: there
+ * is none, or it cannot be known now.  What is younger than a checkpoint is
+ * not in the index.  From the store's thread. */
+uint32_t queue_store_expires_s(struct queue *q);
 /* From the store's thread. */
 void queue_store_counts(const struct queue *q, struct queue_counts *counts_r);
 

@@ -40,7 +40,7 @@ static const struct command commands[] = {
 	{ "probe", probe_main, "what would a mail server say to an address?" },
 	{ "queue", queue_main, "queued mail: list, show, hold, cancel ..." },
 	{ "run", run_main, "the daemon" },
-	{ "site", site_main, "where mail goes: list, show, pause, resume" },
+	{ "site", site_main, "where mail goes: list, pause, resume, retry" },
 	{ "sink", sink_main, "the test internet: SMTP and DNS servers" },
 	{ "status", status_main, "the daemon at a glance" },
 	{ "submit", submit_main, "hand over mail" },

@@ -1,5 +1,5 @@
 /*
- * cmd/site.c - mtaq site list|show|pause|resume
+ * cmd/site.c - mtaq site list|show|pause|resume|retry
  *
  * A site is a set of MX hosts; all domains behind it share sessions and
  * limits.  Its name is the provider's or that of the first MX host.
@@ -17,6 +17,8 @@ static const struct args_verb verbs[] = {
 	{ "pause", "open no session and begin no mail there; kept until "
 		   "resumed or until the daemon ends" },
 	{ "resume", "end the pause" },
+	{ "retry", "whatever its servers said or did: try it now; a dead one "
+		   "is probed at once" },
 	{ NULL, NULL },
 };
 
@@ -31,7 +33,7 @@ static const struct args_command command = {
 	.name = "mtaq site",
 	.usage = "mtaq site list [--json]\n"
 		 "mtaq site show NAME [--json]\n"
-		 "mtaq site pause|resume NAME [-n] [--json]",
+		 "mtaq site pause|resume|retry NAME [-n] [--json]",
 	.about = "A site is a set of MX hosts; all domains behind it share "
 		 "sessions and limits. It is named after its provider or its "
 		 "first MX host.",

@@ -86,15 +86,50 @@ static void find_binding(struct worker_state *s, struct wsite *ws,
 
 /* --- rows ------------------------------------------------------------------ */
 
-static void add_site(struct worker_state *s, struct wsite *ws, struct buf *out)
+static bool is_wanted(const struct site_ask *ask, const struct wsite *ws,
+		      const struct site_info *i, const struct sched_counts *c)
+{
+	switch (ask->which) {
+	case SITE_WHICH_ALL:
+		break;
+	case SITE_WHICH_BUSY:
+		return i->paused || ws->conns > 0 ||
+		       c->waiting[0] + c->waiting[1] + c->running > 0;
+	case SITE_WHICH_TROUBLE:
+		return i->paused || i->dead || i->until_ms != 0;
+	}
+	return true;
+}
+
+/* What one of its hosts last refused or failed with. */
+static void add_last(struct worker_state *s, const struct wsite *ws,
+		     struct buf *out)
+{
+	struct site_host_info h, last = { .why = "" };
+	uint32_t n;
+
+	for (n = 0; site_host(ws->site, n, s->now_ms, &h); n++)
+		if (h.why[0] != '\0' && h.why_ms >= last.why_ms)
+			last = h;
+	admin_text(out, "last", span_str(last.why));
+	admin_number(out, "last_s_ago",
+		     last.why[0] == '\0' ? 0
+					 : (s->now_ms - last.why_ms) / 1000);
+}
+
+static void add_site(struct worker_state *s, struct wsite *ws,
+		     const struct site_ask *ask)
 {
 	struct binding b = { .until_ms = 0 };
 	const char *provider = site_provider(ws->site);
+	struct buf *out = ask->out;
 	struct sched_counts c;
 	struct site_info i;
 
 	sched_rq_counts(ws->rq, &c);
 	site_describe(ws->site, s->now_ms, &i);
+	if (!is_wanted(ask, ws, &i, &c))
+		return;
 	find_binding(s, ws, &b);
 	admin_begin(out, "site");
 	admin_text(out, "site", span_str(i.name));
@@ -116,6 +151,7 @@ static void add_site(struct worker_state *s, struct wsite *ws, struct buf *out)
 	admin_text(out, "limit_words", span_str(b.words));
 	admin_number(out, "limit_in_s", left_s(s, b.until_ms));
 	admin_text(out, "why", span_str(i.why));
+	add_last(s, ws, out);
 	admin_end(out);
 }
 
@@ -188,14 +224,16 @@ static void add_flights(struct worker_state *s, const struct site_ask *ask)
 static void act(struct worker_state *s, struct wsite *ws,
 		const struct site_ask *ask)
 {
-	bool changes =
+	bool pauses =
 		ask->verb == SITE_ASK_PAUSE || ask->verb == SITE_ASK_RESUME;
 
-	if (changes && !ask->dry) {
+	if (pauses && !ask->dry)
 		site_pause(ws->site, ask->verb == SITE_ASK_PAUSE);
+	if (ask->verb == SITE_ASK_RETRY && !ask->dry)
+		site_retry(ws->site, s->now_ms);
+	if ((pauses || ask->verb == SITE_ASK_RETRY) && !ask->dry)
 		worker_kick(s, ws);
-	}
-	add_site(s, ws, ask->out);
+	add_site(s, ws, ask);
 	if (ask->verb == SITE_ASK_SHOW)
 		add_hosts(s, ws, ask->out);
 }

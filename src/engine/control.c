@@ -15,7 +15,8 @@
  *	list	  tenant campaign domain site rcpt state older_s; stage queue
  *		  slot id next: where the last answer ended
  *	show	  id
- *	site	  verb name dry
+ *	pulse	  (none)
+ *	site	  verb name dry which
  *	explain	  domain id
  *	sum	  tenant campaign domain by
  */
@@ -37,8 +38,9 @@ static const struct {
 } requests[] = {
 	{ "decide", control_decide }, { "explain", control_explain },
 	{ "list", control_list },     { "pauses", control_pauses },
-	{ "show", control_show },     { "site", control_site },
-	{ "status", control_status }, { "sum", control_sum },
+	{ "pulse", control_pulse },   { "show", control_show },
+	{ "site", control_site },     { "status", control_status },
+	{ "sum", control_sum },
 };
 
 int control_open(struct engine *e, char *words, size_t words_size,
@@ -103,6 +105,7 @@ static int wait_for_bell(struct control *c)
 	poll(p, 2, 1000);
 	bell_wait(&c->e->bell, 0);
 	obey(c);
+	pulse_beat(&c->pulse, c->e, clock_now_ms());
 	return c->ending ? -ECANCELED : 0;
 }
 
@@ -177,6 +180,7 @@ int control_run(struct control *c, int signals, char *words, size_t words_size)
 
 	c->signals = signals;
 	for (;;) {
+		pulse_beat(&c->pulse, c->e, clock_now_ms());
 		bell_doze(&c->e->bell);
 		err = engine_failure(c->e, words, words_size);
 		if (err < 0)

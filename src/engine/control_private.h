@@ -9,6 +9,7 @@
 #include "admin/server.h"
 #include "engine/control.h"
 #include "engine/engine_private.h"
+#include "engine/pulse.h"
 #include "engine/wire.h"
 
 #define CONTROL_TASKS 16 /* looked at in one job of the store */
@@ -35,6 +36,7 @@ struct control {
 	uint64_t ids[QUEUE_DECISION_IDS_MAX];
 	char note[160];
 	struct site_ask ask;
+	struct pulse pulse;
 	/* The page of tasks that is being looked at. */
 	struct queue_filter filter;
 	struct queue_list_cursor cursor;
@@ -61,6 +63,7 @@ int control_list(struct control *c, const struct admin_request *req);
 int control_show(struct control *c, const struct admin_request *req);
 int control_site(struct control *c, const struct admin_request *req);
 int control_sum(struct control *c, const struct admin_request *req);
+int control_pulse(struct control *c, const struct admin_request *req);
 int control_pauses(struct control *c, const struct admin_request *req);
 
 #endif

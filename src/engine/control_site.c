@@ -29,11 +29,16 @@ static int ask(struct control *c, unsigned worker)
 static bool read_ask(struct control *c, const struct admin_request *req)
 {
 	static const char *const verbs[] = {
-		[SITE_ASK_LIST] = "list",
-		[SITE_ASK_SHOW] = "show",
-		[SITE_ASK_PAUSE] = "pause",
-		[SITE_ASK_RESUME] = "resume",
+		[SITE_ASK_LIST] = "list",   [SITE_ASK_SHOW] = "show",
+		[SITE_ASK_PAUSE] = "pause", [SITE_ASK_RESUME] = "resume",
+		[SITE_ASK_RETRY] = "retry",
 	};
+	static const char *const whiches[] = {
+		[SITE_WHICH_ALL] = "",
+		[SITE_WHICH_BUSY] = "busy",
+		[SITE_WHICH_TROUBLE] = "trouble",
+	};
+	struct span which = admin_text_of(&req->rec, "which");
 	struct span verb = admin_text_of(&req->rec, "verb");
 	struct span name = admin_text_of(&req->rec, "name");
 	unsigned i;
@@ -46,6 +51,9 @@ static bool read_ask(struct control *c, const struct admin_request *req)
 		return false;
 	snprintf(c->ask.name, sizeof(c->ask.name), "%.*s", (int)name.len,
 		 name.p == NULL ? "" : name.p);
+	for (i = 0; i < 3; i++)
+		if (span_eq(which, span_str(whiches[i])))
+			c->ask.which = i;
 	for (i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++)
 		if (span_eq(verb, span_str(verbs[i]))) {
 			c->ask.verb = i;
@@ -61,7 +69,8 @@ int control_site(struct control *c, const struct admin_request *req)
 
 	if (!read_ask(c, req)) {
 		admin_error(req->out, EX_USAGE,
-			    "ask to list, show, pause or resume, by a name");
+			    "ask to list, show, pause, resume or retry, by "
+			    "a name");
 		return 0;
 	}
 	for (i = 0; i < c->e->workers_started; i++) {

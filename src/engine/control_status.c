@@ -12,7 +12,7 @@
 
 struct store_view {
 	struct queue_counts counts;
-	uint32_t pauses, decisions, now_s;
+	uint32_t pauses, decisions, now_s, expires_s;
 	struct buf *rows; /* NULL, or a row for each pause */
 };
 
@@ -40,6 +40,7 @@ static void look(struct queue *q, void *arg)
 	uint32_t i;
 
 	queue_store_counts(q, &v->counts);
+	v->expires_s = queue_store_expires_s(q);
 	for (i = 0; queue_store_decision(q, i, &lsn, &dec) == 0; i++) {
 		v->pauses += dec.verb == QUEUE_VERB_PAUSE;
 		v->decisions += dec.verb != QUEUE_VERB_PAUSE;
@@ -69,6 +70,8 @@ static void add_queue(struct buf *out, const struct store_view *v)
 	admin_number(out, "held", v->counts.held);
 	admin_number(out, "loaded_tasks", v->counts.loaded);
 	admin_number(out, "queues", v->counts.queues);
+	admin_number(out, "expires_in_s",
+		     v->expires_s > v->now_s ? v->expires_s - v->now_s : 0);
 	admin_number(out, "pauses", v->pauses);
 	admin_number(out, "decisions_under_way", v->decisions);
 	admin_number(out, "segments", v->counts.segments);
@@ -130,7 +133,7 @@ int control_status(struct control *c, const struct admin_request *req)
 	struct figures f;
 	int err;
 
-	view = (struct store_view){ .rows = NULL };
+	view = (struct store_view){ .now_s = clock_mail_s(&c->e->clock) };
 	err = control_job(c, look, &view);
 	if (err < 0)
 		return err;
@@ -144,6 +147,7 @@ int control_status(struct control *c, const struct admin_request *req)
 	admin_number(out, "workers", e->workers_started);
 	admin_text(out, "io", span_str(e->workers[0].backend));
 	admin_text(out, "io_why", span_str(e->workers[0].why));
+	admin_number(out, "age_limit_s", e->set->age_limit_s);
 	add_queue(out, &view);
 	add_mail(out, &f);
 	add_disk(out, e);

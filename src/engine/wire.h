@@ -155,8 +155,14 @@ struct site_ask {
 		SITE_ASK_SHOW, /* with a row for each host */
 		SITE_ASK_PAUSE,
 		SITE_ASK_RESUME,
+		SITE_ASK_RETRY,  /* what failed or was slowed may be tried */
 		SITE_ASK_FLIGHTS /* sessions that carry the message .id */
 	} verb;
+	enum {
+		SITE_WHICH_ALL,
+		SITE_WHICH_BUSY,   /* with mail, connections or trouble */
+		SITE_WHICH_TROUBLE /* dead, slowed or paused */
+	} which;
 	bool dry;        /* say which, change nothing */
 	size_t at;       /* where the walk goes on; 0: from the start */
 	bool more;       /* answer: there are more sites */

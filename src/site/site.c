@@ -196,6 +196,25 @@ void site_pause(struct site *site, bool paused)
 	site->paused = paused;
 }
 
+void site_retry(struct site *site, uint64_t now_ms)
+{
+	struct limits *l = site->limits;
+	uint32_t i;
+
+	for (i = 0; i < site->addr_count; i++) {
+		struct site_addr *a = site->addrs[i];
+
+		if (a->until_ms > now_ms)
+			a->until_ms = now_ms;
+		if (a->hold_ms > now_ms)
+			a->hold_ms = now_ms;
+	}
+	if (l->pause_ms > now_ms)
+		l->pause_ms = now_ms;
+	if (l->hold_ms > now_ms)
+		l->hold_ms = now_ms;
+}
+
 /* --- addresses over time ------------------------------------------------- */
 
 static struct site_addr *addr_find(struct site_addr **addrs, uint32_t count,

@@ -149,6 +149,10 @@ const char *site_name(const struct site *site);     /* preset or first MX */
 const char *site_provider(const struct site *site); /* preset's, or NULL */
 uint64_t site_hash(const struct site *site);
 
+/* An operator's word that it may be well again: a bad host is probed at once,
+ * pauses that replies asked for end. */
+void site_retry(struct site *site, uint64_t now_ms);
+
 /* An operator's pause: nothing opens, sessions close when idle. */
 void site_pause(struct site *site, bool paused);
 

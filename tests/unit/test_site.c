@@ -560,6 +560,25 @@ START_TEST(an_operators_pause)
 }
 END_TEST
 
+/* A dead site is probed at once, whatever time it was to be left alone. */
+START_TEST(an_operators_retry)
+{
+	struct site_info info;
+
+	start(two, 2);
+	rig.servers[1].closed = rig.servers[2].closed = true;
+	all_dead();
+	site_describe(rig.site, rig.now, &info);
+	ck_assert(info.dead);
+	ck_assert_uint_gt(info.until_ms, rig.now + 5000);
+	rig.servers[2].closed = false;
+	site_retry(rig.site, rig.now);
+	rig_run(&rig, 5000);
+	ck_assert_uint_gt(rig.delivered, 0);
+	rig_stop(&rig);
+}
+END_TEST
+
 START_TEST(new_addresses_keep_the_health_of_old_ones)
 {
 	const struct rig_host moved[] = { { "new.example", 10, 1 },
@@ -644,6 +663,7 @@ int main(void)
 	tcase_add_test(t, a_connections_reply_takes_one_less);
 	tcase_add_test(t, a_session_ends_when_idle_full_or_old);
 	tcase_add_test(t, an_operators_pause);
+	tcase_add_test(t, an_operators_retry);
 	tcase_add_test(t, new_addresses_keep_the_health_of_old_ones);
 	tcase_add_test(t, a_site_is_remembered_for_an_hour);
 	suite_add_tcase(s, t);

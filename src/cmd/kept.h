@@ -1,0 +1,20 @@
+#ifndef MTAQ_CMD_KEPT_H
+#define MTAQ_CMD_KEPT_H
+
+/* Rows of the daemon's answers, kept for later looks. */
+#include "admin/record.h"
+
+struct kept {
+	struct admin_record *rows;
+	char **mem; /* of each row: what its fields point to */
+	size_t count, size;
+};
+
+/* A copy of rec at the end.  0 or -ENOMEM. */
+int kept_add(struct kept *k, const struct admin_record *rec);
+/* No rows; the memory is given back. */
+void kept_clear(struct kept *k);
+/* The first row of this verb; NULL. */
+const struct admin_record *kept_find(const struct kept *k, const char *verb);
+
+#endif
