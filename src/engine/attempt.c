@@ -19,6 +19,7 @@
 #include "engine/wire.h"
 #include "report/note.h"
 #include "site/plan.h"
+#include "smtp/dsn.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -342,6 +343,7 @@ void attempt_verdict(struct worker_state *s, struct attempt *a, uint32_t rcpt,
 		a->again++;
 		return;
 	}
+	note.notify = (uint8_t)dsn_notify(a->rcpts[rcpt].params);
 	note.kind = (uint8_t) class.kind;
 	note.scope = (uint8_t) class.scope;
 	note.queued_s = s->now_s - a->view.arrived_s;
@@ -540,6 +542,7 @@ static void local_rcpt(struct worker_state *s, struct attempt *a, int rule,
 
 	queue_view_rcpt(&a->view, index, &r);
 	note.to = r.address;
+	note.notify = (uint8_t)dsn_notify(r.params);
 	plan_local(&s->backoff, &ask, (enum local_rule)rule, &plan);
 	add_out(s, a, &plan, &note, (uint16_t)index);
 }

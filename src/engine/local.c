@@ -11,6 +11,7 @@
 #include "engine/wire.h"
 #include "report/note.h"
 #include "site/plan.h"
+#include "smtp/dsn.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -92,6 +93,7 @@ static void add_rcpt(struct local *l, const struct queue_view *view,
 
 	queue_view_rcpt(view, index, &r);
 	note.to = r.address;
+	note.notify = (uint8_t)dsn_notify(r.params);
 	note.queued_s = l->s->now_s - view->arrived_s;
 	size = note_rcpt_size(&note);
 	note_rcpt_put(&note, l->notes + l->len);

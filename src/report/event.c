@@ -9,6 +9,7 @@
 #include "mtaq/smtp.h"
 #include "report/note.h"
 #include "site/classify.h"
+#include "smtp/dsn.h"
 
 #include <errno.h>
 #include <time.h>
@@ -121,6 +122,14 @@ static void add_reply(struct buf *out, const struct note_rcpt *note)
 	}
 }
 
+/* Rule 25: whoever makes bounces of these lines must know. */
+static void add_notify(struct buf *out, struct span from, unsigned notify)
+{
+	json_key(out, "notify_sender");
+	buf_add_span(out, dsn_wants_failure(from, notify) ? SPAN("true")
+							  : SPAN("false"));
+}
+
 static void out_line(const struct queue_record *rec, uint32_t n,
 		     const struct note_common *c, struct buf *out)
 {
@@ -141,6 +150,8 @@ static void out_line(const struct queue_record *rec, uint32_t n,
 	add_text(out, "host", c->host);
 	add_text(out, "source", c->source);
 	add_reply(out, &note);
+	if (r->state == QUEUE_BOUNCED || r->state == QUEUE_EXPIRED)
+		add_notify(out, c->from, note.notify);
 	json_member_u64(out, "attempt", r->attempts);
 	json_member_u64(out, "queued_ms", note.queued_s * UINT64_C(1000));
 	json_member_u64(out, "size", c->size);

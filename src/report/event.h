@@ -13,6 +13,9 @@
  *	site host source session tls        where it was tried
  *	code enhanced reply class scope stage    what was said
  *	attempt queued_ms                   which try, how long it waited
+ *	notify_sender                       bounced, expired: true when `from` is
+ *	                                    to be told (not the null sender, and
+ *	                                    NOTIFY allows it, RFC 3461)
  *
  * A key without a value is left out.
  */

@@ -3,7 +3,7 @@
  *
  *	common:  1 | time u64 | session u64 | size u64 |
  *	         from | site | host | source | tls        (u16 length + octets)
- *	rcpt:    1 | result | stage | kind | scope | rule | enh.cls | 0 |
+ *	rcpt:    1 | result | stage | kind | scope | rule | enh.cls | notify |
  *	         code u16 | enh.subject u16 | enh.detail u16 | 0 u16 |
  *	         queued u32 | to | text
  */
@@ -11,6 +11,7 @@
 
 #include "base/bug.h"
 #include "site/classify.h"
+#include "smtp/dsn.h"
 
 #include <errno.h>
 
@@ -128,7 +129,7 @@ void note_rcpt_put(const struct note_rcpt *n, void *to)
 	*at++ = n->scope;
 	*at++ = n->rule;
 	*at++ = v->enhanced.cls;
-	*at++ = 0;
+	*at++ = n->notify;
 	at = put_uint(at, v->code, 2);
 	at = put_uint(at, v->enhanced.subject, 2);
 	at = put_uint(at, v->enhanced.detail, 2);
@@ -148,7 +149,7 @@ int note_rcpt_get(struct span s, struct note_rcpt *n_r)
 	if (s.len < RCPT_FIXED || p[0] != VERSION ||
 	    p[1] >= SMTP_RESULT_COUNT || p[2] >= SMTP_STAGE_COUNT ||
 	    p[3] >= REPLY_KIND_COUNT || p[4] >= SCOPE_COUNT ||
-	    p[5] >= LOCAL_RULE_COUNT)
+	    p[5] >= LOCAL_RULE_COUNT || (p[7] & ~DSN_ALL) != 0)
 		return -EINVAL;
 	n.verdict.result = (enum smtp_result)p[1];
 	n.verdict.stage = (enum smtp_stage)p[2];
@@ -156,6 +157,7 @@ int note_rcpt_get(struct span s, struct note_rcpt *n_r)
 	n.scope = p[4];
 	n.rule = p[5];
 	n.verdict.enhanced.cls = p[6];
+	n.notify = p[7];
 	n.verdict.code = (uint16_t)get_uint(p + 8, 2);
 	n.verdict.enhanced.subject = (uint16_t)get_uint(p + 10, 2);
 	n.verdict.enhanced.detail = (uint16_t)get_uint(p + 12, 2);

@@ -28,6 +28,7 @@ struct note_rcpt {
 	struct smtp_verdict verdict;
 	uint8_t kind, scope; /* src/site/classify.h */
 	uint8_t rule;        /* enum local_rule */
+	uint8_t notify;      /* DSN_...; 0: not said (RFC 3461) */
 	uint32_t queued_s;   /* since the message was accepted */
 	struct span to;
 };

@@ -53,27 +53,53 @@ static bool is_envid(struct span s)
 	return s.len > 0 && s.len <= DSN_ENVID_MAX && is_xtext(s);
 }
 
-static bool is_notify(struct span s)
+/* The bits of a list of words; 0: it is none. */
+static unsigned notify_bits(struct span s)
 {
-	static const struct span words[] = { { "SUCCESS", 7 },
-					     { "FAILURE", 7 },
-					     { "DELAY", 5 } };
+	static const struct {
+		struct span word;
+		unsigned bit;
+	} words[] = { { { "NEVER", 5 }, DSN_NEVER },
+		      { { "SUCCESS", 7 }, DSN_SUCCESS },
+		      { { "FAILURE", 7 }, DSN_FAILURE },
+		      { { "DELAY", 5 }, DSN_DELAY } };
 	unsigned seen = 0, bit;
 	struct span rest = s, word;
 	size_t i;
 
-	if (span_eq_nocase(s, SPAN("NEVER")))
-		return true;
 	while (rest.p != NULL) {
 		word = head_of(rest, ',', &rest);
 		for (i = 0, bit = 0; i < ARRAY_LEN(words); i++)
-			if (span_eq_nocase(word, words[i]))
-				bit = 1u << i;
+			if (span_eq_nocase(word, words[i].word))
+				bit = words[i].bit;
 		if (bit == 0 || (seen & bit) != 0)
-			return false;
+			return 0;
 		seen |= bit;
 	}
-	return seen != 0;
+	return (seen & DSN_NEVER) != 0 && seen != DSN_NEVER ? 0 : seen;
+}
+
+static bool is_notify(struct span s)
+{
+	return notify_bits(s) != 0;
+}
+
+unsigned dsn_notify(struct span params)
+{
+	struct span rest = span_trim(params), word, name = SPAN("NOTIFY=");
+
+	while (rest.p != NULL && rest.len > 0) {
+		word = head_of(rest, ' ', &rest);
+		if (span_starts_nocase(word, name))
+			return notify_bits(span_of(word.p + name.len,
+						   word.len - name.len));
+	}
+	return 0;
+}
+
+bool dsn_wants_failure(struct span sender, unsigned notify)
+{
+	return sender.len > 0 && (notify == 0 || (notify & DSN_FAILURE) != 0);
 }
 
 static bool is_orcpt(struct span s)

@@ -27,6 +27,21 @@
 bool dsn_is_mail(struct span params);
 bool dsn_is_rcpt(struct span params);
 
+/* When somebody is to be told (NOTIFY).  The numbers are on disk. */
+#define DSN_NEVER   0x01u
+#define DSN_SUCCESS 0x02u
+#define DSN_FAILURE 0x04u
+#define DSN_DELAY   0x08u
+#define DSN_ALL     0x0fu
+
+/* NOTIFY of a recipient's parameters that dsn_is_rcpt() has passed, with or
+ * without a blank in front; 0 when they have none. */
+unsigned dsn_notify(struct span params);
+/* Is sender to be told that the mail has failed for a recipient with this
+ * NOTIFY?  Never the null sender: a bounce is not bounced (RFC 5321 section
+ * 6.1); without NOTIFY failures are told (RFC 3461 section 4.1). */
+bool dsn_wants_failure(struct span sender, unsigned notify);
+
 /* text as xtext: at most 3 octets for each of its.  Returns how many. */
 size_t dsn_xtext(struct span text, char *out_r);
 

@@ -287,6 +287,27 @@ def rule_25_nothing_where_dsn_is_not_offered(mtaq):
              server.heard("MAIL") + server.heard("RCPT"))
 
 
+def rule_25_never_and_a_bounce_make_no_bounce(mtaq):
+    """Whoever makes bounces of the events is told which are not wanted, from
+    a server's refusal and from our own rules."""
+    def answer(session, line):
+        return "550 5.1.1 nobody" if line.startswith("RCPT") else None
+
+    with Server(answer=answer) as server, box_of(mtaq, server) as box:
+        box.start_daemon()
+        wanted = {}
+        for i, (options, told) in enumerate([
+                ([], True), (["-N", "failure,delay"], True),
+                (["-N", "never"], False), (["-N", "success"], False),
+                (["-f", ""], False), (["-f", "", "-N", "failure"], False)]):
+            for local in (f"r{i}", f"\u00fc{i}"):
+                submit(box, *options, "-t", f"{local}@x.test")
+                wanted[f"{local}@x.test"] = told
+        box.wait_final(len(wanted))
+        found = {e["to"]: e["notify_sender"] for e in events(box, "bounced")}
+        must(found == wanted, found)
+
+
 def rule_25_wrong_options_are_told(mtaq):
     with box_of(mtaq, routes='{ "*": "127.0.0.1:9" }') as box:
         for wrong in (["-N", "sometimes"], ["-N", "never,delay"],

@@ -272,6 +272,38 @@ START_TEST(rule_25_xtext)
 }
 END_TEST
 
+START_TEST(rule_25_never_and_a_bounce_make_no_bounce)
+{
+	static const struct {
+		const char *sender, *params;
+		unsigned notify;
+		bool told;
+	} cases[] = {
+		{ "s@x", "", 0, true },
+		{ "s@x", " ORCPT=rfc822;NOTIFY=NEVER", 0, true },
+		{ "s@x", " NOTIFY=NEVER", DSN_NEVER, false },
+		{ "s@x", " ORCPT=rfc822;a notify=never", DSN_NEVER, false },
+		{ "s@x", "NOTIFY=SUCCESS", DSN_SUCCESS, false },
+		{ "s@x", "NOTIFY=DELAY,SUCCESS", DSN_DELAY | DSN_SUCCESS,
+		  false },
+		{ "s@x", "NOTIFY=Failure,Delay", DSN_FAILURE | DSN_DELAY,
+		  true },
+		{ "", "", 0, false },
+		{ "", " NOTIFY=FAILURE", DSN_FAILURE, false },
+	};
+	size_t i;
+
+	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		unsigned notify = dsn_notify(span_str(cases[i].params));
+
+		ck_assert_uint_eq(notify, cases[i].notify);
+		ck_assert_int_eq(
+			dsn_wants_failure(span_str(cases[i].sender), notify),
+			cases[i].told);
+	}
+}
+END_TEST
+
 /* --- rule 26 --------------------------------------------------------------- */
 
 static const char *const never[] = {
@@ -341,6 +373,7 @@ int main(void)
 	tcase_add_loop_test(t, rule_25_only_what_rfc_3461_knows, 0,
 			    (int)(sizeof(dsn) / sizeof(dsn[0])));
 	tcase_add_test(t, rule_25_xtext);
+	tcase_add_test(t, rule_25_never_and_a_bounce_make_no_bounce);
 	tcase_add_loop_test(t, rule_26_one_check_for_sender_and_recipient, 0,
 			    (int)(sizeof(never) / sizeof(never[0])));
 	tcase_add_test(t, rule_26_no_nul_in_an_address);
