@@ -341,15 +341,15 @@ static void on_mail(struct smtp_session *s, struct smtp_tx *tx)
 	settle_rest(tx);
 }
 
-/* Rule 14. */
-static bool is_too_many(const struct smtp_verdict *v)
+/* Rule 14.  The enhanced code says it whatever the basic one is: OpenSMTPD's is
+ * 451, Haraka's 450.  Exim says a bare 452, RFC 5321 section 4.5.3.1.10; before
+ * any recipient was taken that is about something else. */
+static bool is_too_many(const struct smtp_verdict *v, bool any_taken)
 {
-	bool said = v->enhanced.cls != 0 && v->enhanced.subject == 5 &&
-		    v->enhanced.detail == 3;
-
-	if (v->code == 452)
-		return said;
-	return v->code == 552 && (said || v->enhanced.cls == 0);
+	if (v->enhanced.cls != 0)
+		return v->enhanced.subject == 5 && v->enhanced.detail == 3 &&
+		       (v->code < 500 || v->code == 552);
+	return v->code == 552 || (v->code == 452 && any_taken);
 }
 
 static void on_rcpt(struct smtp_session *s, struct smtp_tx *tx, uint32_t i)
@@ -363,7 +363,7 @@ static void on_rcpt(struct smtp_session *s, struct smtp_tx *tx, uint32_t i)
 		tx->rcpt[i] = RCPT_TAKEN;
 		return;
 	}
-	if (is_too_many(&s->verdict))
+	if (is_too_many(&s->verdict, tx->taken > 0))
 		s->verdict.result = SMTP_AGAIN;
 	settle(tx, i);
 }

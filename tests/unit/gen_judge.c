@@ -451,18 +451,28 @@ static enum smtp_stage missing(const struct judge *j, unsigned mail)
 	return SMTP_STAGE_EOD;
 }
 
-/* Rule 14. */
-static bool too_many(const struct judge_item *it)
+/* Had a recipient of this mail been taken before this answer? */
+static bool taken_before(const struct judge *j, const struct judge_item *it)
 {
-	bool x53 = it->enhanced.subject == 5 && it->enhanced.detail == 3 &&
-		   it->enhanced.cls != 0;
+	unsigned s;
 
-	return (it->code == 452 && x53) ||
-	       (it->code == 552 && (x53 || it->enhanced.cls == 0));
+	for (s = AT_RCPT_1; s < it->slot; s++)
+		if (cls(judge_heard(j, it->mail, s)) == 2)
+			return true;
+	return false;
 }
 
-static struct judge_verdict words(const struct judge_item *it,
-				  enum smtp_stage stage)
+/* Rule 14. */
+static bool too_many(const struct judge *j, const struct judge_item *it)
+{
+	if (it->enhanced.cls != 0)
+		return it->enhanced.subject == 5 && it->enhanced.detail == 3 &&
+		       (cls(it) == 4 || it->code == 552);
+	return it->code == 552 || (it->code == 452 && taken_before(j, it));
+}
+
+static struct judge_verdict
+words(const struct judge *j, const struct judge_item *it, enum smtp_stage stage)
 {
 	static const enum smtp_result results[] = { [2] = SMTP_ACCEPTED,
 						    [3] = SMTP_ACCEPTED,
@@ -470,7 +480,7 @@ static struct judge_verdict words(const struct judge_item *it,
 						    [5] = SMTP_REJECTED };
 	enum smtp_result result = results[it->code / 100];
 
-	if (stage == SMTP_STAGE_RCPT && too_many(it))
+	if (stage == SMTP_STAGE_RCPT && too_many(j, it))
 		result = SMTP_AGAIN;
 	return (struct judge_verdict){ result, stage, it->code, it->enhanced };
 }
@@ -483,11 +493,11 @@ static bool settled_by_end(const struct judge *j, unsigned mail,
 	bool its = j->end == END_SAID && j->last.mail == mail;
 
 	if (m->early.code != 0) {
-		*v = words(&m->early, missing(j, mail));
+		*v = words(j, &m->early, missing(j, mail));
 		return true;
 	}
 	if (its && j->last.slot >= AT_MAIL && j->last.slot <= AT_DOT) {
-		*v = words(&j->last, stage_of(j->last.slot));
+		*v = words(j, &j->last, stage_of(j->last.slot));
 		return true;
 	}
 	if (j->end == END_NOT)
@@ -516,7 +526,7 @@ bool judge_settled(const struct judge *j, unsigned mail, unsigned rcpt,
 		if (it == NULL || (s < AT_DATA && cls(it) == 2) ||
 		    (s == AT_DATA && cls(it) == 3))
 			continue;
-		*v = words(it, stage_of(s));
+		*v = words(j, it, stage_of(s));
 		return true;
 	}
 	return settled_by_end(j, mail, v);
@@ -531,7 +541,7 @@ struct judge_close judge_close(const struct judge *j)
 	c.idle = j->was_ready && !current(j, &m);
 	if (j->end == END_SAID) {
 		c.code = j->last.code;
-		c.result = words(&j->last, SMTP_STAGE_NONE).result;
+		c.result = words(j, &j->last, SMTP_STAGE_NONE).result;
 		if (j->last.slot == AT_QUIT && j->last.code != 421)
 			c.result = SMTP_ACCEPTED;
 		if (j->no_tls || j->last.slot == AT_STARTTLS)
