@@ -129,6 +129,8 @@ static const struct row enhanced_rows[] = {
 { NULL, MAILING, 0, 3, 4, 4, NULL, REPLY_SIZE, SCOPE_MESSAGE, 0, 0, 0, 0 },
 { NULL, MAILING, 0, 4, 3, 3, NULL, REPLY_DNS, SCOPE_MESSAGE, 0, 0, 0, 0 },
 { NULL, MAILING, 0, 4, 4, 6, NULL, REPLY_ROUTING, SCOPE_RECIPIENT, 0, 0, 0, 0 },
+/* no recipient was named yet: OpenSMTPD's limit of messages per session */
+{ NULL, AT_MAIL, 452, 5, 3, 3, NULL, REPLY_OTHER, SCOPE_SESSION, 0, 0, 0, 0 },
 { NULL, MAILING, 0, 5, 3, 3, NULL, REPLY_PROTOCOL, SCOPE_RECIPIENT, 0, 0, 0, 0 },
 { NULL, MAILING, 0, 5, 0, 6, NULL, REPLY_PROTOCOL, SCOPE_MESSAGE, 0, 0, 0, 0 },
 { NULL, MAILING, 0, 6, 0, 9, NULL, REPLY_CONTENT, SCOPE_MESSAGE, 0, 0, 0, 0 },

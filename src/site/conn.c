@@ -220,6 +220,10 @@ void site_conn_verdict(struct site_conn *conn,
 	if (class_r->scope == SCOPE_HOST &&
 	    class_r->kind == REPLY_CONNECTIONS && !goodbye)
 		site_addr_crowded(conn->addr, class_r->pause_s * 1000, now_ms);
+	if (class_r->scope == SCOPE_SESSION && !goodbye && conn->carried > 0 &&
+	    verdict->stage == SMTP_STAGE_MAIL)
+		site_addr_learn(conn->addr, &site->table->set, conn->carried,
+				now_ms); /* nothing is left: it ends */
 	/* A 421 is told once per recipient, and again at the close. */
 	if (class_r->scope != SCOPE_SITE || (goodbye && conn->told))
 		return;

@@ -7,6 +7,7 @@
  *	AGAIN                       RCPT             next transaction, twice
  *	any                         before MAIL      put back: the host's affair
  *	no answer, 421              MAIL             put back (rules 5, 9)
+ *	about the session           MAIL, not first  put back (rule 5)
  *	4yz, no answer              MAIL and later   the schedule
  *	5yz                         MAIL and later   bounce
  */
@@ -73,12 +74,16 @@ static void plan_put_back(const struct plan_ask *ask, struct plan *plan)
 	plan->attempts = ask->attempts;
 }
 
-/* Did the server end the session before it judged this mail? */
-static bool ended_at_mail(const struct smtp_verdict *v)
+/* Did the server end the session, or say that it had its share, before it
+ * judged this mail? */
+static bool ended_at_mail(const struct plan_ask *ask)
 {
+	const struct smtp_verdict *v = ask->verdict;
+
 	if (v->stage != SMTP_STAGE_MAIL)
 		return false;
-	return v->result == SMTP_LOST || v->code == 0 || v->code == 421;
+	return v->result == SMTP_LOST || v->code == 0 || v->code == 421 ||
+	       (ask->class->scope == SCOPE_SESSION && ask->session_carried);
 }
 
 /* Rule 5 charges nothing.  On a fresh session it is the host's failure, but
@@ -111,7 +116,7 @@ void plan_recipient(const struct backoff_settings *set,
 		plan_unsure(set, ask, &plan);
 	else if (v->stage < SMTP_STAGE_MAIL)
 		plan_put_back(ask, &plan);
-	else if (ended_at_mail(v))
+	else if (ended_at_mail(ask))
 		plan_ended_at_mail(set, ask, &plan);
 	else if (v->result == SMTP_AGAIN &&
 		 (ask->any_accepted || ask->again < PLAN_AGAIN_MAX)) {

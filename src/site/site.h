@@ -274,6 +274,8 @@ void site_conn_end(struct site_conn *conn, bool carried, uint64_t now_ms);
  * A verdict within a transaction: classify it and let it act on what its
  * scope names (window, rate, pause; nothing for recipient and message).
  * SCOPE_TENANT is the caller's: sched_flow_park() for class_r->pause_s.
+ * SCOPE_SESSION at MAIL, when transactions were carried: learned as by
+ * site_conn_close(), and nothing is left to this connection.
  * Cheap for SMTP_ACCEPTED.  Verdicts of one connection may be told before or
  * after site_conn_end(), but before site_conn_close().
  */

@@ -58,6 +58,7 @@ struct rig_server {        /* index is the last octet of its address */
 	uint16_t greeting; /* 554: that instead of 220 */
 	uint32_t cap;      /* connections; more get a 421 greeting */
 	uint32_t messages; /* then it closes without a word */
+	bool says_so;      /* it answers 452 4.5.3 and does not close */
 	bool hangs_up;     /* at every MAIL */
 	uint32_t live, most, opened, refused, carried;
 };
@@ -138,6 +139,22 @@ static inline void rig_close(struct rig *r, struct rig_conn *c,
 	*c = (struct rig_conn){ 0 };
 }
 
+/* The transaction is over, the session is not. */
+static inline void rig_refuse(struct rig *r, struct rig_conn *c)
+{
+	struct smtp_verdict v =
+		rig_verdict(SMTP_STAGE_MAIL, 452, "too many messages sent");
+	struct reply_class class;
+
+	v.enhanced = (struct smtp_enhanced){ 4, 5, 3 };
+	site_conn_verdict(c->conn, &v, r->now, &class);
+	site_conn_end(c->conn, false, r->now);
+	r->waiting++;
+	r->put_back++;
+	c->state = RIG_IDLE;
+	c->due = r->now;
+}
+
 static inline void rig_stop(struct rig *r)
 {
 	int i;
@@ -180,6 +197,9 @@ static inline void rig_server_turn(struct rig *r, struct rig_conn *c)
 		c->due = r->now;
 	} else if (c->state == RIG_BUSY && s->hangs_up) {
 		rig_close(r, c, SMTP_STAGE_MAIL, 0, "closed");
+	} else if (c->state == RIG_BUSY && s->messages != 0 && s->says_so &&
+		   c->carried == s->messages) {
+		rig_refuse(r, c);
 	} else if (c->state == RIG_BUSY && s->messages != 0 &&
 		   c->carried == s->messages) {
 		rig_close(r, c, SMTP_STAGE_MAIL, 0, "closed");

@@ -37,6 +37,7 @@ static const struct row rows[] = {
 { NULL, RCPT, 452, 4,2,2, "over quota", REPLY_MAILBOX_FULL, RECIP, 0, 0, false, false },
 { NULL, RCPT, 552, 5,2,2, "over quota", REPLY_MAILBOX_FULL, RECIP, 0, 0, false, false },
 { NULL, RCPT, 452, 4,5,3, "too many recipients", REPLY_PROTOCOL, RECIP, 0, 0, false, false },
+{ NULL, MAIL, 452, 4,5,3, "Too many recipients: Too many messages sent", REPLY_OTHER, SCOPE_SESSION, 0, 0, false, false },
 { "google", EOD, 451, 4,3,0, "Multiple destination domains per transaction is unsupported", REPLY_PROTOCOL, MSG, 0, 0, false, true },
 { "google", GREET, 421, 4,7,0, "Try again later", REPLY_CONNECTIONS, SITE, 0, 60, false, false },
 { "google", MAIL, 421, 4,4,5, "Server busy", REPLY_CONNECTIONS, SITE, 0, 60, false, false },

@@ -73,7 +73,7 @@ static struct plan plan_of(const struct smtp_verdict *v, bool carried,
 	return plan;
 }
 
-static enum plan_act act_wanted(const struct smtp_verdict *v)
+static enum plan_act act_wanted(const struct smtp_verdict *v, bool carried)
 {
 	static const enum plan_act acts[] = {
 		[SMTP_ACCEPTED] = PLAN_DELIVERED, [SMTP_DEFERRED] = PLAN_RETRY,
@@ -84,6 +84,9 @@ static enum plan_act act_wanted(const struct smtp_verdict *v)
 	if (v->stage == SMTP_STAGE_MAIL &&
 	    (v->result == SMTP_LOST || v->code == 421))
 		return PLAN_PUT_BACK; /* rules 5, 9 */
+	if (v->stage == SMTP_STAGE_MAIL && v->code == 452 && carried &&
+	    v->enhanced.subject == 5 && v->enhanced.detail == 3)
+		return PLAN_PUT_BACK; /* rule 5, as OpenSMTPD has it */
 	return acts[v->result];
 }
 
@@ -105,7 +108,7 @@ static uint32_t least_s(const struct smtp_verdict *v)
 const char *gen_plan_wrong(const struct smtp_verdict *v, bool carried)
 {
 	struct plan p = plan_of(v, carried, 0, UINT32_MAX);
-	enum plan_act want = act_wanted(v);
+	enum plan_act want = act_wanted(v, carried);
 	struct reply_class class;
 
 	if (p.act != want)

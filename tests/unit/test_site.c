@@ -319,6 +319,25 @@ START_TEST(rule_05_learns_messages_per_session)
 }
 END_TEST
 
+/* Said in words by a server that waits for QUIT. */
+START_TEST(rule_05_learns_from_452_to_mail)
+{
+	struct site_info info;
+
+	start(one, 1);
+	rig.servers[1].messages = 7;
+	rig.servers[1].says_so = true;
+	rig.waiting = 10000;
+	rig_run(&rig, 20000);
+	site_describe(rig.site, rig.now, &info);
+	ck_assert_uint_eq(info.messages, 7);
+	ck_assert_uint_eq(info.addresses_bad, 0);
+	ck_assert_uint_le(rig.put_back, 14);
+	ck_assert_uint_gt(rig.delivered, 1000);
+	rig_stop(&rig);
+}
+END_TEST
+
 START_TEST(rule_05_idle_close_is_nobodys_failure)
 {
 	struct site_info info;
@@ -655,6 +674,7 @@ int main(void)
 	tcase_add_test(t, a_host_that_greets_and_hangs_up_backs_off);
 	tcase_add_test(t, a_host_that_works_again_is_forgiven);
 	tcase_add_test(t, rule_05_learns_messages_per_session);
+	tcase_add_test(t, rule_05_learns_from_452_to_mail);
 	tcase_add_test(t, rule_05_idle_close_is_nobodys_failure);
 	tcase_add_test(t, window_converges_on_the_servers_cap);
 	tcase_add_test(t, a_refusal_is_not_tried_again_at_once);
