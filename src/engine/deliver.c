@@ -131,7 +131,8 @@ static uint64_t scan_every_ms(const struct settings *set)
 	return every < SCAN_MS_MAX ? every : SCAN_MS_MAX;
 }
 
-/* Tasks whose age limit has passed while their site was dead or paused. */
+/* Tasks whose age limit has passed while their site was dead, paused, slowed
+ * or full. */
 static void scan_expired(struct worker_state *s, struct wsite *ws)
 {
 	struct list tasks, *l;
@@ -224,7 +225,7 @@ static void open_more(struct worker_state *s, struct wsite *ws)
 		set_timer(s, ws, when);
 		if (answer == SITE_DEAD)
 			tell_dead(s, ws);
-		if (answer == SITE_DEAD || answer == SITE_PAUSED)
+		if (answer != SITE_ENOUGH) /* its mail may wait for long */
 			scan_expired(s, ws);
 		return;
 	}

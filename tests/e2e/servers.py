@@ -88,6 +88,7 @@ class Session:
         self.peer, self.rest = peer, b""
         self.began, self.ended = time.monotonic(), None
         self.mails, self.rcpts, self.sender = 0, [], None
+        self.rcpt = ""
         self.source = peer.getpeername()[0]
 
     def line(self):
@@ -116,6 +117,8 @@ class Session:
                 host.changed.notify_all()
             if verb == "MAIL":
                 self.sender, self.rcpts = line, []
+            if verb == "RCPT":
+                self.rcpt = line[9:-1].decode()
             said = host.answer(verb, self)
             go_on = self.say(said)
             if verb == "RCPT" and said.startswith("2"):

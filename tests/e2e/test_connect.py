@@ -14,7 +14,7 @@ import signal
 import sys
 import time
 
-from harness import Box, main, must
+from harness import Box, Failed, main, must
 from servers import CLOSE, Dns, MxFarm
 
 M1, M2, DEAD = "127.0.80.1", "127.0.80.2", "127.0.80.9"
@@ -424,6 +424,86 @@ def rule_24_smtputf8_is_a_hosts_own(mtaq):
         must(got["plain@two.test"]["type"] == "delivered" and
              got["j\u00f6rg@two.test"]["type"] == "bounced" and
              got["j\u00f6rg@two.test"]["enhanced"] == "5.6.7", str(got))
+
+
+# --- rule 31 -----------------------------------------------------------------
+
+SLOTS = [
+    ("450 4.7.1 greylisted, come again", 300, 360),
+    ("451 4.7.1 try later", 300, 360),
+    ("451 4.3.0 see you: Greylisted", 300, 360),
+    ("452 4.2.2 mailbox full", 3600, 4320),
+    ("451 4.3.0 local error", 8, 12),
+]
+
+
+def rule_31_slots_outlive_a_crash(mtaq):
+    """What a reply asks for is in the queue as a time, not before the least
+    and not long after it; SIGKILL and a restart change nothing of it."""
+    def rcpt(session):
+        n = int(session.rcpt.split("@")[0][1:])
+        return SLOTS[n][0]
+
+    with World(mtaq, m1={"RCPT": rcpt}, retry='["10s"]') as w:
+        begin = time.time()
+        for i in range(len(SLOTS)):
+            w.submit(f"r{i}@one.test")
+        w.wait("deferred", len(SLOTS))
+        end = time.time()
+        before = due(w)
+        for i, (said, least, most) in enumerate(SLOTS):
+            at = before[f"r{i}@one.test"]
+            # in mail time, which is whole seconds, rounded up to 5 or 60
+            must(begin + least - 1 <= at <= end + most + 61,
+                 f"{said}: {at - begin} s")
+        w.box.kill_daemon()
+        w.box.start_daemon()
+        must(due(w) == before, f"{due(w)} is not {before}")
+
+
+def due(w):
+    """{recipient: when it is tried again, as seconds}"""
+    return {r["to"]: r["arrived"] + r["age_s"] + r["due_in_s"]
+            for r in w.row("queue", "list", "--all")}
+
+
+def rule_31_the_same_source_address_comes_again(mtaq):
+    """Greylisting knows the triplet: a retry comes from where the first
+    attempt came from."""
+    with World(mtaq, m1={"RCPT": ["450 4.7.1 greylisted"] * 2 + ["250 yes"]},
+               smtp__sources='["127.0.0.5"]', greylist="1s") as w:
+        w.submit("a@one.test")
+        w.box.wait_final(1)
+        must([s.source for s in w.mx[M1].sessions] == ["127.0.0.5"] * 3,
+             str([s.source for s in w.mx[M1].sessions]))
+        must({e["source"] for e in w.events()} == {"127.0.0.5"},
+             str(w.events()))
+
+
+def rule_31_the_age_limit_finds_mail_wherever_it_is(mtaq):
+    """Behind a slow site, a dead one, a paused one: expired, soon after the
+    limit.  (What is in the queue, waiting or held, is queue/'s to find, once
+    a minute: a_paused_queue_gives_only_what_has_expired.)"""
+    slow = {"greet": "421 4.7.0 [TSS04] later"}
+    with World(mtaq, m1=slow, age_limit="4s") as w:
+        w.dns.names |= {"slow.test": {"MX": [(10, "m1.test")]},
+                        "gone.test": {"MX": [(10, "dead.test")]},
+                        "paused.test": {"MX": [(10, "m2.test")]}}
+        w.submit("first@slow.test", "a@gone.test", "warm@paused.test")
+        w.wait("delivered")
+        w.row("site", "pause", "m2.test")
+        w.mx.wait(lambda: w.mx[M1].sessions, "the slow site's 421")
+        w.submit("a@slow.test", "b@slow.test", "a@paused.test")
+        names = {"first@slow.test", "a@slow.test", "b@slow.test",
+                 "a@gone.test", "a@paused.test"}
+        try:
+            w.box.wait_for(lambda: {e["to"] for e in w.events("expired")} ==
+                           names, 60, "the end of all")
+        except Failed as e:
+            left = names - {e["to"] for e in w.events("expired")}
+            raise Failed(f"{e}: {left} are left") from None
+        must(all(e["enhanced"] == "4.4.7" for e in w.events("expired")),
+             str(w.events("expired")))
 
 
 TESTS = [t for n, t in sorted(globals().items()) if n.startswith("rule_")]
