@@ -28,8 +28,8 @@ struct site_conn *site_conn_new(struct site *site, struct site_addr *addr,
 	list_init(&conn->link);
 	list_add_tail(&addr->connecting, &conn->link);
 	if (probe) {
-		BUG_ON(addr->probing);
-		addr->probing = true;
+		BUG_ON(addr->health->probing);
+		addr->health->probing = true;
 		site->probes++;
 	}
 	addr->conns++;
@@ -57,7 +57,7 @@ static void probe_over(struct site_conn *conn)
 	if (!conn->probe)
 		return;
 	conn->probe = false;
-	conn->addr->probing = false;
+	conn->addr->health->probing = false;
 	conn->site->probes--;
 }
 
@@ -65,7 +65,7 @@ static void probe_over(struct site_conn *conn)
 static void conn_prove(struct site_conn *conn)
 {
 	if (conn->probe)
-		conn->addr->health = HEALTH_WELL;
+		conn->addr->health->state = HEALTH_WELL;
 	probe_over(conn);
 }
 
@@ -78,9 +78,10 @@ void site_conn_ready(struct site_conn *conn, uint64_t now_ms)
 	conn->site->connecting--;
 	conn->site->sessions++;
 	conn->addr->sessions++;
+	conn->addr->health->sessions++;
 	/* A probe has to get past MAIL before others may follow. */
-	if (!conn->probe && !conn->addr->probing)
-		conn->addr->health = HEALTH_WELL;
+	if (!conn->probe && !conn->addr->health->probing)
+		conn->addr->health->state = HEALTH_WELL;
 }
 
 static uint32_t in_flight(const struct site_conn *conn)
@@ -187,7 +188,7 @@ void site_conn_end(struct site_conn *conn, bool carried, uint64_t now_ms)
 	if (!carried)
 		return;
 	conn->carried++;
-	conn->addr->bad_ms = 0;
+	conn->addr->health->bad_ms = 0;
 	conn_prove(conn);
 }
 
@@ -238,7 +239,8 @@ static void host_refused(struct site_conn *conn,
 			 const struct reply_class *class, uint64_t now_ms)
 {
 	struct site_addr *addr = conn->addr;
-	bool others = addr->sessions > (conn->state == CONN_READY ? 1u : 0u);
+	bool others =
+		addr->health->sessions > (conn->state == CONN_READY ? 1u : 0u);
 	/* Closing without a word while others work is how some count. */
 	bool crowded = class->kind == REPLY_CONNECTIONS || verdict->code == 0;
 
@@ -246,8 +248,7 @@ static void host_refused(struct site_conn *conn,
 	if (crowded && others && !conn->probe)
 		site_addr_crowded(addr, class->pause_s * 1000, now_ms);
 	else
-		site_addr_fail(addr, &conn->site->table->set, conn->opened_ms,
-			       now_ms);
+		site_health_fail(addr->health, conn->opened_ms, now_ms);
 }
 
 /* It ended in peace, by us or while nothing was going on. */
@@ -323,6 +324,7 @@ static void conn_free(struct site_conn *conn)
 	if (conn->state == CONN_READY) {
 		site->sessions--;
 		conn->addr->sessions--;
+		conn->addr->health->sessions--;
 	} else {
 		site->connecting--;
 	}

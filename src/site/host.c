@@ -1,14 +1,5 @@
 /*
- * site/host.c - one address of a site: its health and what it has taught us
- *
- *	UNKNOWN --ready--> WELL --fail--> BAD until T --T--> one probe
- *	   |                 ^             ^ |                 |    |
- *	   +-----fail--------|-------------+ +<----- fail -----+    |
- *	                     +------------- a whole step well ------+
- *
- * T doubles with each failure in a row.  The row ends when a message has gone
- * through, not when a session gets ready: a host that greets and then closes
- * stays suspect.
+ * site/host.c - one address of a site, and what it has taught us
  */
 #include "site/site_private.h"
 
@@ -29,7 +20,10 @@ struct site_addr *site_addr_new(const struct site *site,
 	if (a == NULL)
 		return NULL;
 	a->host = strdup(host->name == NULL ? "" : host->name);
-	if (a->host == NULL) {
+	a->health = site_health_get(site->table, addr);
+	if (a->host == NULL || a->health == NULL) {
+		site_health_put(&a->health);
+		free(a->host);
 		free(a);
 		return NULL;
 	}
@@ -48,6 +42,7 @@ void site_addr_free(struct site_addr **addr)
 	if (a == NULL)
 		return;
 	BUG_ON(a->conns != 0);
+	site_health_put(&a->health);
 	free(a->host);
 	free(a->why);
 	free(a);
@@ -82,8 +77,9 @@ bool site_host(const struct site *site, uint32_t n, uint64_t now_ms,
 		.addr = a->addr,
 		.preference = a->preference,
 		.listed = a->listed,
-		.health = names[a->health],
-		.until_ms = a->health == HEALTH_BAD ? a->until_ms : 0,
+		.health = names[a->health->state],
+		.until_ms = a->health->state == HEALTH_BAD ? a->health->until_ms
+							   : 0,
 		.hold_ms = a->hold_ms > now_ms ? a->hold_ms : 0,
 		.conns = a->conns,
 		.sessions = a->sessions,
@@ -93,23 +89,6 @@ bool site_host(const struct site *site, uint32_t n, uint64_t now_ms,
 		.why_ms = a->why_ms,
 	};
 	return true;
-}
-
-void site_addr_fail(struct site_addr *addr, const struct site_settings *set,
-		    uint64_t opened_ms, uint64_t now_ms)
-{
-	uint64_t pause =
-		addr->bad_ms == 0 ? set->bad_first_ms : 2ull * addr->bad_ms;
-
-	/* Connections that were already out count as one failure. */
-	if (addr->health == HEALTH_BAD && opened_ms <= addr->bad_since_ms)
-		return;
-	if (pause > set->bad_max_ms)
-		pause = set->bad_max_ms;
-	addr->health = HEALTH_BAD;
-	addr->bad_ms = (uint32_t)pause;
-	addr->bad_since_ms = now_ms;
-	addr->until_ms = now_ms + pause;
 }
 
 void site_addr_crowded(struct site_addr *addr, uint32_t pause_ms,

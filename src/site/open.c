@@ -11,6 +11,7 @@
  */
 #include "site/site_private.h"
 
+#define PROBED_MS   1000u
 #define SLOW_FACTOR 4u /* staggered connects: at most so many windows */
 
 /* What a look at all addresses says. */
@@ -68,10 +69,12 @@ static void scan_state(const struct site *site, uint64_t now_ms,
 		scan->fits = true;
 		if (a->conns > a->sessions && !slow)
 			scan->coming = true;
-		if (a->health != HEALTH_BAD)
+		if (a->health->state != HEALTH_BAD)
 			scan->dead = false;
-		else if (!a->probing)
-			sooner(&scan->until_ms, a->until_ms);
+		else if (!a->health->probing)
+			sooner(&scan->until_ms, a->health->until_ms);
+		else if (site->probes == 0) /* by another site: ask again */
+			sooner(&scan->until_ms, now_ms + PROBED_MS);
 		if (a->hold_ms > now_ms)
 			sooner(&scan->again_ms, a->hold_ms);
 	}
@@ -81,7 +84,9 @@ static void scan_state(const struct site *site, uint64_t now_ms,
 
 static bool addr_due(const struct site_addr *a, uint64_t now_ms)
 {
-	return a->health == HEALTH_BAD && !a->probing && now_ms >= a->until_ms;
+	const struct site_health *h = a->health;
+
+	return h->state == HEALTH_BAD && !h->probing && now_ms >= h->until_ms;
 }
 
 static bool addr_usable(const struct site_addr *a, uint64_t now_ms)
@@ -115,7 +120,7 @@ static bool rank_choose(const struct rank *rank, uint64_t now_ms,
 			scan->probe = true;
 			return true;
 		}
-		if (a->health == HEALTH_BAD ||
+		if (a->health->state == HEALTH_BAD ||
 		    site_addr_slow(a, site->table->set.stagger_ms, now_ms))
 			continue;
 		alive = true;

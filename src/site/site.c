@@ -28,6 +28,7 @@ struct site_table *site_table_new(const struct site_settings *set,
 	table->conns_max = conns_max;
 	map_init(&table->sites);
 	map_init(&table->limits);
+	map_init(&table->health);
 	list_init(&table->unused);
 	list_init(&table->conns_free);
 	site_trust_init(table);
@@ -67,6 +68,8 @@ void site_table_free(struct site_table **table)
 		free(CONTAINER_OF(link, struct site_conn, link));
 	map_free(&t->sites);
 	map_free(&t->limits);
+	BUG_ON(t->health.count != 0);
+	map_free(&t->health);
 	site_trust_free(t);
 	free(t);
 }
@@ -204,8 +207,8 @@ void site_retry(struct site *site, uint64_t now_ms)
 	for (i = 0; i < site->addr_count; i++) {
 		struct site_addr *a = site->addrs[i];
 
-		if (a->until_ms > now_ms)
-			a->until_ms = now_ms;
+		if (a->health->until_ms > now_ms)
+			a->health->until_ms = now_ms;
 		if (a->hold_ms > now_ms)
 			a->hold_ms = now_ms;
 	}
@@ -220,13 +223,10 @@ void site_retry(struct site *site, uint64_t now_ms)
 static struct site_addr *addr_find(struct site_addr **addrs, uint32_t count,
 				   const struct mx_addr *addr)
 {
-	size_t len = addr->family == 4 ? 4 : 16;
 	uint32_t i;
 
 	for (i = 0; i < count; i++)
-		if (addrs[i] != NULL && addrs[i]->addr.family == addr->family &&
-		    addrs[i]->addr.port == addr->port &&
-		    memcmp(addrs[i]->addr.ip, addr->ip, len) == 0)
+		if (addrs[i] != NULL && site_addr_same(&addrs[i]->addr, addr))
 			return addrs[i];
 	return NULL;
 }
@@ -257,8 +257,8 @@ static struct site_addr *addr_take(struct site *site,
 /* Is it worth its memory although the set does not name it? */
 static bool addr_stays(const struct site_addr *addr, uint64_t now_ms)
 {
-	return addr->conns > 0 ||
-	       (addr->health == HEALTH_BAD && now_ms < addr->until_ms);
+	return addr->conns > 0 || (addr->health->state == HEALTH_BAD &&
+				   now_ms < addr->health->until_ms);
 }
 
 /* Those of the old array that the new one lacks: kept behind, or freed. */
@@ -376,11 +376,11 @@ void site_describe(const struct site *site, uint64_t now_ms,
 		listed++;
 		if (n < info_r->messages)
 			info_r->messages = n;
-		if (a->health != HEALTH_BAD)
+		if (a->health->state != HEALTH_BAD)
 			continue;
 		bad++;
-		if (a->until_ms < until)
-			until = a->until_ms;
+		if (a->health->until_ms < until)
+			until = a->health->until_ms;
 	}
 	info_r->addresses = listed;
 	info_r->addresses_bad = bad;

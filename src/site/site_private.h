@@ -15,21 +15,31 @@ enum health {
 	HEALTH_COUNT
 };
 
+/* Of one address, for all sites of the table that lead there. */
+struct site_health {
+	struct site_table *table;
+	struct mx_addr addr;
+	uint64_t hash;
+	uint32_t refs;
+	enum health state;
+	uint64_t bad_since_ms, until_ms;
+	uint32_t bad_ms;   /* the last pause; kept until mail goes through */
+	bool probing;      /* a connection is the half-open probe */
+	uint32_t sessions; /* ready ones, of all sites */
+};
+
 struct site_addr {
 	struct mx_addr addr;
 	uint16_t preference;
 	bool listed; /* in the newest set */
 	char *host;  /* owned */
-	enum health health;
-	uint64_t bad_since_ms, until_ms;
-	uint32_t bad_ms; /* the last pause; kept until mail goes through */
+	struct site_health *health;
 	/* Too many connections: not more than hold_size before hold_ms. */
 	uint64_t hold_ms;
 	uint32_t hold_size;
 	uint32_t hold_for_ms;
 	uint32_t conns;         /* all of ours */
 	uint32_t sessions;      /* of them ready */
-	bool probing;           /* one of them is the half-open probe */
 	struct list connecting; /* conns without an answer, oldest first */
 	struct window window;
 	uint32_t learned;      /* messages a session; 0: nothing learned */
@@ -94,7 +104,7 @@ struct site_conn {
 
 struct site_table {
 	struct site_settings set;
-	struct map sites, limits;
+	struct map sites, limits, health;
 	struct list unused; /* oldest first */
 	uint32_t conns, conns_max;
 	struct list conns_free; /* memory of closed ones */
@@ -104,6 +114,16 @@ struct site_table {
 	struct list distrust;
 	uint64_t distrust_all_ms; /* one was forgotten: nobody is, till then */
 };
+
+/* health.c: with one reference more; NULL when out of memory */
+struct site_health *site_health_get(struct site_table *table,
+				    const struct mx_addr *addr);
+void site_health_put(struct site_health **health);
+/* It has failed on a connection that was opened at opened_ms. */
+void site_health_fail(struct site_health *health, uint64_t opened_ms,
+		      uint64_t now_ms);
+uint64_t site_addr_hash(const struct mx_addr *addr);
+bool site_addr_same(const struct mx_addr *a, const struct mx_addr *b);
 
 /* trust.c */
 void site_trust_init(struct site_table *table);
@@ -121,9 +141,6 @@ void site_addr_free(struct site_addr **addr);
 /* Remember what it said, for people. */
 void site_addr_why(struct site_addr *addr, const struct smtp_verdict *verdict,
 		   uint64_t now_ms);
-/* It has failed on a connection that was opened at opened_ms. */
-void site_addr_fail(struct site_addr *addr, const struct site_settings *set,
-		    uint64_t opened_ms, uint64_t now_ms);
 /* It refused a connection because there are too many. */
 void site_addr_crowded(struct site_addr *addr, uint32_t pause_ms,
 		       uint64_t now_ms);

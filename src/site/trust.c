@@ -9,8 +9,6 @@
  */
 #include "site/site_private.h"
 
-#include "base/hash.h"
-
 #include <stdlib.h>
 
 #define DISTRUST_MS  86400000u
@@ -22,19 +20,11 @@ struct distrust {
 	uint64_t hash, until_ms;
 };
 
-static uint64_t addr_hash(const struct mx_addr *a)
-{
-	return hash_pair(hash_bytes(a->ip, a->family == 4 ? 4 : 16, 0),
-			 (uint64_t)a->family << 16 | a->port);
-}
-
 static bool same(const void *item, const void *key)
 {
 	const struct distrust *d = item;
-	const struct mx_addr *a = key;
 
-	return d->addr.family == a->family && d->addr.port == a->port &&
-	       memcmp(d->addr.ip, a->ip, a->family == 4 ? 4 : 16) == 0;
+	return site_addr_same(&d->addr, key);
 }
 
 void site_trust_init(struct site_table *table)
@@ -82,7 +72,7 @@ static struct distrust *remember(struct site_table *table,
 	if (d == NULL)
 		return NULL;
 	d->addr = *addr;
-	d->hash = addr_hash(addr);
+	d->hash = site_addr_hash(addr);
 	list_init(&d->link);
 	if (map_put(&table->distrusted, d->hash, d) == 0)
 		return d;
@@ -95,7 +85,7 @@ void site_conn_distrust(struct site_conn *conn, uint64_t now_ms)
 	struct site_table *table = conn->site->table;
 	const struct mx_addr *addr = &conn->addr->addr;
 	struct distrust *d =
-		map_find(&table->distrusted, addr_hash(addr), same, addr);
+		map_find(&table->distrusted, site_addr_hash(addr), same, addr);
 
 	if (d == NULL) {
 		make_room(table, now_ms);
@@ -118,6 +108,6 @@ bool site_conn_trusted(const struct site_conn *conn, uint64_t now_ms)
 
 	if (now_ms < table->distrust_all_ms)
 		return false;
-	d = map_find(&table->distrusted, addr_hash(addr), same, addr);
+	d = map_find(&table->distrusted, site_addr_hash(addr), same, addr);
 	return d == NULL || now_ms >= d->until_ms;
 }

@@ -145,6 +145,83 @@ START_TEST(rule_24_addresses_of_one_host)
 }
 END_TEST
 
+/* --- rule 8 ---------------------------------------------------------------- */
+
+/* Two sites whose MX have names of their own and one address. */
+START_TEST(rule_08_health_is_of_the_address)
+{
+	static const struct rig_host mine[] = { { "mx.mine.example", 10, 1 } };
+	static const struct rig_host yours[] = { { "mx.yours.example", 5, 1 } };
+	struct mxset *set = rig_set(yours, 1);
+	struct site_key key = rig_key(yours, 1);
+	struct site_load load = { .waiting = 1 };
+	struct site_target target;
+	struct rig_conn *probe;
+	struct site *a, *b;
+	uint64_t when;
+
+	start(mine, 1);
+	a = rig.site;
+	b = site_get(rig.table, &key, set, rig.now);
+	ck_assert_ptr_ne(a, b);
+	rig_close(&rig, open_for(NULL), SMTP_STAGE_GREETING, 554, "no");
+	/* The other knows without a connection of its own. */
+	ck_assert_int_eq(site_want(b, &load, rig.now, &target, &when),
+			 SITE_DEAD);
+	ck_assert_uint_eq(when, rig.now + MINUTE);
+	/* One probe for both; the other looks again within a second. */
+	rig.now += MINUTE;
+	probe = open_for(NULL);
+	ck_assert_int_eq(site_want(b, &load, rig.now, &target, &when),
+			 SITE_DEAD);
+	ck_assert_uint_gt(when, rig.now);
+	ck_assert_uint_le(when, rig.now + 1000);
+	/* It fails: both wait for two minutes; it works: both may go on. */
+	rig_close(&rig, probe, SMTP_STAGE_GREETING, 554, "no");
+	ck_assert_int_eq(site_want(b, &load, rig.now, &target, &when),
+			 SITE_DEAD);
+	ck_assert_uint_eq(when, rig.now + 2 * MINUTE);
+	rig.now += 2 * MINUTE;
+	rig.site = b;
+	probe = ready_for(NULL);
+	site_conn_begin(probe->conn, rig.now);
+	site_conn_end(probe->conn, true, rig.now);
+	rig.site = a;
+	probe = open_for(NULL);
+	rig.site = b;
+	site_put(&a);
+	mxset_unref(&set);
+	rig_stop(&rig);
+}
+END_TEST
+
+/* A server that takes two connections, and two sites: the one that has none
+ * is refused, and that is no illness. */
+START_TEST(rule_08_a_full_host_is_not_a_dead_one)
+{
+	static const struct rig_host mine[] = { { "mx.mine.example", 10, 1 } };
+	static const struct rig_host yours[] = { { "mx.yours.example", 5, 1 } };
+	struct mxset *set = rig_set(yours, 1);
+	struct site_key key = rig_key(yours, 1);
+	struct site_info info;
+	struct site *a;
+
+	start(mine, 1);
+	a = rig.site;
+	(void)ready_for(NULL);
+	rig.site = site_get(rig.table, &key, set, rig.now);
+	rig_close(&rig, open_for(NULL), SMTP_STAGE_GREETING, 421,
+		  "too many connections");
+	site_describe(a, rig.now, &info);
+	ck_assert(!info.dead);
+	site_describe(rig.site, rig.now, &info);
+	ck_assert(!info.dead);
+	site_put(&a);
+	mxset_unref(&set);
+	rig_stop(&rig);
+}
+END_TEST
+
 /* --- rules 3 and 19 -------------------------------------------------------- */
 
 START_TEST(rule_03_no_groups_for_a_day)
@@ -237,6 +314,8 @@ int main(void)
 	tcase_add_test(t, rule_24_a_host_that_is_away_may_take_it_later);
 	tcase_add_test(t, rule_24_what_is_refused_is_told_apart);
 	tcase_add_test(t, rule_24_addresses_of_one_host);
+	tcase_add_test(t, rule_08_health_is_of_the_address);
+	tcase_add_test(t, rule_08_a_full_host_is_not_a_dead_one);
 	tcase_add_test(t, rule_03_no_groups_for_a_day);
 	tcase_add_test(t, rule_03_a_full_memory_trusts_nobody);
 	suite_add_tcase(s, t);
