@@ -71,8 +71,10 @@ static int read_more(struct admin_client *c)
 	if (n == 0)
 		return -ETIMEDOUT;
 	n = n < 0 ? -1 : read(c->fd, c->in.p + c->in.len, 16384);
+	if (n < 0 && errno == EINTR)
+		return c->stop != NULL && *c->stop ? -EINTR : 0;
 	if (n < 0)
-		return errno == EINTR ? 0 : -errno;
+		return -errno;
 	c->in.len += (size_t)n;
 	return n == 0 ? -ECONNRESET : 0;
 }

@@ -12,6 +12,8 @@
  */
 #include "admin/record.h"
 
+#include <signal.h>
+
 #define ADMIN_ANSWER_WAIT_MS 120000
 
 struct admin_client {
@@ -19,6 +21,7 @@ struct admin_client {
 	struct buf in, out;
 	size_t at; /* what is read of in */
 	struct admin_record rec;
+	const volatile sig_atomic_t *stop; /* or NULL: a handler sets it */
 };
 
 /* 0 or what connect() said: -ENOENT, -ECONNREFUSED: no daemon is there. */
@@ -29,7 +32,7 @@ int admin_client_ask(struct admin_client *c);
 /*
  * The next line of the answer in c->rec, borrowed until the next call.
  * 1: a row; 0: the last line, "ok"; -ECANCELED: the last line, "error";
- * -EPROTO: no line at all; -ETIMEDOUT; -ECONNRESET; or what the socket said.
+ * -EINTR: *c->stop was set; -EPROTO: no line at all; -ETIMEDOUT; -ECONNRESET; or what the socket said.
  */
 int admin_client_next(struct admin_client *c);
 

@@ -4,6 +4,8 @@
  *	READING  a line is coming           EPOLLIN
  *	ASKED    it is whole, or in hand    nothing: hanging up is seen later
  *	WRITING  its answer is going out    EPOLLOUT
+ *	STREAM   rows go as they come       EPOLLIN (it hangs up; it may say
+ *	                                    nothing else), EPOLLOUT with rows
  */
 #include "admin/server.h"
 
@@ -22,14 +24,16 @@
 enum peer_state {
 	PEER_READING,
 	PEER_ASKED,
-	PEER_WRITING
+	PEER_WRITING,
+	PEER_STREAM
 };
 
 struct peer {
 	struct list link; /* in admin_server.peers */
 	enum peer_state state;
 	int fd;
-	bool bad; /* it sent no line: close after the answer */
+	bool bad;  /* it sent no line: close after the answer */
+	bool gone; /* of a stream, which its owner has still to end */
 	uint64_t seen_ms;
 	struct ucred who;
 	struct buf in, out;
@@ -142,7 +146,9 @@ static void set_state(struct admin_server *s, struct peer *p,
 	p->seen_ms = s->now_ms;
 	ev.events = state == PEER_READING   ? EPOLLIN
 		    : state == PEER_WRITING ? EPOLLOUT
-					    : 0;
+		    : state == PEER_STREAM
+			    ? EPOLLIN | (p->out.len > p->written ? EPOLLOUT : 0)
+			    : 0;
 	BUG_ON(epoll_ctl(s->epoll, EPOLL_CTL_MOD, p->fd, &ev) < 0);
 }
 
@@ -237,16 +243,71 @@ static bool write_some(struct admin_server *s, struct peer *p)
 	return true;
 }
 
+/* False: the peer of a stream is gone, or says what nobody asked for. */
+static bool stream_turn(struct admin_server *s, struct peer *p, uint32_t events)
+{
+	ssize_t n = 0;
+
+	if ((events & ~(uint32_t)EPOLLOUT) != 0)
+		return false;
+	if (p->out.len > p->written)
+		n = send(p->fd, p->out.p + p->written, p->out.len - p->written,
+			 MSG_NOSIGNAL | MSG_DONTWAIT);
+	if (n < 0)
+		return errno == EAGAIN || errno == EINTR;
+	p->written += (size_t)n;
+	if (p->written < p->out.len && n == 0)
+		return true;
+	buf_shift(&p->out, p->written);
+	p->written = 0;
+	set_state(s, p, PEER_STREAM);
+	return true;
+}
+
+/* It stays for its owner, without a descriptor to watch. */
+static void lose_stream(struct admin_server *s, struct peer *p)
+{
+	if (!p->gone)
+		(void)epoll_ctl(s->epoll, EPOLL_CTL_DEL, p->fd, NULL);
+	p->gone = true;
+	buf_clear(&p->out);
+	p->written = 0;
+}
+
 static void drop_idle(struct admin_server *s)
 {
 	struct peer *p;
 
 	LIST_FOR_EACH_SAFE (at, next, &s->peers) {
 		p = CONTAINER_OF(at, struct peer, link);
-		if (p->state != PEER_ASKED &&
-		    p->seen_ms + ADMIN_IDLE_MS <= s->now_ms)
+		if (p->state == PEER_ASKED ||
+		    p->seen_ms + ADMIN_IDLE_MS > s->now_ms)
+			continue;
+		if (p->state != PEER_STREAM)
 			drop(s, p);
+		else if (p->out.len > p->written)
+			lose_stream(s, p);
 	}
+}
+
+/* False: the peer is to be dropped. */
+static bool peer_turn(struct admin_server *s, struct peer *p, uint32_t events)
+{
+	switch (p->state) {
+	case PEER_STREAM:
+		if (!stream_turn(s, p, events))
+			lose_stream(s, p);
+		return true;
+	case PEER_ASKED:
+		/* Hanging up while its request is under way: the answer
+		 * finds out.  Once in hand it must stay. */
+		return p == s->in_hand;
+	case PEER_READING:
+		return read_some(s, p);
+	case PEER_WRITING:
+		return write_some(s, p);
+	}
+	BUG_ON(true);
 }
 
 void admin_server_turn(struct admin_server *s, uint64_t now_ms)
@@ -263,14 +324,7 @@ void admin_server_turn(struct admin_server *s, uint64_t now_ms)
 			accept_all(s);
 			continue;
 		}
-		/* Hanging up while its request is under way: the answer
-		 * finds out. Once in hand it must stay. */
-		if (p->state == PEER_ASKED)
-			stays = p == s->in_hand;
-		else if (p->state == PEER_READING)
-			stays = read_some(s, p);
-		else
-			stays = write_some(s, p);
+		stays = peer_turn(s, p, evs[i].events);
 		if (!stays)
 			drop(s, p);
 	}
@@ -325,6 +379,63 @@ void admin_server_answered(struct admin_server *s, uint64_t now_ms)
 		buf_clear(&p->in);
 	else
 		buf_shift(&p->in, p->line + 1);
+	set_state(s, p, PEER_WRITING);
+	if (!write_some(s, p))
+		drop(s, p);
+}
+
+/* --- streams --------------------------------------------------------------- */
+
+static struct peer *peer_of(const struct admin_stream *stream)
+{
+	return (struct peer *)(uintptr_t)stream;
+}
+
+struct admin_stream *admin_server_stream(struct admin_server *s,
+					 uint64_t now_ms)
+{
+	struct peer *p = s->in_hand;
+
+	BUG_ON(p == NULL);
+	s->now_ms = now_ms;
+	s->in_hand = NULL;
+	buf_shift(&p->in, p->line + 1);
+	p->gone = false;
+	set_state(s, p, PEER_STREAM);
+	return (struct admin_stream *)(void *)p;
+}
+
+bool admin_stream_gone(const struct admin_stream *stream)
+{
+	return peer_of(stream)->gone;
+}
+
+struct buf *admin_stream_out(struct admin_stream *stream)
+{
+	return &peer_of(stream)->out;
+}
+
+void admin_stream_send(struct admin_server *s, struct admin_stream *stream,
+		       uint64_t now_ms)
+{
+	struct peer *p = peer_of(stream);
+
+	s->now_ms = now_ms;
+	if (!p->gone && !stream_turn(s, p, EPOLLOUT))
+		lose_stream(s, p);
+}
+
+void admin_stream_end(struct admin_server *s, struct admin_stream **stream,
+		      uint64_t now_ms)
+{
+	struct peer *p = peer_of(*stream);
+
+	*stream = NULL;
+	s->now_ms = now_ms;
+	if (p->gone) {
+		drop(s, p);
+		return;
+	}
 	set_state(s, p, PEER_WRITING);
 	if (!write_some(s, p))
 		drop(s, p);

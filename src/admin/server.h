@@ -48,6 +48,26 @@ struct admin_request *admin_server_next(struct admin_server *server);
 /* The answer stands in request->out, from admin_ok() or admin_error(). */
 void admin_server_answered(struct admin_server *server, uint64_t now_ms);
 
+/*
+ * An answer that goes on: rows leave as they come, and other peers' requests
+ * are served meanwhile.  Instead of admin_server_answered(); the stream is the
+ * caller's until admin_stream_end().
+ */
+struct admin_stream;
+struct admin_stream *admin_server_stream(struct admin_server *server,
+					 uint64_t now_ms);
+/* The peer is gone, or has not read for ADMIN_IDLE_MS. */
+bool admin_stream_gone(const struct admin_stream *stream);
+/* Rows are appended here: what waits in it is what the peer has not read. */
+struct buf *admin_stream_out(struct admin_stream *stream);
+/* Send what can be sent now; the rest goes when the peer reads. */
+void admin_stream_send(struct admin_server *server, struct admin_stream *stream,
+		       uint64_t now_ms);
+/* The last line has been appended: the rest goes, the peer may ask again.
+ * Clears the pointer. */
+void admin_stream_end(struct admin_server *server, struct admin_stream **stream,
+		      uint64_t now_ms);
+
 /* The last line of an answer without figures. */
 void admin_ok(struct buf *out);
 /* Instead of all that was appended.  code: sysexits(3). */

@@ -172,7 +172,7 @@ bool operator_next(struct operator* o)
 		if (o->code == EX_OK)
 			o->code = EX_PROTOCOL;
 		fprintf(stderr, "%s: %.*s\n", o->name, (int)words.len, words.p);
-	} else if (rc < 0) {
+	} else if (rc < 0 && rc != -EINTR) {
 		tell_broken(o, rc);
 	}
 	return false;

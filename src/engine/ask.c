@@ -260,7 +260,9 @@ static void answer(struct worker_state *s, struct site_ask *ask)
 	struct wsite *ws;
 
 	ask->more = false;
-	if (ask->verb == SITE_ASK_FLIGHTS) {
+	if (ask->verb == SITE_ASK_TRACE || ask->verb == SITE_ASK_UNTRACE) {
+		trace_switch(s, ask);
+	} else if (ask->verb == SITE_ASK_FLIGHTS) {
 		add_flights(s, ask);
 	} else if (ask->by_number) {
 		ws = worker_site(s, ask->number);

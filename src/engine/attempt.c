@@ -212,6 +212,8 @@ int attempt_begin(struct worker_state *s, struct conn *c,
 			*settled_r = give_up_damaged(s, task, c->site) == 0;
 		return err;
 	}
+	if (is_traced(s))
+		trace_mail(s, c, task);
 	list_add_tail(&c->attempts, &a->link);
 	c->idle = false;
 	site_conn_begin(c->sc, s->now_ms);
@@ -488,6 +490,8 @@ void attempt_done(struct worker_state *s, struct attempt *a)
 	histo_observe(&s->w->counts.transaction_ms, s->now_ms - a->begun_ms);
 	site_conn_end(a->conn->sc, a->any_accepted, s->now_ms);
 	share_learn(s, a);
+	if (is_traced(s))
+		trace_mail_done(s, a->conn);
 	hand_over(s, a);
 }
 

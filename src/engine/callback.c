@@ -45,19 +45,12 @@ void callback_free(struct storer_state *s)
 	free(s->recall);
 }
 
-static uint64_t word_hash(struct span word)
-{
-	uint64_t hash = hash_bytes(word.p, word.len, 0);
-
-	return hash == 0 ? 1 : hash; /* 0 means any */
-}
-
 void callback_words(struct span tenant, struct span campaign,
 		    struct span domain, struct word_hashes *words_r)
 {
-	words_r->tenant = word_hash(tenant);
-	words_r->campaign = word_hash(campaign);
-	words_r->domain = word_hash(domain);
+	words_r->tenant = wire_word_hash(tenant);
+	words_r->campaign = wire_word_hash(campaign);
+	words_r->domain = wire_word_hash(domain);
 }
 
 bool callback_covers(struct storer_state *s, const struct to_worker_recall *m,
@@ -114,11 +107,11 @@ bool storer_recall(struct storer *st, const struct queue_filter *words,
 	*r->m = (struct to_worker_recall){ .type = TO_WORKER_RECALL,
 					   .id_count = id_count };
 	if (words->tenant.len > 0)
-		r->m->words.tenant = word_hash(words->tenant);
+		r->m->words.tenant = wire_word_hash(words->tenant);
 	if (words->campaign.len > 0)
-		r->m->words.campaign = word_hash(words->campaign);
+		r->m->words.campaign = wire_word_hash(words->campaign);
 	if (words->domain.len > 0)
-		r->m->words.domain = word_hash(words->domain);
+		r->m->words.domain = wire_word_hash(words->domain);
 	if (id_count > 0)
 		memcpy(r->m->ids, ids, id_count * sizeof(*ids));
 	r->size = sizeof(*r->m) + id_count * sizeof(*ids);

@@ -55,6 +55,8 @@ static void set_timer(struct worker_state *s, struct conn *c)
 static void conn_release(struct worker_state *s, struct conn *c)
 {
 	BUG_ON(c->smtp != NULL || c->sc != NULL || c->iov != NULL);
+	if (is_traced(s))
+		trace_close(s, c);
 	wheel_del(&s->wheel, &c->timer);
 	list_del(&c->ready);
 	c->state = CONN_FREE;
@@ -95,6 +97,8 @@ static void connect_failed(struct worker_state *s, struct conn *c, int err)
 	if (c->timed_out)
 		words = "connect: no answer in time";
 	v.text = span_str(words);
+	if (is_traced(s))
+		trace_note(s, c, words);
 	leave_site(s, c, s->stopping ? NULL : &v);
 	c->state = CONN_CLOSING;
 }
@@ -121,6 +125,7 @@ int conn_open(struct worker_state *s, struct wsite *ws,
 	ws->conns++;
 	c->state = CONN_CONNECTING;
 	c->begun_ms = s->now_ms;
+	c->number = 0;
 	c->io = handle;
 	c->site = ws;
 	c->sc = sc;
@@ -132,6 +137,8 @@ int conn_open(struct worker_state *s, struct wsite *ws,
 	c->quitting = c->ready_told = c->idle = false;
 	histo_observe(&s->w->counts.window, site_window(ws->site));
 	c->picky = picky;
+	if (is_traced(s))
+		trace_open(s, c);
 	if (handle >= 0) {
 		c->timer_ms = s->now_ms + s->set->smtp.timeout.connect_ms;
 		wheel_add(&s->wheel, &c->timer, c->timer_ms);
@@ -172,6 +179,8 @@ static void connected(struct worker_state *s, struct conn *c, int result)
 	tally_add(&c->site->cell->counters[BOARD_OPENED], 1);
 	histo_observe(&s->w->counts.connect_ms, s->now_ms - c->begun_ms);
 	site_conn_connected(c->sc, s->now_ms);
+	if (is_traced(s))
+		trace_note(s, c, "connected");
 	receive(s, c);
 	conn_turn(s, c, false);
 }
@@ -289,6 +298,8 @@ static void send_some(struct worker_state *s, struct conn *c, bool pending)
 		give_iov(s, c);
 		return;
 	}
+	if (is_traced(s))
+		trace_sending(s, c, n);
 	c->sending = true;
 	io_send(s->io, c->io, c->iov, (size_t)n, token_of(c));
 }
@@ -343,7 +354,7 @@ void conn_timer(struct worker_state *s, struct conn *c)
 
 static void received(struct worker_state *s, struct conn *c, int result)
 {
-	size_t at = 0, len = result > 0 ? (size_t)result : 0;
+	size_t at = 0, len = result > 0 ? (size_t)result : 0, used;
 
 	c->receiving = c->received_waits = false;
 	if (c->smtp == NULL)
@@ -351,8 +362,11 @@ static void received(struct worker_state *s, struct conn *c, int result)
 	if (len == 0)
 		smtp_session_eof(c->smtp);
 	while (at < len) {
-		at += smtp_session_input(c->smtp, c->in + at, len - at,
-					 s->now_ms);
+		used = smtp_session_input(c->smtp, c->in + at, len - at,
+					  s->now_ms);
+		if (is_traced(s))
+			trace_octets(s, c, false, span_of(c->in + at, used));
+		at += used;
 		conn_turn(s, c, at < len);
 		if (c->smtp == NULL)
 			return;

@@ -18,6 +18,7 @@
  *	pulse	  (none)
  *	site	  verb name dry which
  *	explain	  domain id
+ *	trace	  site domain id for_ms max: rows come as things happen
  *	sum	  tenant campaign domain by
  */
 #include "engine/control_private.h"
@@ -32,6 +33,8 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#define TRACE_TURN_MS 100 /* a trace's end is this late at most */
+
 static const struct {
 	const char *verb;
 	int (*answer)(struct control *c, const struct admin_request *req);
@@ -40,7 +43,7 @@ static const struct {
 	{ "list", control_list },     { "pauses", control_pauses },
 	{ "pulse", control_pulse },   { "show", control_show },
 	{ "site", control_site },     { "status", control_status },
-	{ "sum", control_sum },
+	{ "sum", control_sum },       { "trace", control_trace },
 };
 
 int control_open(struct engine *e, char *words, size_t words_size,
@@ -167,6 +170,8 @@ static void serve(struct control *c)
 	while (!c->ending && (req = admin_server_next(c->server)) != NULL)
 		if (answer(c, req) == 0)
 			admin_server_answered(c->server, clock_now_ms());
+	if (!c->ending)
+		(void)control_trace_turn(c); /* fails with the daemon */
 }
 
 int control_run(struct control *c, int signals, char *words, size_t words_size)
@@ -185,7 +190,7 @@ int control_run(struct control *c, int signals, char *words, size_t words_size)
 		err = engine_failure(c->e, words, words_size);
 		if (err < 0)
 			return err;
-		poll(p, 3, 1000);
+		poll(p, 3, control_traces(c) > 0 ? TRACE_TURN_MS : 1000);
 		bell_wait(&c->e->bell, 0);
 		obey(c);
 		if (!c->ending)

@@ -21,6 +21,14 @@ struct control_task { /* a task with the words of its queue */
 	char site[256];
 };
 
+struct control_trace { /* stream NULL: free */
+	struct admin_stream *stream;
+	uint64_t end_ms, alive_ms;
+	uint64_t lines, lines_max;
+	uint64_t lost;      /* in all */
+	uint64_t lost_told; /* not yet said in a row */
+};
+
 /*
  * What other threads are handed pointers to.  It outlives them: when control
  * stops waiting for an answer, the daemon is ending.
@@ -37,6 +45,7 @@ struct control {
 	char note[160];
 	struct site_ask ask;
 	struct pulse pulse;
+	struct control_trace traces[TRACE_SLOTS];
 	/* The page of tasks that is being looked at. */
 	struct queue_filter filter;
 	struct queue_list_cursor cursor;
@@ -55,7 +64,17 @@ int control_job(struct control *c, void (*fn)(struct queue *q, void *arg),
 /* The next message of a lane, copied; it has exactly this size. */
 int control_take(struct control *c, struct lane *lane, void *to, size_t size);
 
-/* Requests; each appends its whole answer to req->out. */
+/* c->ask, to one worker; it has come back, with rows in its out. */
+int control_ask(struct control *c, unsigned worker);
+/* Lines of traces go out; those that are over end. */
+int control_trace_turn(struct control *c);
+/* How many trace. */
+unsigned control_traces(const struct control *c);
+
+/* Requests; each appends its whole answer to req->out; control_trace() may
+ * give CONTROL_STREAMS: it has become a stream. */
+#define CONTROL_STREAMS 1
+int control_trace(struct control *c, const struct admin_request *req);
 int control_decide(struct control *c, const struct admin_request *req);
 int control_status(struct control *c, const struct admin_request *req);
 int control_explain(struct control *c, const struct admin_request *req);

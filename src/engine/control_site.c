@@ -15,8 +15,7 @@
 #include <stdio.h>
 #include <sysexits.h>
 
-/* One question to one worker: it comes back with rows added to out. */
-static int ask(struct control *c, unsigned worker)
+int control_ask(struct control *c, unsigned worker)
 {
 	struct site_ask **to = lane_reserve(&c->e->asks[worker], sizeof(*to));
 	struct site_ask *back;
@@ -76,7 +75,7 @@ int control_site(struct control *c, const struct admin_request *req)
 	for (i = 0; i < c->e->workers_started; i++) {
 		c->ask.at = 0;
 		do {
-			err = ask(c, i);
+			err = control_ask(c, i);
 			if (err < 0)
 				return err;
 		} while (c->ask.more);
@@ -120,7 +119,7 @@ static int ask_flights(struct control *c, const struct admin_request *req,
 				    .id = id,
 				    .out = req->out };
 	for (i = 0; err == 0 && i < c->e->workers_started; i++)
-		err = ask(c, i);
+		err = control_ask(c, i);
 	return err;
 }
 
@@ -146,7 +145,7 @@ int control_explain(struct control *c, const struct admin_request *req)
 					    .by_number = true,
 					    .number = x.site,
 					    .out = req->out };
-		err = ask(c, x.worker);
+		err = control_ask(c, x.worker);
 	}
 	if (err == 0 && id.len > 0)
 		err = ask_flights(c, req, number);

@@ -151,6 +151,7 @@ int control_status(struct control *c, const struct admin_request *req)
 	add_queue(out, &view);
 	add_mail(out, &f);
 	add_disk(out, e);
+	admin_number(out, "traces", control_traces(c));
 	admin_end(out);
 	admin_ok(out);
 	return 0;

@@ -20,6 +20,7 @@
 #include "engine/metrics.h"
 #include "engine/tune.h"
 #include "engine/user.h"
+#include "engine/wire.h"
 #include "io/io.h"
 #include "report/exporter.h"
 
@@ -171,10 +172,14 @@ static int start_workers(struct engine *e, char *words, size_t size)
 		ws.to_store = &e->storer.from_worker[i];
 		ws.from_control = &e->asks[i];
 		ws.to_control = &e->asks_back[i];
+		ws.to_trace = &e->traces[i];
 		err = storer_connect(&e->storer, i, &w->bell, &e->bell);
 		if (err == 0)
 			err = lane_init(ws.from_control, 1024, &e->bell,
 					&w->bell);
+		if (err == 0)
+			err = lane_init(ws.to_trace, TRACE_LANE_BYTES, NULL,
+					&e->bell);
 		if (err == 0)
 			err = lane_init(ws.to_control, 1024, &w->bell,
 					&e->bell);
@@ -300,10 +305,12 @@ int engine_open(const struct settings *set, struct engine **engine_r,
 	e->workers = calloc(e->worker_count, sizeof(*e->workers));
 	e->asks = calloc(e->worker_count, sizeof(*e->asks));
 	e->asks_back = calloc(e->worker_count, sizeof(*e->asks_back));
+	e->traces = calloc(e->worker_count, sizeof(*e->traces));
 	e->started_wall_s = clock_wall_ms() / 1000;
 	clock_start(&e->clock, 0, set->age_limit_s);
 	err = -ENOMEM;
-	if (e->workers != NULL && e->asks != NULL && e->asks_back != NULL)
+	if (e->workers != NULL && e->asks != NULL && e->asks_back != NULL &&
+	    e->traces != NULL)
 		err = descriptors_take(set, e->worker_count, &e->share, words,
 				       words_size);
 	if (err == 0)
@@ -475,9 +482,12 @@ void engine_close(struct engine **engine)
 			lane_free(&e->asks[i]);
 		if (e->asks_back != NULL)
 			lane_free(&e->asks_back[i]);
+		if (e->traces != NULL)
+			lane_free(&e->traces[i]);
 	}
 	free(e->asks);
 	free(e->asks_back);
+	free(e->traces);
 	free(e->workers);
 	free(e);
 }

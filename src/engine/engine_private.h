@@ -34,6 +34,7 @@ struct engine {
 	struct listener *listener;
 	struct worker *workers;
 	struct lane *asks, *asks_back; /* one a worker: control's questions */
+	struct lane *traces;           /* one a worker: conversations */
 	struct control *control;
 	struct exporter *exporter; /* NULL: no metrics are asked for */
 	uint64_t started_wall_s;

@@ -7,6 +7,8 @@
  */
 #include "engine/wire.h"
 
+#include "base/hash.h"
+
 #include "base/bug.h"
 
 struct head {
@@ -35,6 +37,13 @@ size_t out_wire_size(const struct queue_out *out)
 static bool is_or_any(uint64_t asked, uint64_t hash)
 {
 	return asked == 0 || asked == hash;
+}
+
+uint64_t wire_word_hash(struct span word)
+{
+	uint64_t hash = hash_bytes(word.p, word.len, 0);
+
+	return hash == 0 ? 1 : hash; /* 0 means any */
 }
 
 bool recall_covers(const struct to_worker_recall *m,

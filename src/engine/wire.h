@@ -14,6 +14,7 @@
  *	store  <-> resolver ask, answer
  *	control -> log      a struct queue_decision *, and back: decided_answer
  *	control -> worker   a struct site_ask *, and back: the same
+ *	worker  -> control  a struct trace_line, in a lane of its own
  *	control -> store    a struct storer_job (storer.h)
  *
  * All are plain data within one process; nothing here goes to disk.
@@ -79,6 +80,7 @@ struct to_worker_forget {
 };
 
 /* The words of a queue as hashes: enough to find it, no more than that. */
+uint64_t wire_word_hash(struct span word);
 struct word_hashes {
 	uint64_t tenant, campaign, domain; /* in a recall 0: any */
 };
@@ -155,8 +157,10 @@ struct site_ask {
 		SITE_ASK_SHOW, /* with a row for each host */
 		SITE_ASK_PAUSE,
 		SITE_ASK_RESUME,
-		SITE_ASK_RETRY,  /* what failed or was slowed may be tried */
-		SITE_ASK_FLIGHTS /* sessions that carry the message .id */
+		SITE_ASK_RETRY,   /* what failed or was slowed may be tried */
+		SITE_ASK_FLIGHTS, /* sessions that carry the message .id */
+		SITE_ASK_TRACE,   /* .slot from now on: .name, .id, .domain */
+		SITE_ASK_UNTRACE  /* .slot no more */
 	} verb;
 	enum {
 		SITE_WHICH_ALL,
@@ -169,8 +173,31 @@ struct site_ask {
 	char name[256];  /* these only; "" is all */
 	bool by_number;  /* the one site of the store's number */
 	uint32_t number; /* ... this one */
-	uint64_t id;
+	uint64_t id;     /* 0: any */
+	uint64_t domain; /* TRACE: hash of the domain's name; 0: any */
+	unsigned slot;   /* TRACE, UNTRACE: below TRACE_SLOTS */
 	struct buf *out; /* a row for each is appended */
+};
+
+/* worker -> control: a line of a conversation that is traced, or where one
+ * begins and ends.  What finds no room is lost, and counted. */
+#define TRACE_SLOTS      4u
+#define TRACE_LANE_BYTES (512u << 10)
+
+enum trace_kind {
+	TRACE_NOTE,   /* our words about the connection */
+	TRACE_OURS,   /* what we said */
+	TRACE_THEIRS, /* what the server said */
+};
+
+struct trace_line {
+	uint64_t time_ms; /* wall clock */
+	uint64_t session; /* 0: not yet connected */
+	uint32_t slots;   /* bits: whom it is for */
+	uint32_t kind;
+	uint32_t lost[TRACE_SLOTS]; /* lines of each before this one */
+	uint16_t site_len, host_len, text_len;
+	char text[]; /* site, host, text */
 };
 
 /* A queue_out in one piece. */

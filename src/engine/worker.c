@@ -555,6 +555,7 @@ static void state_free(struct worker_state *s)
 	while ((ws = map_walk(&s->site_map, &at)) != NULL)
 		picky_free(s, ws);
 	at = 0;
+	trace_free(s);
 	while ((q = map_walk(&s->queue_map, &at)) != NULL) {
 		struct list tasks, *l;
 

@@ -27,6 +27,7 @@ struct worker_settings {
 	struct logger_source *log;
 	struct lane *from_store, *to_store;
 	struct lane *from_control, *to_control; /* struct site_ask * */
+	struct lane *to_trace; /* struct trace_line, to control */
 	const struct site_preset *presets;
 	size_t preset_count;
 	_Atomic uint32_t *epoch; /* checkpoints begun; for jitter */

@@ -83,7 +83,8 @@ struct conn {
 	struct iovec *iov; /* while sending */
 	const char *host;
 	struct mx_addr addr;
-	uint64_t number; /* of the session, for events */
+	uint64_t number;          /* of the session, for events */
+	struct conn_trace *trace; /* NULL: nobody looks on */
 	char in[512];
 };
 
@@ -112,6 +113,7 @@ struct attempt {          /* one mail in flight */
 
 struct worker_state {
 	struct worker *w;
+	struct tracing *tracing; /* NULL: nobody traces anything */
 	const struct settings *set;
 	struct io *io;
 	struct wheel wheel;
@@ -186,6 +188,23 @@ void census_join(struct worker_state *s, struct wsite *ws);
 void census_leave(struct worker_state *s, struct wsite *ws);
 /* What is there now; call it once a second. */
 void census_take(struct worker_state *s);
+
+/* trace.c: only with s->tracing, but for the first two */
+void trace_switch(struct worker_state *s, const struct site_ask *ask);
+void trace_free(struct worker_state *s);
+void trace_open(struct worker_state *s, struct conn *c);
+void trace_note(struct worker_state *s, struct conn *c, const char *words);
+void trace_octets(struct worker_state *s, struct conn *c, bool ours,
+		  struct span octets);
+void trace_sending(struct worker_state *s, struct conn *c, int pieces);
+void trace_mail(struct worker_state *s, struct conn *c,
+		const struct sched_task *task);
+void trace_mail_done(struct worker_state *s, struct conn *c);
+void trace_close(struct worker_state *s, struct conn *c);
+static inline bool is_traced(const struct worker_state *s)
+{
+	return __builtin_expect(s->tracing != NULL, 0);
+}
 
 /* deliver.c */
 void deliver_turn(struct worker_state *s, struct wsite *ws);

@@ -28,7 +28,7 @@ STATUS_KEYS = {
     "delivered", "deferred", "bounced", "unsure", "sessions",
     "sessions_open", "transactions", "accepted", "refused", "submitters",
     "domains", "dns_asking", "disk_free", "disk_min_free", "room", "events",
-    "damaged", "damage", "clock", "pauses_in_force",
+    "damaged", "damage", "clock", "pauses_in_force", "traces",
 }
 
 

@@ -11,3 +11,4 @@ target_sources(test_generated PRIVATE unit/gen_case.c unit/gen_judge.c
 	unit/gen_reply.c unit/gen_run.c unit/gen_server.c unit/gen_wire.c)
 target_link_options(test_generated PRIVATE
 	-Wl,--wrap=malloc -Wl,--wrap=calloc)
+mtaq_unit(test_transcript USES mtaq_smtp)

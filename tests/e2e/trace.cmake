@@ -1,0 +1,7 @@
+# mtaq trace on each back end.
+foreach(backend io_uring epoll)
+	add_test(NAME e2e_trace_${backend} COMMAND python3
+		${CMAKE_CURRENT_SOURCE_DIR}/e2e/test_trace.py $<TARGET_FILE:mtaq>)
+	set_tests_properties(e2e_trace_${backend} PROPERTIES LABELS "e2e;threads"
+		TIMEOUT 300 ENVIRONMENT "MTAQ_TEST_IO=${backend}")
+endforeach()
