@@ -189,7 +189,7 @@ static int save_meta(struct index *x)
 
 static int open_tables(struct index *x)
 {
-	MDB_txn *txn;
+	MDB_txn *txn = NULL; /* LMDB leaves it when beginning fails */
 	int i, rc, err;
 
 	rc = mdb_txn_begin(x->env, NULL, 0, &txn);

@@ -1,308 +1,18 @@
 /*
  * tests/unit/test_qnomem.c - the queue when memory runs out
  *
- * A day in the life of a spool (mail in, tasks out, outcomes, a decision, a
- * checkpoint, events) runs once for each allocation that it makes, with that
- * one failing, and once more with all behind it failing too.  Whatever failed,
- * the spool opens again with nothing lost and nothing finished back: what was
- * acknowledged is open unless its outcome was durable.
+ * A day in the life of a spool (qday.h) runs once for each allocation that it
+ * makes, with that one failing, and once more with all behind it failing too.
  */
-#include "mtaq/queue.h"
 #include "nomem.h"
+#include "qday.h"
 
 #include <check.h>
 #include <errno.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <unistd.h>
 
-#define MAILS 6
-#define LARGE 200 /* recipients of the first; more than one word of bits */
-#define SMALL 4   /* of the others: two at each domain */
-
-enum fate {
-	OPEN,
-	GONE,  /* its final outcome is durable */
-	UNSURE /* its outcome was staged, and the commit failed */
-};
-
-struct mail {
-	bool acked;
-	uint64_t id;
-	uint16_t count;
-	enum fate fate[LARGE];
-};
-
-static char dir[64], command[128];
-static struct mail mails[MAILS];
-static struct queue_settings set = {
-	.dir = dir,
-	.segment_bytes = 256u << 10,
-	.segments_ahead = 1,
-	.free_bytes_min = 1 << 20,
-	.index_bytes_max = 64u << 20,
-	.checkpoint_s = 3,
-	.checkpoint_age_s = 1,
-};
-
-static void setup(void)
+static bool no_memory(int error)
 {
-	const char *top = access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp";
-
-	snprintf(dir, sizeof(dir), "%s/mtaq-qnomem-XXXXXX", top);
-	ck_assert_ptr_nonnull(mkdtemp(dir));
-	snprintf(command, sizeof(command), "rm -rf '%s/'*", dir);
-}
-
-static void teardown(void)
-{
-	ck_assert_int_eq(system(command), 0);
-	ck_assert_int_eq(rmdir(dir), 0);
-}
-
-/* --- a day; each step is false when it failed, and then for want of memory -- */
-
-static bool fine(int rc)
-{
-	ck_assert_msg(rc >= 0 || (rc == -ENOMEM && nomem_hit()), "it said %d",
-		      rc);
-	return rc >= 0;
-}
-
-static bool put(struct queue *q, uint32_t n)
-{
-	static char text[] = "Subject: x\r\n\r\nhi\r\n";
-	struct iovec iov = { text, sizeof(text) - 1 };
-	struct queue_rcpt rcpts[LARGE];
-	struct queue_committed done;
-	struct queue_message msg = { .submission = { 9 },
-				     .number = n + 1,
-				     .tenant = SPAN("t"),
-				     .sender = SPAN("s@y"),
-				     .rcpts = rcpts,
-				     .arrived_s = 1000,
-				     .due_s = 1000,
-				     .expires_s = 9000,
-				     .content = &iov,
-				     .content_count = 1,
-				     .size = sizeof(text) - 1 };
-	struct mail *m = &mails[n];
-	uint16_t i;
-
-	m->count = n == 0 ? LARGE : SMALL;
-	for (i = 0; i < m->count; i++)
-		rcpts[i] = (struct queue_rcpt){
-			.address = SPAN("r@x"),
-			.domain = n == 0 || i < 2 ? span_str("a.example")
-						  : span_str("b.example"),
-		};
-	msg.rcpt_count = m->count;
-	if (!fine(queue_put_message(q, &msg, &m->id)) ||
-	    !fine(queue_commit(q, &done)))
-		return false;
-	m->id = queue_lsn_final(&done, m->id);
-	m->acked = true;
-	return true;
-}
-
-static bool apply(struct queue *q)
-{
-	int rc;
-
-	while ((rc = queue_store_apply(q, 1001)) > 0)
-		;
-	return fine(rc);
-}
-
-static struct mail *mail_of(uint64_t id)
-{
-	int i;
-
-	for (i = 0; i < MAILS; i++)
-		if (mails[i].acked && mails[i].id == id)
-			return &mails[i];
-	ck_abort_msg("an id that was never given");
-}
-
-static bool is_open(const struct queue_task *t, uint16_t rcpt)
-{
-	return rcpt >= t->first && rcpt < t->first + t->span &&
-	       (t->open[(rcpt - t->first) / 64] >> ((rcpt - t->first) % 64) &
-		1) != 0;
-}
-
-/* The task's recipients are delivered; its commit makes it so. */
-static bool deliver(struct queue *q, const struct queue_task *t)
-{
-	struct queue_out_rcpt rcpts[LARGE];
-	struct queue_out out = { .id = t->id, .slot = t->slot, .rcpts = rcpts };
-	struct queue_committed done;
-	struct mail *m = mail_of(t->id);
-	uint16_t i;
-	bool ok;
-
-	queue_handle_name(q, t->queue, &out.tenant, &out.campaign, &out.domain);
-	for (i = 0; i < m->count; i++)
-		if (is_open(t, i)) {
-			rcpts[out.rcpt_count++] = (struct queue_out_rcpt){
-				.rcpt = i, .state = QUEUE_DELIVERED
-			};
-			m->fate[i] = UNSURE;
-		}
-	if (!fine(queue_put_out(q, &out))) {
-		for (i = 0; i < m->count; i++)
-			m->fate[i] = is_open(t, i) ? OPEN : m->fate[i];
-		return false;
-	}
-	ok = fine(queue_commit(q, &done));
-	for (i = 0; ok && i < m->count; i++)
-		m->fate[i] = is_open(t, i) ? GONE : m->fate[i];
-	return ok;
-}
-
-/* Take all tasks; deliver every other one, hand back the rest. */
-static bool tasks(struct queue *q)
-{
-	struct queue_task t;
-	int rc, n;
-
-	for (n = 0; (rc = queue_store_next(q, 1001, &t)) > 0; n++) {
-		if (n % 2 == 0 && !deliver(q, &t))
-			return false;
-		if (n % 2 != 0)
-			queue_store_return(q, t.id, t.first, 1005);
-	}
-	return fine(rc) && apply(q);
-}
-
-static bool decide(struct queue *q)
-{
-	const struct queue_decision dec = { .verb = QUEUE_VERB_HOLD,
-					    .made_s = 1001,
-					    .domain = SPAN("b.example") };
-	struct queue_committed done;
-	struct queue_out out;
-	enum queue_verb verb;
-	uint64_t lsn;
-	int rc;
-
-	if (!fine(queue_put_decision(q, &dec, &lsn)) ||
-	    !fine(queue_commit(q, &done)) || !apply(q))
-		return false;
-	while ((rc = queue_store_work(q, 1001)) > 0)
-		;
-	if (!fine(rc))
-		return false;
-	while ((rc = queue_store_decided(q, 1001, &verb, &out)) > 0)
-		if (!fine(queue_put_out(q, &out)))
-			return false;
-	return fine(rc) && fine(queue_commit(q, &done)) && apply(q);
-}
-
-static bool read_mail(struct queue *q)
-{
-	struct queue_view view;
-	int i, rc;
-
-	for (i = 0; i < MAILS; i++) {
-		rc = queue_message_open(q, mails[i].id, &view);
-		if (!fine(rc))
-			return false;
-		ck_assert_uint_eq(view.rcpt_count, mails[i].count);
-		queue_message_close(q, &view);
-	}
-	return true;
-}
-
-static bool follow(struct queue *q)
-{
-	struct queue_cursor *c;
-	struct queue_record rec;
-	unsigned messages = 0;
-	uint64_t seen = 0;
-	int rc;
-
-	if (!fine(queue_cursor_open(q, 0, &c)))
-		return false;
-	while ((rc = queue_cursor_next(c, &rec)) > 0) {
-		ck_assert_uint_ge(rec.lsn, seen);
-		seen = rec.end;
-		messages += rec.type == QUEUE_REC_MSG;
-	}
-	queue_cursor_close(&c);
-	ck_assert(!fine(rc) || messages == MAILS);
-	return rc == 0;
-}
-
-static bool store(struct queue *q)
-{
-	int rc;
-
-	if (!fine(queue_store_checkpoint(q, 1002)))
-		return false;
-	while ((rc = queue_store_work(q, 1020)) > 0)
-		;
-	return fine(rc);
-}
-
-static bool day(void)
-{
-	struct queue_report report;
-	struct queue *q = NULL;
-	uint32_t n = 0;
-	bool ok;
-
-	memset(mails, 0, sizeof(mails));
-	if (!fine(queue_open(&set, 1000, &q, &report)))
-		return false;
-	while (n < MAILS && put(q, n))
-		n++;
-	ok = n == MAILS && apply(q) && tasks(q) && decide(q) && store(q) &&
-	     tasks(q) && store(q) && read_mail(q) && follow(q);
-	queue_close(&q);
-	ck_assert_ptr_null(q);
-	return ok;
-}
-
-/* --- and the morning after --------------------------------------------------- */
-
-static void check_mail(struct queue *q, const struct mail *m)
-{
-	struct queue_task t[8];
-	uint32_t count, k;
-	uint16_t i;
-
-	ck_assert_int_eq(queue_show(q, m->id, t, 8, &count), 0);
-	for (i = 0; i < m->count; i++) {
-		unsigned found = 0;
-
-		for (k = 0; k < count; k++)
-			found += is_open(&t[k], i);
-		ck_assert_msg(m->fate[i] == UNSURE
-				      ? found <= 1
-				      : found == (m->fate[i] == OPEN),
-			      "recipient %u: fate %d, found %u times", i,
-			      (int)m->fate[i], found);
-	}
-}
-
-static void morning(void)
-{
-	struct queue_verify_report verified;
-	struct queue_report report;
-	struct queue *q;
-	int i;
-
-	nomem_stop();
-	if (access(dir, F_OK) == 0 && !mails[0].acked)
-		return;
-	ck_assert_int_eq(queue_verify(dir, &verified), 0);
-	ck_assert_int_eq(queue_open(&set, 1100, &q, &report), 0);
-	ck_assert(apply(q));
-	for (i = 0; i < MAILS; i++)
-		if (mails[i].acked)
-			check_mail(q, &mails[i]);
-	queue_close(&q);
+	return error == -ENOMEM && nomem_hit();
 }
 
 START_TEST(no_mail_is_lost_without_memory)
@@ -310,11 +20,13 @@ START_TEST(no_mail_is_lost_without_memory)
 	struct nomem n;
 	bool ok;
 
+	qday_excuse = no_memory;
 	for (nomem_begin(&n); nomem_again(&n);) {
-		ok = day();
+		ok = qday_run();
 		ck_assert(ok || nomem_hit());
-		morning();
-		ck_assert_int_eq(system(command), 0);
+		nomem_stop();
+		qday_morning();
+		qday_clean();
 	}
 	ck_assert_uint_gt(n.total, 50);
 }
@@ -328,15 +40,17 @@ START_TEST(a_spool_opens_when_there_is_memory_again)
 	struct queue *q;
 	int rc;
 
-	ck_assert(day());
+	qday_excuse = no_memory;
+	ck_assert(qday_run());
 	for (nomem_begin(&n); nomem_again(&n);) {
 		q = NULL;
-		rc = queue_open(&set, 1100, &q, &report);
+		rc = queue_open(&qday_settings, 1100, &q, &report);
 		ck_assert((rc == 0) == (q != NULL));
 		if (rc == 0)
 			queue_close(&q);
-		(void)fine(rc);
-		morning();
+		ck_assert(rc == 0 || no_memory(rc));
+		nomem_stop();
+		qday_morning();
 	}
 }
 END_TEST
@@ -348,7 +62,7 @@ int main(void)
 	SRunner *runner;
 	int failed;
 
-	tcase_add_checked_fixture(tc, setup, teardown);
+	tcase_add_checked_fixture(tc, qday_begin, qday_end);
 	tcase_set_timeout(tc, 240);
 	tcase_add_test(tc, no_mail_is_lost_without_memory);
 	tcase_add_test(tc, a_spool_opens_when_there_is_memory_again);
