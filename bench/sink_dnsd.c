@@ -17,6 +17,7 @@
 #define CLIENTS_MAX 64
 #define QUERY_MAX   1024u
 #define BURST       64 /* datagrams a turn */
+#define PORTS_TRIED 20 /* for one that is free in UDP and TCP */
 #define SOURCES     3  /* stop, UDP, listener; clients follow */
 
 struct client {
@@ -53,18 +54,30 @@ static int bind_one(struct sink_address *a, int type, int *fd_r)
 	return 0;
 }
 
+static int bind_both(struct sink_dnsd *d, struct sink_address *a)
+{
+	int err = bind_one(a, SOCK_STREAM, &d->tcp_fd);
+
+	return err == 0 ? bind_one(a, SOCK_DGRAM, &d->udp_fd) : err;
+}
+
 int sink_dnsd_open(struct sink_dnsd *d, struct sink *s)
 {
 	struct sink_address *a = &s->config.dns;
-	int err;
+	const struct sink_address asked = *a;
+	int err, left = PORTS_TRIED;
 
 	d->sink = s;
 	d->udp_fd = d->tcp_fd = -1;
 	if (a->sa_len == 0)
 		return 0;
-	err = bind_one(a, SOCK_STREAM, &d->tcp_fd);
-	if (err == 0)
-		err = bind_one(a, SOCK_DGRAM, &d->udp_fd);
+	/* The port that TCP gets of port 0 may be another's in UDP. */
+	while ((err = bind_both(d, a)) == -EADDRINUSE && --left > 0 &&
+	       sink_address_port(&asked) == 0) {
+		sink_dnsd_close(d);
+		d->udp_fd = d->tcp_fd = -1;
+		*a = asked;
+	}
 	if (err < 0)
 		fprintf(stderr, "mtaq sink: DNS on %s port %u: %s\n", a->text,
 			sink_address_port(a), strerrordesc_np(-err));
