@@ -8,6 +8,7 @@
 #include "engine/engine.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <string.h>
 #include <sysexits.h>
@@ -49,6 +50,18 @@ static int exit_of(int err)
 	}
 }
 
+/*
+ * Large messages go back to the system when they are freed.  Left alone,
+ * malloc() learns from the first one to keep as much for the next, and the
+ * bound on what they hold would not be one on memory.  Frames (4 MiB) are
+ * below: theirs is used again at once.
+ */
+static void tune_memory(void)
+{
+	(void)mallopt(M_MMAP_THRESHOLD, 8 << 20);
+	(void)mallopt(M_TRIM_THRESHOLD, 16 << 20);
+}
+
 int run_main(int argc, char **argv)
 {
 	const char *file = NULL;
@@ -66,6 +79,7 @@ int run_main(int argc, char **argv)
 	if (args.word_count > 0)
 		return command_wrong(&args, "'%s' is one argument too many",
 				     args.words[0]);
+	tune_memory();
 	err = command_settings(file, &set);
 	if (err != EX_OK)
 		return err;

@@ -339,7 +339,8 @@ struct source *listener_add(struct listener *in, int fd, uint32_t uid)
 	s->readable = s->writable = true;
 	list_init(&s->link);
 	list_init(&s->all);
-	if (ingress_conn_new(in->set.set, in->set.seen, uid, &s->conn) < 0) {
+	if (ingress_conn_new(in->set.set, in->set.seen, &in->large, uid,
+			     &s->conn) < 0) {
 		free(s);
 		return NULL;
 	}
@@ -443,6 +444,28 @@ static void wait_events(struct listener *in, bool more)
 		take_event(in, &evs[i]);
 }
 
+/* Those whose large message waits for its place. */
+static void wake_line(struct listener *in)
+{
+	LIST_FOR_EACH (l, &in->sources) {
+		struct source *s = CONTAINER_OF(l, struct source, all);
+
+		if (ingress_waits(s->conn))
+			make_busy(in, s);
+	}
+}
+
+static void tick(struct listener *in)
+{
+	LIST_FOR_EACH (l, &in->sources) {
+		struct source *s = CONTAINER_OF(l, struct source, all);
+
+		ingress_conn_tick(s->conn);
+		if (ingress_over(s->conn))
+			make_busy(in, s);
+	}
+}
+
 /* Its thread has ended: what it was asked stays open. */
 static bool store_ended(const struct listener *in)
 {
@@ -461,6 +484,7 @@ static void *listener_main(void *arg)
 		in->stopping = atomic_load(&in->stop);
 		take_answers(in);
 		if (clock_now_ms() >= in->next_scan_ms && !in->stopping) {
+			tick(in);
 			drop_scan(in);
 			/* Also for those that were over the limit before. */
 			accept_all(in);
@@ -469,6 +493,8 @@ static void *listener_main(void *arg)
 			in->next_scan_ms = clock_now_ms() + SCAN_MS;
 		}
 		pump_all(in);
+		if (ingress_large_moved(&in->large))
+			wake_line(in);
 		if (in->accept_again && !in->stopping)
 			accept_all(in);
 		in->accept_again = false;

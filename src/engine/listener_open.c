@@ -105,6 +105,7 @@ int listener_new(const struct listener_settings *set, struct bell *bell,
 	in->listen = in->drop_new = in->drop_rejected = -1;
 	list_init(&in->sources);
 	list_init(&in->busy);
+	ingress_large_init(&in->large);
 	in->epoll = epoll_create1(EPOLL_CLOEXEC);
 	/* The socket first: who finds nobody there uses the folder, and who
 	 * uses the folder is found by the scan that comes after. */

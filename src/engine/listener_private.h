@@ -33,8 +33,9 @@ struct listener {
 	int drop_new, drop_rejected; /* folders; -1: none */
 	char socket_path[108];
 	struct list sources, busy;
-	size_t asking; /* items the store is asked about */
-	size_t lent;   /* items with the log */
+	struct ingress_large large; /* over all sources */
+	size_t asking;              /* items the store is asked about */
+	size_t lent;                /* items with the log */
 	uint64_t lent_bytes;
 	uint64_t next_scan_ms;
 	bool drop_more; /* the last scan left files for later */

@@ -48,11 +48,6 @@ static uint32_t get32(const char *p)
 	return get16(p) | (uint32_t)get16(p + 2) << 16;
 }
 
-static uint64_t get64(const char *p)
-{
-	return get32(p) | (uint64_t)get32(p + 4) << 32;
-}
-
 static struct span take(struct span *s, size_t n)
 {
 	struct span head = span_of(s->p, n);
@@ -295,7 +290,7 @@ int frame_message_get(struct span *payload, bool whole,
 		return 0;
 	if (s.len < MESSAGE_HEAD)
 		return -EPROTO;
-	m.size = get64(p);
+	m.size = frame_get64(p);
 	rcpts = get32(p + 8);
 	m.rcpt_count = get32(p + 12);
 	m.age_s = get32(p + 16);
@@ -382,7 +377,7 @@ int frame_answer_get(struct span *payload, struct frame_answer *a_r)
 uint64_t frame_id(const struct frame_answer *a, uint32_t i)
 {
 	BUG_ON(i >= a->id_count);
-	return get64(a->ids.p + 8 * (size_t)i);
+	return frame_get64(a->ids.p + 8 * (size_t)i);
 }
 
 void frame_welcome_put(uint64_t message_bytes_max, char out[FRAME_WELCOME_SIZE])
@@ -397,7 +392,7 @@ int frame_welcome_get(struct span payload, uint64_t *message_bytes_max_r)
 	if (payload.len != FRAME_WELCOME_SIZE ||
 	    get16(payload.p) != FRAME_VERSION)
 		return -EPROTO;
-	*message_bytes_max_r = get64(payload.p + 8);
+	*message_bytes_max_r = frame_get64(payload.p + 8);
 	return 0;
 }
 

@@ -106,6 +106,18 @@ int frame_welcome_get(struct span payload, uint64_t *message_bytes_max_r);
 void frame_seal(struct buf *b, size_t at, enum frame_type type, uint16_t count,
 		uint32_t number);
 
+/* A message begins with its size (the first octets of an L frame). */
+#define FRAME_SIZE_SIZE 8u
+static inline uint64_t frame_get64(const char *p)
+{
+	uint64_t v = 0;
+	unsigned i;
+
+	for (i = 8; i-- > 0;)
+		v = v << 8 | (unsigned char)p[i];
+	return v;
+}
+
 static inline void frame_put64(char *p, uint64_t v)
 {
 	unsigned i;

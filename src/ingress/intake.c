@@ -354,7 +354,7 @@ static int make_content(struct intake *in, struct arena *arena,
 				    : CANON_NEWLINES_FIX,
 	};
 	struct canon_result result;
-	int n;
+	int n, err;
 
 	/* Local submission has no registered WITH word (RFC 5321 section
 	 * 4.4), so the clause is left out. */
@@ -369,7 +369,9 @@ static int make_content(struct intake *in, struct arena *arena,
 		return refuse(r, EX_DATAERR, "5.3.4",
 			      "the message is larger than %u octets",
 			      QUEUE_CONTENT_MAX);
-	return keep_content(&result, m->content, arena, to);
+	err = keep_content(&result, m->content, arena, to);
+	canon_trim(in->canon); /* a connection may be quiet for hours */
+	return err;
 }
 
 int intake_make(struct intake *in, struct arena *arena,

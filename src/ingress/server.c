@@ -6,19 +6,18 @@
  *
  * Input:
  *	HELLO -> HEAD <-> PAYLOAD
- *	           \-> OVER (end mark, or a breach of the protocol)
+ *	          |  \-> SIZE -> LINE -> PAYLOAD (of a large message)
+ *	          \-> OVER (end mark, or a breach of the protocol)
  *
  * Invariants: a job leaves only from the front, when every message of it has
  * its result; answers therefore go out in the order of frames.  Items of one
  * connection come out with rising numbers.  What an item points to lies in
  * its job and stays until the job leaves.
  */
-#include "ingress/server.h"
+#include "ingress/server_private.h"
 
 #include "base/bug.h"
 #include "base/crc32c.h"
-#include "base/list.h"
-#include "ingress/intake.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -27,74 +26,6 @@
 
 #define OUT_MAX        (64u << 20)
 #define JOBS_BYTES_MAX (64u << 20)
-
-enum input {
-	IN_HELLO,
-	IN_HEAD,
-	IN_PAYLOAD,
-	IN_OVER
-};
-
-struct slot {             /* the result of one message */
-	uint32_t waiting; /* shares that are out or not made yet */
-	struct frame_answer answer;
-	char *ids; /* 8 octets a share */
-};
-
-struct job { /* one frame */
-	struct list link;
-	struct ingress_conn *conn;
-	struct frame_head head;
-	char *payload;
-	char *large; /* the content of a large message, or NULL */
-	uint64_t large_size, large_have; /* 0 when it is no large message */
-	struct span rest;                /* of the payload, not looked at yet */
-	struct frame_message m;
-	uint16_t parsed; /* messages looked at */
-	struct slot *slots;
-	uint32_t out; /* items */
-	size_t bytes;
-	struct arena arena;
-	/* The message whose shares are being given out. */
-	struct intake_message at;
-	uint32_t shares, next;
-};
-
-struct item {
-	struct ingress_item pub;
-	struct job *job;
-	uint16_t place;
-	uint32_t share;
-	uint32_t now_s;
-};
-
-struct ingress_conn {
-	const struct settings *set;
-	struct ingress_seen *seen;
-	struct intake *intake;
-	enum input input;
-	char small[FRAME_HELLO_SIZE]; /* hello or head */
-	char *to;                     /* where octets go */
-	size_t have, want;
-	struct frame_hello hello;
-	struct frame_head head;
-	bool greeted, held, may_repeat, ended;
-	struct list jobs;
-	struct job *filling; /* its payload or its parts are coming */
-	char *part;          /* of a message that is too large: dropped */
-	uint32_t last_number;
-	/* Frames below are refused for now: see ingress_refused(). */
-	uint64_t closed_until;
-	struct frame_answer closed_why; /* words are literals */
-	uint32_t jobs_count, out;
-	size_t bytes;
-	struct buf answers;
-	int error; /* sysexits code of a breach, 0: none */
-	bool error_said;
-	uint64_t refusals;
-	_Atomic uint64_t *tally; /* by reason; NULL: nobody counts */
-	char words[FRAME_WORDS_MAX + 1];
-};
 
 /* --- life ------------------------------------------------------------------ */
 
@@ -108,7 +39,8 @@ static void expect(struct ingress_conn *c, enum input input, char *to,
 }
 
 int ingress_conn_new(const struct settings *set, struct ingress_seen *seen,
-		     uint32_t uid, struct ingress_conn **conn_r)
+		     struct ingress_large *large, uint32_t uid,
+		     struct ingress_conn **conn_r)
 {
 	struct ingress_conn *c = calloc(1, sizeof(*c));
 
@@ -116,6 +48,8 @@ int ingress_conn_new(const struct settings *set, struct ingress_seen *seen,
 		return -ENOMEM;
 	c->set = set;
 	c->seen = seen;
+	c->large = large;
+	large_place_init(&c->place, 0);
 	c->intake = intake_new(set, uid);
 	if (c->intake == NULL) {
 		free(c);
@@ -142,6 +76,7 @@ static void job_free(struct job *j)
 {
 	BUG_ON(j->out > 0);
 	j->conn->bytes -= j->bytes;
+	large_place_leave(j->conn->large, &j->place);
 	arena_free(&j->arena);
 	free(j->payload);
 	free(j->large);
@@ -158,6 +93,7 @@ void ingress_conn_free(struct ingress_conn **conn)
 	if (c == NULL)
 		return;
 	BUG_ON(c->out > 0);
+	large_place_leave(c->large, &c->place);
 	while ((l = list_pop(&c->jobs)) != NULL)
 		job_free(CONTAINER_OF(l, struct job, link));
 	if (c->filling != NULL)
@@ -170,8 +106,7 @@ void ingress_conn_free(struct ingress_conn **conn)
 	free(c);
 }
 
-/* The conversation is over; said when all jobs before have been answered. */
-static void breach(struct ingress_conn *c, int code, const char *words)
+void ingress_breach(struct ingress_conn *c, int code, const char *words)
 {
 	c->input = IN_OVER;
 	if (c->error != 0)
@@ -199,7 +134,7 @@ static void answer_frame(struct ingress_conn *c, enum frame_type type,
 	/* A piece of a frame would be read as nonsense: the peer is to come
 	 * again with what was not answered. */
 	buf_cut(&c->answers, at);
-	breach(c, EX_TEMPFAIL, "too many answers wait to be read");
+	ingress_breach(c, EX_TEMPFAIL, "too many answers wait to be read");
 }
 
 static void say_error(struct ingress_conn *c)
@@ -233,9 +168,7 @@ static bool job_done(const struct job *j)
 	return true;
 }
 
-/* Answer the jobs in front that are done; when the conversation broke, let go
- * of those that never will be. */
-static void settle(struct ingress_conn *c)
+void ingress_settle(struct ingress_conn *c)
 {
 	struct job *j;
 
@@ -267,13 +200,36 @@ void ingress_sent(struct ingress_conn *c, size_t len)
 
 /* --- octets in ------------------------------------------------------------- */
 
+static struct job *new_job(struct ingress_conn *c);
+
+/* Go on, when the place may be taken: what was read belongs to the payload. */
+static void leave_line(struct ingress_conn *c)
+{
+	struct job *j;
+
+	if (!large_place_take(c->large, &c->place))
+		return;
+	j = new_job(c);
+	if (j == NULL) {
+		large_place_leave(c->large, &c->place);
+		return;
+	}
+	j->place = c->place;
+	list_init(&j->place.link);
+	large_place_init(&c->place, 0);
+	memcpy(j->payload, c->small, FRAME_SIZE_SIZE);
+	c->have = FRAME_SIZE_SIZE;
+}
+
 void *ingress_room(struct ingress_conn *c, size_t *len_r)
 {
 	bool full = c->jobs_count >= SUBMIT_FRAMES_OPEN ||
 		    c->bytes > JOBS_BYTES_MAX;
 
 	*len_r = 0;
-	if (c->input == IN_OVER ||
+	if (c->input == IN_LINE)
+		leave_line(c);
+	if (c->input == IN_OVER || c->input == IN_LINE ||
 	    (full && c->input == IN_HEAD && c->have == 0 && c->filling == NULL))
 		return NULL;
 	*len_r = c->want - c->have;
@@ -286,8 +242,9 @@ static void take_hello(struct ingress_conn *c)
 	static const char head[FRAME_HEAD_SIZE];
 
 	if (frame_hello_get(c->small, &c->hello) < 0) {
-		breach(c, EX_PROTOCOL,
-		       "this is no submission, or one of another version");
+		ingress_breach(
+			c, EX_PROTOCOL,
+			"this is no submission, or one of another version");
 		return;
 	}
 	if ((c->hello.flags & FRAME_RESUME) != 0)
@@ -297,14 +254,14 @@ static void take_hello(struct ingress_conn *c)
 	(void)buf_add(&c->answers, welcome, sizeof(welcome));
 	if (c->answers.failed < 0) {
 		buf_cut(&c->answers, 0);
-		breach(c, EX_TEMPFAIL, "out of memory");
+		ingress_breach(c, EX_TEMPFAIL, "out of memory");
 		return;
 	}
 	frame_seal(&c->answers, 0, FRAME_WELCOME, 0, 0);
 	expect(c, IN_HEAD, c->small, FRAME_HEAD_SIZE);
 }
 
-static void new_job(struct ingress_conn *c)
+static struct job *new_job(struct ingress_conn *c)
 {
 	struct job *j = calloc(1, sizeof(*j));
 
@@ -312,20 +269,34 @@ static void new_job(struct ingress_conn *c)
 		j->conn = c;
 		j->head = c->head;
 		list_init(&j->link);
+		large_place_init(&j->place, 0);
 		j->payload = malloc(c->head.length);
 		j->slots = calloc(c->head.count, sizeof(struct slot));
 	}
 	if (j == NULL || j->payload == NULL || j->slots == NULL) {
 		if (j != NULL)
 			job_free(j);
-		breach(c, EX_TEMPFAIL, "out of memory");
-		return;
+		ingress_breach(c, EX_TEMPFAIL, "out of memory");
+		return NULL;
 	}
 	j->bytes = c->head.length;
 	c->bytes += j->bytes;
 	c->filling = j;
 	c->last_number = c->head.number;
 	expect(c, IN_PAYLOAD, j->payload, c->head.length);
+	return j;
+}
+
+/* A large message's size is known: it wants its place.  One that is too large
+ * is not kept. */
+static void take_size(struct ingress_conn *c)
+{
+	uint64_t size = frame_get64(c->small);
+
+	large_place_init(&c->place,
+			 size <= c->set->message_bytes_max ? size : 0);
+	c->input = IN_LINE;
+	leave_line(c);
 }
 
 static void take_part_head(struct ingress_conn *c)
@@ -335,13 +306,13 @@ static void take_part_head(struct ingress_conn *c)
 
 	if (j == NULL || c->head.number != j->head.number ||
 	    c->head.length > left) {
-		breach(c, EX_PROTOCOL, "a part belongs to no message");
+		ingress_breach(c, EX_PROTOCOL, "a part belongs to no message");
 		return;
 	}
 	if (j->large == NULL && c->part == NULL)
 		c->part = malloc(FRAME_PART_BYTES);
 	if (j->large == NULL && c->part == NULL) {
-		breach(c, EX_TEMPFAIL, "out of memory");
+		ingress_breach(c, EX_TEMPFAIL, "out of memory");
 		return;
 	}
 	expect(c, IN_PAYLOAD,
@@ -352,11 +323,11 @@ static void take_part_head(struct ingress_conn *c)
 static void take_head(struct ingress_conn *c)
 {
 	if (frame_head_get(c->small, true, &c->head) < 0) {
-		breach(c, EX_PROTOCOL, "a frame's head is not right");
+		ingress_breach(c, EX_PROTOCOL, "a frame's head is not right");
 	} else if (c->head.type == FRAME_PART) {
 		take_part_head(c);
 	} else if (c->filling != NULL) {
-		breach(c, EX_PROTOCOL, "a large message is not whole");
+		ingress_breach(c, EX_PROTOCOL, "a large message is not whole");
 	} else if (c->head.type == FRAME_END) {
 		c->input = IN_OVER;
 		c->ended = true;
@@ -364,9 +335,16 @@ static void take_head(struct ingress_conn *c)
 			ingress_seen_end(c->seen, c->hello.id);
 	} else if (c->last_number != 0 &&
 		   c->head.number != c->last_number + 1) {
-		breach(c, EX_PROTOCOL, "a frame's number is not the next");
+		ingress_breach(c, EX_PROTOCOL,
+			       "a frame's number is not the next");
+	} else if (c->head.type == FRAME_LARGE) {
+		if (c->head.length <= FRAME_SIZE_SIZE)
+			ingress_breach(c, EX_PROTOCOL,
+				       "a frame's content is not right");
+		else
+			expect(c, IN_SIZE, c->small, FRAME_SIZE_SIZE);
 	} else {
-		new_job(c);
+		(void)new_job(c);
 	}
 }
 
@@ -385,15 +363,17 @@ static void begin_large(struct ingress_conn *c)
 
 	j->rest = span_of(j->payload, j->head.length);
 	if (frame_message_get(&j->rest, false, &j->m) != 1) {
-		breach(c, EX_PROTOCOL, "a frame's content is not right");
+		ingress_breach(c, EX_PROTOCOL,
+			       "a frame's content is not right");
 		return;
 	}
+	BUG_ON(!j->place.taken);
 	j->large_size = j->m.size;
 	j->large_have = j->m.content.len;
 	if (j->m.size <= c->set->message_bytes_max) {
 		j->large = malloc(j->m.size + 1);
 		if (j->large == NULL) {
-			breach(c, EX_TEMPFAIL, "out of memory");
+			ingress_breach(c, EX_TEMPFAIL, "out of memory");
 			return;
 		}
 		if (j->m.content.len > 0)
@@ -411,7 +391,7 @@ static void take_payload(struct ingress_conn *c)
 	struct job *j = c->filling;
 
 	if (crc32c(0, c->to, c->want) != c->head.crc) {
-		breach(c, EX_PROTOCOL, "a frame is damaged");
+		ingress_breach(c, EX_PROTOCOL, "a frame is damaged");
 		return;
 	}
 	if (c->head.type == FRAME_MESSAGES) {
@@ -432,22 +412,25 @@ void ingress_fed(struct ingress_conn *c, size_t len)
 {
 	BUG_ON(len > c->want - c->have);
 	c->have += len;
+	c->fed += len;
 	if (c->have < c->want || c->input == IN_OVER)
 		return;
 	if (c->input == IN_HELLO)
 		take_hello(c);
 	else if (c->input == IN_HEAD)
 		take_head(c);
+	else if (c->input == IN_SIZE)
+		take_size(c);
 	else
 		take_payload(c);
 	if (c->input == IN_OVER)
-		settle(c);
+		ingress_settle(c);
 }
 
 /* --- messages out ---------------------------------------------------------- */
 
-static void slot_refuse(struct ingress_conn *c, struct slot *s,
-			const struct frame_answer *why)
+void ingress_slot_refuse(struct ingress_conn *c, struct slot *s,
+			 const struct frame_answer *why)
 {
 	if (s->answer.code != 0)
 		return;
@@ -457,6 +440,23 @@ static void slot_refuse(struct ingress_conn *c, struct slot *s,
 		tally_add(&c->tally[ingress_reason_of(why)], 1);
 	(void)snprintf(c->words, sizeof(c->words), "%.*s", (int)why->words.len,
 		       why->words.p);
+}
+
+/* With other line ends the canonical form is a copy as a whole: then the
+ * octets that came are not needed beside it. */
+static void let_go(struct job *j)
+{
+	const struct queue_message *m = &j->at.msg;
+	uintptr_t from = (uintptr_t)j->large, p;
+	int i;
+
+	for (i = 0; i < m->content_count; i++) {
+		p = (uintptr_t)m->content[i].iov_base;
+		if (p >= from && p < from + j->large_size)
+			return;
+	}
+	free(j->large);
+	j->large = NULL;
 }
 
 /* Look at the job's next message.  0; -ENOMEM; -EPROTO: the frame is not what
@@ -479,9 +479,11 @@ static int look(struct ingress_conn *c, struct job *j, uint32_t now_s,
 	j->parsed++;
 	j->shares = j->next = 0;
 	if (r == -EBADMSG) {
-		slot_refuse(c, s, &j->at.refusal);
+		ingress_slot_refuse(c, s, &j->at.refusal);
 		return 0;
 	}
+	if (j->large != NULL)
+		let_go(j);
 	j->shares =
 		(j->at.msg.rcpt_count + QUEUE_RCPTS_MAX - 1) / QUEUE_RCPTS_MAX;
 	s->ids = arena_get(&j->arena, 8 * (size_t)j->shares);
@@ -518,7 +520,7 @@ static struct item *share_item(struct job *j)
 	return it;
 }
 
-static void slot_accept(struct slot *s, uint32_t share, uint64_t id)
+void ingress_slot_accept(struct slot *s, uint32_t share, uint64_t id)
 {
 	BUG_ON(s->waiting == 0);
 	s->waiting--;
@@ -546,8 +548,9 @@ static bool hold(struct ingress_conn *c, uint32_t now_s)
 		c->greeted = true;
 		c->held = ingress_seen_hold(c->seen, c->hello.id, now_s);
 		if (!c->held)
-			breach(c, EX_TEMPFAIL,
-			       "another connection brings this submission");
+			ingress_breach(
+				c, EX_TEMPFAIL,
+				"another connection brings this submission");
 	}
 	return c->held;
 }
@@ -561,13 +564,13 @@ static int give(struct ingress_conn *c, struct job *j, uint32_t now_s,
 	if (it == NULL)
 		return -ENOMEM;
 	if (ingress_seen_find(c->seen, c->hello.id, it->pub.msg.number, &id)) {
-		slot_accept(&j->slots[it->place], it->share, id);
+		ingress_slot_accept(&j->slots[it->place], it->share, id);
 		return 0;
 	}
 	if (j->head.number < c->closed_until) {
 		BUG_ON(j->slots[it->place].waiting == 0);
 		j->slots[it->place].waiting--;
-		slot_refuse(c, &j->slots[it->place], &c->closed_why);
+		ingress_slot_refuse(c, &j->slots[it->place], &c->closed_why);
 		return 0;
 	}
 	it->now_s = now_s;
@@ -589,100 +592,13 @@ int ingress_next(struct ingress_conn *c, uint32_t now_s, uint64_t utc_s,
 		else
 			r = look(c, j, now_s, utc_s);
 		if (r == -EPROTO)
-			breach(c, EX_PROTOCOL,
-			       "a frame's content is not right");
+			ingress_breach(c, EX_PROTOCOL,
+				       "a frame's content is not right");
 		else if (r < 0)
-			breach(c, EX_TEMPFAIL, "out of memory");
+			ingress_breach(c, EX_TEMPFAIL, "out of memory");
 	}
 	if (r == 1)
 		return 1;
-	settle(c);
+	ingress_settle(c);
 	return 0;
-}
-
-/* --- results --------------------------------------------------------------- */
-
-static void back(struct item *it)
-{
-	struct ingress_conn *c = it->pub.conn;
-
-	BUG_ON(it->job->out == 0 || c->out == 0);
-	it->job->out--;
-	c->out--;
-	settle(c);
-}
-
-void ingress_accepted(struct ingress_item *item, uint64_t id)
-{
-	struct item *it = CONTAINER_OF(item, struct item, pub);
-	struct ingress_conn *c = item->conn;
-
-	(void)ingress_seen_add(c->seen, c->hello.id, item->msg.number, id,
-			       it->now_s);
-	slot_accept(&it->job->slots[it->place], it->share, id);
-	back(it);
-}
-
-void ingress_refused(struct ingress_item *item, int error)
-{
-	struct item *it = CONTAINER_OF(item, struct item, pub);
-	struct slot *s = &it->job->slots[it->place];
-	bool never = error == -EMSGSIZE || error == -EINVAL;
-	struct frame_answer a = { .code = never ? EX_DATAERR : EX_TEMPFAIL,
-				  .enhanced_class = never ? 5 : 4,
-				  .enhanced_subject = 3,
-				  .enhanced_detail = never ? 4 : 1 };
-
-	if (error == -ENOSPC)
-		a.words = SPAN("the spool has less free space than min_free "
-			       "asks for; try later");
-	else if (never)
-		a.words = SPAN("the message is too large for the queue");
-	else
-		a.words = SPAN("the queue could not write; try later");
-	/*
-	 * The queue tells a repetition by its number against the highest it
-	 * took, so nothing with a higher number may be taken while a client
-	 * may still repeat this one: it sends the 16th frame after this only
-	 * when it has read this answer.
-	 */
-	if (!never) {
-		item->conn->closed_until =
-			(uint64_t)it->job->head.number + SUBMIT_FRAMES_OPEN;
-		item->conn->closed_why = a;
-	}
-	BUG_ON(s->waiting == 0);
-	s->waiting--;
-	slot_refuse(item->conn, s, &a);
-	back(it);
-}
-
-uint32_t ingress_items_out(const struct ingress_conn *c)
-{
-	return c->out;
-}
-
-size_t ingress_bytes(const struct ingress_conn *c)
-{
-	return c->bytes;
-}
-
-bool ingress_over(const struct ingress_conn *c)
-{
-	return c->input == IN_OVER;
-}
-
-bool ingress_complete(const struct ingress_conn *c)
-{
-	return c->ended && c->error == 0 && list_empty(&c->jobs);
-}
-
-uint64_t ingress_refusals(const struct ingress_conn *c)
-{
-	return c->refusals;
-}
-
-const char *ingress_words(const struct ingress_conn *c)
-{
-	return c->words;
 }

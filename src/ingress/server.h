@@ -36,6 +36,7 @@
  */
 #include "base/tally.h"
 #include "ingress/reason.h"
+#include "ingress/large.h"
 #include "ingress/seen.h"
 #include "mtaq/queue.h"
 #include "mtaq/settings.h"
@@ -63,10 +64,11 @@ struct ingress_item { /* owned by its connection, lent while it is out */
 	void *user; /* the caller's, NULL at first */
 };
 
-/* set is borrowed for the connection's life, seen as well; uid is the peer's
- * by SO_PEERCRED.  0 or -ENOMEM. */
+/* set is borrowed for the connection's life, seen and large as well; uid is
+ * the peer's by SO_PEERCRED.  0 or -ENOMEM. */
 int ingress_conn_new(const struct settings *set, struct ingress_seen *seen,
-		     uint32_t uid, struct ingress_conn **conn_r);
+		     struct ingress_large *large, uint32_t uid,
+		     struct ingress_conn **conn_r);
 /* Of a file of the drop folder: a crash may have left it behind after its
  * records were durable. */
 void ingress_conn_may_repeat(struct ingress_conn *c);
@@ -77,9 +79,15 @@ void ingress_conn_tally(struct ingress_conn *c, _Atomic uint64_t *refusals);
 void ingress_conn_free(struct ingress_conn **conn);
 
 /* Where to read to, and how much; *len_r is 0 while too much waits for the
- * log (stop reading) or the conversation is over. */
+ * log (stop reading), a large message waits for its place (ingress_waits():
+ * ask again after ingress_large_moved()) or the conversation is over. */
 void *ingress_room(struct ingress_conn *c, size_t *len_r);
 void ingress_fed(struct ingress_conn *c, size_t len);
+
+bool ingress_waits(const struct ingress_conn *c);
+/* Now and then, all 10 s: a large message that does not come while others wait
+ * is given up with 75 after INGRESS_LARGE_TICKS calls. */
+void ingress_conn_tick(struct ingress_conn *c);
 
 /* 1: an item; 0: none now.  now_s is mail time, utc_s the wall clock for Date
  * and Received lines. */

@@ -268,13 +268,18 @@ static void put_top(struct canon *c)
 	own_grown(c, before);
 }
 
+void canon_trim(struct canon *c)
+{
+	if (c->own.size > OWN_KEPT_MAX)
+		buf_free(&c->own);
+}
+
 /* --- the whole --------------------------------------------------------- */
 
 static void reset(struct canon *c, const struct canon_settings *set,
 		  struct span message)
 {
-	if (c->own.size > OWN_KEPT_MAX)
-		buf_free(&c->own);
+	canon_trim(c);
 	buf_clear(&c->own);
 	c->set = set;
 	c->whole = c->message = message;

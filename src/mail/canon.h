@@ -104,6 +104,9 @@ void canon_free(struct canon **c);
 enum canon_error canon_make(struct canon *c, const struct canon_settings *set,
 			    struct span message, struct canon_result *result_r);
 
+/* The last result is not used any more: let go of much memory. */
+void canon_trim(struct canon *c);
+
 /* For people: "the message has a NUL octet". */
 const char *canon_error_words(enum canon_error error);
 /* The enhanced status code of a refusal, e.g. "5.6.0" (RFC 3463). */

@@ -9,6 +9,7 @@ a script reads the code, a person reads these.
 import email
 import os
 import subprocess
+import time
 
 from harness import Box, main, must
 from keeper import Keeper
@@ -148,6 +149,44 @@ def thirty_megabytes_arrive_byte_for_byte(mtaq):
         must(octets == mail, f"{len(mail)} octets, {len(octets)} arrived")
         box.wait_final(1)
         box.stop_daemon()
+
+
+def memory_kb(pid, key):
+    with open(f"/proc/{pid}/status", encoding="ascii") as f:
+        return next(int(l.split()[1]) for l in f if l.startswith(key))
+
+
+def many_large_messages_at_once_cost_bounded_memory(mtaq):
+    """At most 128 MiB of them (and a frame each) are held; the others wait
+    in a line, and all are taken.  Page cache, which RssAnon is not, may hold
+    more."""
+    large, each = 14, 20 << 20
+    limit_kb = (128 + 6 * 4 + 60) << 10     # places, frames, all else
+    must(large * (each >> 10) > limit_kb + (50 << 10), "no test")
+    if "libasan" in subprocess.run(["ldd", mtaq], capture_output=True,
+                                   text=True, check=True).stdout:
+        limit_kb *= 3                       # what is freed is kept a while
+    with Box(mtaq) as box:
+        start(box, queue__segment_bytes="64MiB")
+        lines = GOOD + b"x" * 75 + b"\n"
+        mail = write(box, "big.eml", GOOD + lines * (each // len(lines)))
+        before = memory_kb(box.daemon.pid, "RssAnon")
+        runs = [subprocess.Popen(
+            [box.mtaq, "submit", "-q", "-c", str(box.conf), str(mail)],
+            stderr=subprocess.PIPE, text=True, process_group=0)
+            for _ in range(large)]
+        most = 0
+        while any(r.poll() is None for r in runs):
+            most = max(most, memory_kb(box.daemon.pid, "RssAnon"))
+            time.sleep(0.005)
+        for r in runs:
+            must(r.returncode == 0, r.stderr.read())
+            r.stderr.close()
+        box.wait_for(lambda: box.count_events().get("accepted", 0) == large,
+                     60, "their events")
+        box.stop_daemon()
+        must(most - before < limit_kb, f"it took {most - before} KiB")
+        return f"{(most - before) >> 10} MiB for {large} x {each >> 20} MiB"
 
 
 def more_than_message_bytes_max_is_not_read_whole(mtaq):
@@ -377,6 +416,7 @@ TESTS = [addresses_with_controls_are_refused_by_name,
          long_lines_of_a_part_arrive_decoded_equal,
          a_long_line_in_signed_mail_is_refused_with_its_number,
          nothing_is_no_message, thirty_megabytes_arrive_byte_for_byte,
+         many_large_messages_at_once_cost_bounded_memory,
          more_than_message_bytes_max_is_not_read_whole,
          an_unreadable_file_is_skipped_and_named,
          a_folder_among_files_is_read_and_its_folders_are_not,

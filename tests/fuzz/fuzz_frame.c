@@ -79,16 +79,18 @@ static void play(struct ingress_conn *c, const char *p, size_t len, size_t step)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct ingress_seen *seen = ingress_seen_new(50);
+	struct ingress_large large;
 	struct ingress_conn *c;
 	struct span answers;
 	struct frame_answer a;
 	char *p;
 
+	ingress_large_init(&large);
 	if (set.hostname == NULL &&
 	    settings_parse("f", conf, sizeof(conf) - 1, &set, NULL, 0) < 0)
 		abort();
 	if (size > 1 && seen != NULL &&
-	    ingress_conn_new(&set, seen, 1, &c) == 0) {
+	    ingress_conn_new(&set, seen, &large, 1, &c) == 0) {
 		p = malloc(size);
 		BUG_ON(p == NULL);
 		memcpy(p, data, size);

@@ -202,6 +202,7 @@ END_TEST
 
 static struct settings set;
 static struct ingress_seen *seen;
+static struct ingress_large large;
 
 static struct ingress_conn *conn(void)
 {
@@ -214,7 +215,8 @@ static struct ingress_conn *conn(void)
 				 0);
 	if (seen == NULL)
 		seen = ingress_seen_new(1000);
-	ck_assert_int_eq(ingress_conn_new(&set, seen, 7, &c), 0);
+	ingress_large_init(&large);
+	ck_assert_int_eq(ingress_conn_new(&set, seen, &large, 7, &c), 0);
 	return c;
 }
 

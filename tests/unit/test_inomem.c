@@ -166,8 +166,11 @@ static void turn(struct ingress_seen *seen)
 	uint64_t numbers[MAILS] = { 0 };
 	unsigned taken, accepted = 0, later = 0;
 	struct ingress_conn *c = NULL;
-	int rc = ingress_conn_new(&settings, seen, 7, &c);
+	struct ingress_large large;
+	int rc;
 
+	ingress_large_init(&large);
+	rc = ingress_conn_new(&settings, seen, &large, 7, &c);
 	if (rc < 0) {
 		ck_assert_int_eq(rc, -ENOMEM);
 		ck_assert(nomem_hit());
@@ -183,7 +186,7 @@ static void turn(struct ingress_seen *seen)
 		  ingress_refusals(c) == later);
 	ingress_conn_free(&c);
 	/* The same again, with memory: the rest is taken, nothing twice. */
-	ck_assert_int_eq(ingress_conn_new(&settings, seen, 7, &c), 0);
+	ck_assert_int_eq(ingress_conn_new(&settings, seen, &large, 7, &c), 0);
 	ingress_conn_may_repeat(c);
 	ck_assert_uint_eq(taken + play(c, numbers), MAILS);
 	ck_assert(ingress_complete(c));

@@ -20,6 +20,7 @@
 struct daemon_state {
 	struct settings set;
 	struct ingress_seen *seen;
+	struct ingress_large large;
 	int listener, stop[2];
 	char dir[64], path[96];
 	pthread_t thread;
@@ -69,7 +70,8 @@ static void serve(struct daemon_state *s, int fd)
 	ssize_t n;
 	void *at;
 
-	ck_assert_int_eq(ingress_conn_new(&s->set, s->seen, 7, &c), 0);
+	ck_assert_int_eq(ingress_conn_new(&s->set, s->seen, &s->large, 7, &c),
+			 0);
 	for (;;) {
 		while (!s->deaf &&
 		       ingress_next(c, 1000, 1700000000, &it) == 1) {
@@ -133,6 +135,7 @@ static void start(void)
 					words, sizeof(words)),
 			 0);
 	d.seen = ingress_seen_new(1000000);
+	ingress_large_init(&d.large);
 	snprintf(d.dir, sizeof(d.dir), "/tmp/mtaq-test-XXXXXX");
 	ck_assert_ptr_nonnull(mkdtemp(d.dir));
 	snprintf(d.path, sizeof(d.path), "%s/s", d.dir);
