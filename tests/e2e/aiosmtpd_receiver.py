@@ -13,6 +13,7 @@ class Aiosmtpd(Receiver):
     """It stores the octets as they came, then says 250."""
 
     name, product = "aiosmtpd", "aiosmtpd"
+    groups = False
     pipelining = False      # it does not offer it
     messages_max = None
 

@@ -24,6 +24,7 @@ match from any for domain "relay.{domain}" action "onward"
     # The daemon, its queue, who owns the mailboxes: of no meaning outside.
     SMTPD, QUEUE, MAIL = 110, 111, 5000
     name, product = "opensmtpd", "OpenSMTPD"
+    groups = False
     pipelining = False      # 6.8 does not offer it
     unknown_user = 524
     REFUSED = {name: (

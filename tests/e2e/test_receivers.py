@@ -6,9 +6,11 @@ test_receivers.py MTAQ RECEIVER [NAME...]
 RECEIVER is one of postfix, exim, opensmtpd, aiosmtpd, haraka; or "together",
 all five behind one daemon.
 """
+import json
 import os
 import re
 import signal
+import subprocess
 import sys
 
 import arrived
@@ -293,6 +295,42 @@ def accepted(b):
     return {token: want for _, token, _, want in rows}
 
 
+# --- grouping across transactions -----------------------------------------------
+
+GROUPED_MESSAGES = 60
+
+
+def run_grouped(r, how):
+    done = subprocess.run(
+        [os.environ["MTAQ_TEST_GROUPED"], r.address, str(r.port),
+         f"x@d0.{r.domain}", str(GROUPED_MESSAGES), how], stdout=subprocess.PIPE, timeout=120)
+    must(done.returncode == 0, f"grouped ended with {done.returncode}")
+    return json.loads(done.stdout)
+
+
+def a_group_is_taken_whole_or_one_by_one(_):
+    """Rule 19, which the engine leaves off: whatever a server makes of a
+    message behind another's dot, none is lost and none is there twice."""
+    if "MTAQ_TEST_GROUPED" not in os.environ:
+        return "(not run: MTAQ_TEST_GROUPED is not set)"
+    r = the_receiver()
+    words = []
+    for how in ("no", "yes"):
+        before = len(r.mailbox("all", f"d0.{r.domain}"))
+        got = run_grouped(r, how)
+        must(got["accepted"] == GROUPED_MESSAGES and got["unsure"] == 0, f"{how}: {got}")
+        WORLD.sink.wait_for(
+            lambda: len(r.mailbox("all", f"d0.{r.domain}")) >=
+            before + GROUPED_MESSAGES, 60, "the last of the mail")
+        must(len(r.mailbox("all", f"d0.{r.domain}")) ==
+             before + GROUPED_MESSAGES, f"{how}: more than once")
+        must(how == "yes" or got["groups"] == 0, f"{how}: {got}")
+        words.append(f"{how}: {got['groups']} of {GROUPED_MESSAGES} grouped, "
+                     f"{got['sessions']} sessions, {got['ms']} ms")
+    must((got["groups"] > 0) == r.groups, str(words))
+    return "; ".join(words)
+
+
 ALONE = [every_file_arrives_as_the_rules_say,
          every_file_is_sent_on_once_and_whole,
          recipients_beyond_the_limit_follow_at_once,
@@ -300,6 +338,7 @@ ALONE = [every_file_arrives_as_the_rules_say,
          a_message_beyond_size_is_not_sent,
          commands_are_grouped_where_that_is_offered,
          a_limit_of_messages_a_session_is_learned,
+         a_group_is_taken_whole_or_one_by_one,
          a_killed_receiver_gets_everything]
 TOGETHER = [every_file_arrives_as_the_rules_say]
 
