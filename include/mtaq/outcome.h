@@ -73,6 +73,10 @@ enum local_rule {
 	LOCAL_EIGHTBIT,   /* 5.6.3 8-bit content, and eightbit: bounce */
 	LOCAL_UNTRIED,    /* 4.4.1 SIZE, UTF8, EIGHTBIT: the hosts that may
 			   * take it could not be tried; a deferral */
+	/* An operator's word, for the event only: no code, the recipient goes
+	 * on waiting. */
+	LOCAL_RELEASED, /* was held */
+	LOCAL_RETRIED,  /* is due now */
 	LOCAL_RULE_COUNT
 };
 

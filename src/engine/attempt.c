@@ -247,8 +247,9 @@ static void count_outcome(struct worker_state *s, const struct attempt *a,
 {
 	struct worker_counts *c = &s->w->counts;
 	_Atomic uint64_t *site = a->wsite->cell->counters;
-	enum event_type type = event_type_of(
-		(enum queue_state)state, note->verdict.result == SMTP_UNSURE);
+	enum event_type type =
+		event_type_of((enum queue_state)state,
+			      note->verdict.result == SMTP_UNSURE, note->rule);
 
 	meter_outcome(&c->outcomes, a->task->class, type);
 	a->wsite->settled++;

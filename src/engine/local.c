@@ -46,7 +46,7 @@ static uint8_t state_of(enum plan_act act)
 }
 
 static bool put(struct storer_state *s, const struct queue_out *out,
-		enum sched_class class)
+		enum sched_class class, unsigned rule)
 {
 	struct lane *lane = &s->st->set.log->lane;
 	void *p = lane_reserve_or_wait(lane, out_wire_size(out));
@@ -60,7 +60,7 @@ static bool put(struct storer_state *s, const struct queue_out *out,
 	for (i = 0; i < out->rcpt_count; i++) {
 		state = (enum queue_state)out->rcpts[i].state;
 		meter_outcome(&s->st->outcomes, class,
-			      event_type_of(state, false));
+			      event_type_of(state, false, rule));
 	}
 	return true;
 }
@@ -116,13 +116,13 @@ static bool put_all(struct local *l, const struct queue_view *view,
 		add_rcpt(l, view, t->first + at, like, rcpt);
 		if (l->len + 2048 < sizeof(l->notes) && l->out.rcpt_count < 64)
 			continue;
-		if (!put(l->s, &l->out, meter_class(t->flags)))
+		if (!put(l->s, &l->out, meter_class(t->flags), like->rule))
 			return false;
 		l->len = 0;
 		l->out.rcpt_count = 0;
 	}
 	return l->out.rcpt_count == 0 ||
-	       put(l->s, &l->out, meter_class(t->flags));
+	       put(l->s, &l->out, meter_class(t->flags), like->rule);
 }
 
 /* Its addresses cannot be read either: the event names the message alone. */
@@ -155,7 +155,7 @@ static bool hold_damaged(struct storer_state *s, const struct queue_task *t)
 			};
 	/* One note for all: it has no address to tell them apart. */
 	l->rcpts[0].note = span_of(l->notes, note_rcpt_size(&note));
-	return put(s, &l->out, meter_class(t->flags));
+	return put(s, &l->out, meter_class(t->flags), LOCAL_NONE);
 }
 
 static bool settle_with(struct storer_state *s, const struct queue_task *t,
@@ -244,11 +244,11 @@ static const char *verb_words(enum queue_verb verb)
 	case QUEUE_VERB_HOLD:
 		return "held by an operator";
 	case QUEUE_VERB_RELEASE:
-		return "released by an operator";
+		return plan_local_words(LOCAL_RELEASED);
 	case QUEUE_VERB_CANCEL:
 		return "cancelled by an operator";
 	case QUEUE_VERB_RETRY:
-		return "to be tried at once, by an operator";
+		return plan_local_words(LOCAL_RETRIED);
 	default:
 		return "decided by an operator";
 	}
@@ -260,6 +260,9 @@ void local_decided(struct storer_state *s, enum queue_verb verb,
 	struct note_rcpt note = {
 		.verdict = { .result = SMTP_DEFERRED,
 			     .text = span_str(verb_words(verb)) },
+		.rule = verb == QUEUE_VERB_RELEASE ? LOCAL_RELEASED
+			: verb == QUEUE_VERB_RETRY ? LOCAL_RETRIED
+						   : LOCAL_NONE,
 	};
 	struct queue_view view;
 	struct local *l = s->local;
@@ -278,9 +281,9 @@ void local_decided(struct storer_state *s, enum queue_verb verb,
 				 out->rcpts[i]);
 		class = meter_class(view.flags);
 		queue_message_close(s->st->set.queue, &view);
-		BUG_ON(!put(s, &l->out, class));
+		BUG_ON(!put(s, &l->out, class, note.rule));
 		return;
 	}
 	/* Damaged: without words, and nobody knows its class. */
-	BUG_ON(!put(s, out, SCHED_BULK));
+	BUG_ON(!put(s, out, SCHED_BULK, note.rule));
 }

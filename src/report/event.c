@@ -54,7 +54,8 @@ static void add_id(struct buf *out, uint64_t id)
 	json_member(out, "id", span_of(text, MSGID_LEN));
 }
 
-enum event_type event_type_of(enum queue_state state, bool unsure)
+enum event_type event_type_of(enum queue_state state, bool unsure,
+			      unsigned rule)
 {
 	switch (state) {
 	case QUEUE_DELIVERED:
@@ -72,6 +73,10 @@ enum event_type event_type_of(enum queue_state state, bool unsure)
 	case QUEUE_WAITING:
 		break;
 	}
+	if (rule == LOCAL_RELEASED)
+		return EVENT_RELEASED;
+	if (rule == LOCAL_RETRIED)
+		return EVENT_RETRIED;
 	return unsure ? EVENT_UNSURE : EVENT_DEFERRED;
 }
 
@@ -87,6 +92,8 @@ const char *event_type_name(enum event_type type)
 		[EVENT_CANCELLED] = "cancelled",
 		[EVENT_HELD] = "held",
 		[EVENT_DAMAGED] = "damaged",
+		[EVENT_RELEASED] = "released",
+		[EVENT_RETRIED] = "retried",
 	};
 
 	BUG_ON((unsigned)type >= EVENT_TYPE_COUNT);
@@ -95,8 +102,9 @@ const char *event_type_name(enum event_type type)
 
 static const char *type_of(uint8_t state, const struct note_rcpt *note)
 {
-	return event_type_name(event_type_of(
-		(enum queue_state)state, note->verdict.result == SMTP_UNSURE));
+	return event_type_name(
+		event_type_of((enum queue_state)state,
+			      note->verdict.result == SMTP_UNSURE, note->rule));
 }
 
 static void add_reply(struct buf *out, const struct note_rcpt *note)

@@ -6,7 +6,7 @@
  * from a log record alone.  Keys are stable; scripts rely on them:
  *
  *	type      accepted delivered deferred bounced expired cancelled
- *	          unsure held damaged released
+ *	          unsure held damaged; an operator's: released retried
  *	lsn, n    the record and the place in it: rising, a consumer's cursor
  *	time      UTC, RFC 3339 with milliseconds
  *	id from to domain tenant campaign size
@@ -32,11 +32,14 @@ enum event_type { /* names are in the event log and in metrics */
 	EVENT_CANCELLED,
 	EVENT_HELD,
 	EVENT_DAMAGED,
+	EVENT_RELEASED, /* waits again, by an operator */
+	EVENT_RETRIED,  /* is due now, by an operator */
 	EVENT_TYPE_COUNT
 };
 /* Of a recipient that an outcome has put into this state; unsure: nothing
- * answered its dot. */
-enum event_type event_type_of(enum queue_state state, bool unsure);
+ * answered its dot; rule: of its note (enum local_rule). */
+enum event_type event_type_of(enum queue_state state, bool unsure,
+			      unsigned rule);
 const char *event_type_name(enum event_type type);
 
 /* Append the lines of a record from place from_n on; wall_ms is the time of

@@ -136,7 +136,7 @@ void plan_local(const struct backoff_settings *set, const struct plan_ask *ask,
 			     .unsure = ask->unsure,
 			     .moves = ask->moves };
 
-	BUG_ON(rule == LOCAL_NONE || (unsigned)rule >= LOCAL_RULE_COUNT);
+	BUG_ON(rule == LOCAL_NONE || (unsigned)rule >= LOCAL_RELEASED);
 	if (rule == LOCAL_DNS || rule == LOCAL_UNTRIED) {
 		plan.attempts = plus_one(ask->attempts);
 		plan_later(set, ask, BACKOFF_RETRY, 0, &plan);
@@ -168,6 +168,9 @@ static const struct local {
 	[LOCAL_UNTRIED] = { { 4, 4, 1 },
 			    "no host that may take this message can be tried "
 			    "now" },
+	[LOCAL_RELEASED] = { { 0, 0, 0 }, "released by an operator" },
+	[LOCAL_RETRIED] = { { 0, 0, 0 },
+			    "to be tried at once, by an operator" },
 };
 
 struct smtp_enhanced plan_local_enhanced(enum local_rule rule)
