@@ -1,0 +1,54 @@
+/*
+ * tests/e2e/sick_disk.c - a disk that takes nothing into the log any more
+ *
+ * Preloaded: while the file that SICK_DISK names is there, what is written to
+ * or synced of a segment fails with EIO.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+static int is_sick(int fd)
+{
+	const char *flag = getenv("SICK_DISK");
+	char link[64], path[4096];
+	ssize_t n;
+
+	if (flag == NULL || access(flag, F_OK) < 0)
+		return 0;
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	n = readlink(link, path, sizeof(path) - 1);
+	if (n < 0)
+		return 0;
+	path[n] = '\0';
+	if (strstr(path, "/log/seg-") == NULL)
+		return 0;
+	errno = EIO;
+	return 1;
+}
+
+ssize_t pwritev(int fd, const struct iovec *iov, int count, off_t offset)
+{
+	if (is_sick(fd))
+		return -1;
+	return syscall(SYS_pwritev, fd, iov, count, (long)offset, 0l);
+}
+
+ssize_t pwritev64(int fd, const struct iovec *iov, int count, off_t offset)
+{
+	return pwritev(fd, iov, count, offset);
+}
+
+int fdatasync(int fd)
+{
+	return is_sick(fd) ? -1 : (int)syscall(SYS_fdatasync, fd);
+}
+
+int fsync(int fd)
+{
+	return is_sick(fd) ? -1 : (int)syscall(SYS_fsync, fd);
+}

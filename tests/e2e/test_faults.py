@@ -1,0 +1,182 @@
+#!/usr/bin/env python3
+"""Parts that fail for good: the disk under the log, the daemon at the socket.
+
+test_faults.py MTAQ [NAME...]
+"""
+import os
+import socket
+import struct
+import threading
+
+from harness import Box, main, must
+
+MAIL = "From: a@b.test\nSubject: x\n\nhello\n"
+
+
+def submit(box, to, ok=(0,)):
+    return box.run("submit", "-c", box.conf, "--to", to, "-", input=MAIL,
+                   ok=ok)
+
+
+# --- the disk -----------------------------------------------------------------
+
+def a_disk_that_fails_for_good_stops_the_daemon(mtaq):
+    """A write that fails is tried once more in a new segment; when that fails
+    too nothing is accepted any more and the daemon ends with 74.  What it
+    had accepted is delivered when the disk is well again."""
+    must("MTAQ_TEST_SICK_DISK" in os.environ,
+         "MTAQ_TEST_SICK_DISK must name the built sick_disk library")
+    with Box(mtaq) as box:
+        flag = box.dir / "sick"
+        env = {"LD_PRELOAD": os.environ["MTAQ_TEST_SICK_DISK"],
+               "SICK_DISK": str(flag),
+               "ASAN_OPTIONS": "verify_asan_link_order=0"}
+        box.start_sink("--fail", "mail=4:1")      # nothing leaves for now
+        box.configure(retry='["1h"]')
+        box.start_daemon(env=env)
+        submit(box, "before@d1.test")
+        box.wait_for(lambda: box.count_events().get("deferred", 0) == 1, 60,
+                     "the first attempt")
+        flag.touch()
+        done = submit(box, "never@d2.test", ok=(75,))
+        must("later" in done.stderr or "again" in done.stderr, done.stderr)
+        code = box.daemon.wait(60)
+        box.daemon = None
+        said = box.daemon_log.read_text()
+        must(code == 74 and "the spool cannot be written" in said
+             and "Input/output error" in said, f"{code}: {said[-1000:]}")
+        flag.unlink()
+        box.run("verify", "-c", box.conf)
+        box.stop_sink()
+        box.start_sink()
+        box.configure(retry='["1s"]')
+        box.start_daemon()
+        box.run("queue", "retry", "-c", box.conf, "--all")
+        box.wait_final(1)
+        submit(box, "after@d3.test")
+        box.wait_for(lambda: box.count_events().get("delivered", 0) >= 2, 60,
+                     "both mails")
+        box.stop_daemon()
+
+
+# --- the daemon at the socket ---------------------------------------------------
+
+def crc32c(data):
+    crc = 0xFFFFFFFF
+    for octet in data:
+        crc ^= octet
+        for _ in range(8):
+            crc = crc >> 1 ^ (0x82F63B78 if crc & 1 else 0)
+    return crc ^ 0xFFFFFFFF
+
+
+def frame(kind, payload, count=0, number=0, crc=None):
+    return struct.pack("<cBHIII", kind, 0, count, len(payload), number,
+                       crc32c(payload) if crc is None else crc) + payload
+
+
+def result(code, ids=(), words=b""):
+    return struct.pack("<BBHHHI", code, 2 if code == 0 else 4, 0, 0,
+                       len(words), len(ids)) \
+        + b"".join(struct.pack("<Q", i) for i in ids) + words
+
+
+WELCOME = frame(b"W", struct.pack("<H6xQ", 1, 50 << 20))
+ACCEPTED = frame(b"A", result(0, [12345]), count=1, number=1)
+
+
+class Daemon:
+    """Says its pieces, one a connection; keeps the hello of each."""
+
+    def __init__(self, box, *pieces):
+        at = box.dir / "run"
+        at.mkdir(exist_ok=True)
+        self.pieces, self.hellos = pieces, []
+        self.socket = socket.socket(socket.AF_UNIX)
+        self.socket.bind(str(at / "submit.sock"))
+        self.socket.listen(5)
+        self.thread = threading.Thread(target=self.serve, daemon=True)
+        self.thread.start()
+
+    def serve(self):
+        for piece in self.pieces:
+            peer, _ = self.socket.accept()
+            with peer:
+                peer.settimeout(60)
+                heard = b""
+                # All of the first frame, so that it waits for an answer.
+                while len(heard) < 48 or len(heard) < 48 + \
+                        struct.unpack_from("<I", heard, 36)[0]:
+                    got = peer.recv(65536)
+                    if not got:
+                        break
+                    heard += got
+                self.hellos.append(heard[:32])
+                peer.sendall(piece)
+                peer.shutdown(socket.SHUT_WR)
+                while peer.recv(65536):
+                    pass
+
+    def close(self):
+        self.socket.close()
+
+
+def against(mtaq, *pieces, ok):
+    """How submit ends against a daemon that says this; with its hellos."""
+    with Box(mtaq) as box:
+        box.configure()
+        daemon = Daemon(box, *pieces)
+        try:
+            return submit(box, "x@d1.test", ok=ok), daemon.hellos
+        finally:
+            daemon.close()
+
+
+def a_daemon_that_answers_is_believed(mtaq):
+    """The fake one is understood when it is right: else nothing is shown."""
+    done, hellos = against(mtaq, WELCOME + ACCEPTED, ok=(0,))
+    must(len(done.stdout.split()) == 1 and len(hellos) == 1, done.stdout)
+
+
+def nonsense_from_the_daemon_is_told_and_final(mtaq):
+    """Never taken for success, and the words say what is wrong."""
+    cases = [
+        (b"220 mail.test ESMTP, not mtaq\r\n" + b"x" * 40,
+         "this is no mtaq at the socket"),
+        (frame(b"W", struct.pack("<H6xQ", 9, 1)), "speaks another version"),
+        (WELCOME + frame(b"A", result(0, [1]), count=1, number=1, crc=7),
+         "the daemon's answer is damaged"),
+        (WELCOME + frame(b"A", result(0, [1]), count=1, number=2),
+         "the daemon's answer does not fit"),
+        (WELCOME + frame(b"A", result(0, [1]) * 2, count=2, number=1),
+         "the daemon's answer does not fit"),
+        (WELCOME + frame(b"X", result(76, words=b"go away")),
+         "the daemon ended the submission: go away"),
+        (WELCOME + frame(b"X", struct.pack("<BBHHHI", 76, 5, 0, 0, 99, 0)),
+         "the daemon's answer does not fit"),
+    ]
+    for said, words in cases:
+        done, _ = against(mtaq, said, ok=(65, 69, 70, 75, 76))
+        must(words in done.stderr and not done.stdout,
+             f"{said!r}: {done.stdout} {done.stderr}")
+
+
+def who_is_sent_away_for_now_comes_again(mtaq):
+    """After X with 75, and after a close in the middle of an answer: with the
+    same submission id, and saying that it may repeat."""
+    later = WELCOME + frame(b"X", result(75, words=b"too busy"))
+    for first in (later, WELCOME + ACCEPTED[:20], b""):
+        done, hellos = against(mtaq, first, WELCOME + ACCEPTED, ok=(0,))
+        must(len(done.stdout.split()) == 1, done.stdout + done.stderr)
+        must(len(hellos) == 2 and hellos[0][16:] == hellos[1][16:], hellos)
+        flags = [struct.unpack_from("<H", h, 10)[0] for h in hellos]
+        must(flags == [0, 1], flags)
+
+
+TESTS = [a_disk_that_fails_for_good_stops_the_daemon,
+         a_daemon_that_answers_is_believed,
+         nonsense_from_the_daemon_is_told_and_final,
+         who_is_sent_away_for_now_comes_again]
+
+if __name__ == "__main__":
+    main(TESTS)
