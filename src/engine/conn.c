@@ -132,7 +132,7 @@ int conn_open(struct worker_state *s, struct wsite *ws,
 	c->host = target->host;
 	c->addr = target->addr;
 	c->keep_ms = SITE_NEVER;
-	c->received_waits = false;
+	c->received_waits = c->send_failed = false;
 	c->receiving = c->sending = c->asked_close = c->timed_out = false;
 	c->quitting = c->ready_told = c->idle = false;
 	histo_observe(&s->w->counts.window, site_window(ws->site));
@@ -285,7 +285,7 @@ static void send_some(struct worker_state *s, struct conn *c, bool pending)
 {
 	int n;
 
-	if (c->sending || c->asked_close)
+	if (c->sending || c->asked_close || c->send_failed)
 		return;
 	if (c->iov == NULL)
 		c->iov = take_iov(s);
@@ -309,7 +309,8 @@ void conn_turn(struct worker_state *s, struct conn *c, bool pending)
 	list_del(&c->ready);
 	if (take_events(s, c))
 		return;
-	if (c->idle && list_empty(&c->attempts) && !c->quitting) {
+	if (c->idle && list_empty(&c->attempts) && !c->quitting &&
+	    !c->send_failed) {
 		if (deliver_next(s, c))
 			list_add_tail(&c->site->ready, &c->ready);
 		else if (c->state != CONN_OPEN || take_events(s, c))
@@ -392,8 +393,10 @@ static void sent(struct worker_state *s, struct conn *c, int result)
 	/*
 	 * A send that failed says only that the peer is gone; what it said
 	 * before that (rule 18) is in the receive that follows, whose end
-	 * then ends the session.
+	 * then ends the session.  Until then nothing more goes out: a mail
+	 * that began now would be lost to a host that looks ill.
 	 */
+	c->send_failed = c->send_failed || result < 0;
 	if (result < 0 && !c->receiving)
 		smtp_session_eof(c->smtp);
 	conn_turn(s, c, false);

@@ -67,6 +67,7 @@ struct conn {
 	uint32_t slot, gen;
 	int io;
 	bool receiving, sending; /* in flight at the io */
+	bool send_failed;    /* only what the peer said is of interest now */
 	bool received_waits; /* a receive of this turn is not yet looked at */
 	bool asked_close, timed_out, quitting;
 	bool ready_told, idle; /* the session was ready once; is now */

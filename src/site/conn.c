@@ -218,6 +218,7 @@ void site_conn_verdict(struct site_conn *conn,
 		site_addr_why(conn->addr, verdict, now_ms);
 	if (!goodbye || verdict->stage > SMTP_STAGE_MAIL)
 		conn_prove(conn);
+	conn->judged = conn->judged || !goodbye;
 	if (class_r->scope == SCOPE_HOST &&
 	    class_r->kind == REPLY_CONNECTIONS && !goodbye)
 		site_addr_crowded(conn->addr, class_r->pause_s * 1000, now_ms);
@@ -292,6 +293,9 @@ static void ended_by_server(struct site_conn *conn,
 				now_ms);
 		window_good(&conn->addr->window,
 			    conn->addr->conns == conn->addr->window.size);
+	} else if (early && conn->judged) {
+		/* It refused a mail and hung up: not the host's failure, and
+		 * nothing that says how many messages it takes. */
 	} else if (early) {
 		host_refused(conn, verdict, class, now_ms);
 	} else if (verdict->code == 0) {

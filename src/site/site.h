@@ -290,6 +290,8 @@ void site_conn_verdict(struct site_conn *conn,
  *	                   about connections or rate: then the window's
  *	MAIL, code 0 or 421, transactions carried: the server's limit of
  *	                   messages per session (rule 5): learned, no penalty
+ *	MAIL, nothing carried, a transaction refused: nobody's failure; some
+ *	                   servers hang up after a refusal
  *	MAIL, nothing carried: the host's failure
  *	NONE, QUIT, RSET   nobody's failure (give NULL for a session that the
  *	                   server ended while it was idle)

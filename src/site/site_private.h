@@ -97,7 +97,8 @@ struct site_conn {
 	enum conn_state state;
 	struct list link; /* addr->connecting, or the table's free list */
 	bool probe;
-	bool told; /* the server's last word has been acted on */
+	bool told;   /* the server's last word has been acted on */
+	bool judged; /* it has answered a transaction, well or ill */
 	uint32_t begun, ended, carried;
 	uint64_t opened_ms, ready_ms, idle_ms;
 };
