@@ -3,6 +3,8 @@
 Server(ehlo=("PIPELINING", ...), answer=f): f(session, line) gives the reply to
 a command as text, a list of replies, CLOSE, or None for what a server says
 that takes everything.  "." is the line behind a message's content.
+content(conn, f, session), when given, reads the content instead: it returns
+the octets, or CLOSE.
 """
 import socket
 import threading
@@ -24,8 +26,9 @@ class Session:
 
 class Server:
     def __init__(self, ehlo=("PIPELINING", "8BITMIME"), answer=None,
-                 greeting="220 mx.test", at="127.0.0.1"):
+                 greeting="220 mx.test", at="127.0.0.1", content=None):
         self.ehlo, self.answer, self.greeting = ehlo, answer, greeting
+        self.content = content or content_of
         self.sessions, self.threads = [], []
         self.lock = threading.Lock()
         self.open = set()
@@ -82,7 +85,10 @@ class Server:
             if not self.reply(conn, session, line):
                 return
             if session.data:
-                session.messages.append(content_of(f))
+                octets = self.content(conn, f, session)
+                if octets is CLOSE:
+                    return
+                session.messages.append(octets)
                 session.data = False
                 if not self.reply(conn, session, "."):
                     return
@@ -116,7 +122,7 @@ def say(conn, text):
     conn.sendall(text.encode() + b"\r\n")
 
 
-def content_of(f):
+def content_of(conn, f, session):
     lines = []
     for raw in f:
         if raw == b".\r\n":

@@ -6,6 +6,8 @@ test_rules.py MTAQ [NAME...]
 import json
 import os
 import pathlib
+import socket
+import struct
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
@@ -52,6 +54,43 @@ def rule_15_one_domain_a_transaction_one_session_a_site(mtaq):
         must(sorted(got) == [["RCPT TO:<a@x.test>", "RCPT TO:<c@x.test>"],
                              ["RCPT TO:<b@y.test>"],
                              ["RCPT TO:<d@z.test>"]], got)
+
+
+def rule_17_unsure_mail_is_held_in_the_end(mtaq):
+    """The connection breaks at every dot: so many times, then no more."""
+    def answer(session, line):
+        return CLOSE if line == "." else None
+
+    with Server(answer=answer) as server, \
+            box_of(mtaq, server, unsure='{ first: "1s", max: 3 }') as box:
+        box.start_daemon()
+        submit(box, "-t", "a@x.test")
+        box.wait_for(lambda: box.events.exists() and events(box, "held"), 120,
+                     "the holding")
+        must(len(server.heard(".")) == 3 and
+             len(events(box, "unsure")) == 2 and
+             not events(box, "delivered"),
+             f"{len(server.heard('.'))} dots")
+
+
+def rule_18_a_refusal_is_read_before_the_broken_pipe(mtaq):
+    """The server refuses halfway and resets: what it said counts."""
+    def content(conn, f, session):
+        f.read(100_000)
+        conn.sendall(b"552 5.3.4 too much\r\n")
+        linger = struct.pack("ii", 1, 0)
+        conn.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+        return CLOSE
+
+    with Server(content=content) as server, \
+            box_of(mtaq, server, retry='["1h"]') as box:
+        box.start_daemon()
+        for i in range(5):
+            submit(box, "-t", f"r{i}@x.test",
+                   letter=LETTER + 200_000 * "0123456789abcdef\n")
+        box.wait_final(5, 60)
+        must({e["code"] for e in events(box, "bounced")} == {552},
+             "not the server's words")
 
 
 def rule_19_the_kernel_is_asked_before_the_dot(mtaq):
@@ -120,6 +159,58 @@ def rule_02_what_a_server_says_is_no_command_for_a_terminal(mtaq):
             must(not bad and b"\xc2\x9b" not in text, f"controls: {bad}")
         said = json.loads(raw.splitlines()[-1])["reply"]
         must("owned" in said, said)
+
+
+def rule_03_nonsense_is_unsure_behind_the_dot_only(mtaq):
+    def answer(session, line):
+        if line == "." and b"dot" in session.messages[-1]:
+            return "* OK IMAP4 ready"
+        return None
+
+    def early(session, line):
+        return "* BYE" if line == "DATA" else None
+
+    for reply, kind in ((answer, "unsure"), (early, "deferred")):
+        with Server(answer=reply) as server, \
+                box_of(mtaq, server, retry='["1h"]') as box:
+            box.start_daemon()
+            submit(box, "-t", "r@x.test", letter=LETTER + "dot\n")
+            box.wait_for(lambda: box.events.exists() and events(box, kind),
+                         60, f"'{kind}'")
+            must(len(server.sessions) == 1, "it was tried again at once")
+
+
+def rule_05_silent_close_after_a_message_charges_nothing(mtaq):
+    """Two messages a session, then the server hangs up at MAIL."""
+    def answer(session, line):
+        if line.startswith("MAIL") and session.mails > 2:
+            return CLOSE
+        return None
+
+    with Server(answer=answer) as server, \
+            box_of(mtaq, server, site__connections="1",
+                   retry='["1h"]') as box:
+        box.start_daemon()
+        for i in range(9):
+            submit(box, "-t", f"r{i}@x.test")
+        box.wait_final(9, 60)
+        must(not events(box, "deferred"), "somebody was deferred")
+        must({e["attempt"] for e in events(box, "delivered")} == {1},
+             "an attempt was charged")
+
+
+def rule_12_all_refused_yet_354_delivers_nothing(mtaq):
+    def answer(session, line):
+        return "550 5.1.1 no" if line.startswith("RCPT") else None
+
+    with Server(answer=answer) as server, box_of(mtaq, server) as box:
+        box.start_daemon()
+        submit(box, "-t", "a@x.test", "-t", "b@x.test")
+        box.wait_final(2)
+        must(len(events(box, "bounced")) == 2 and
+             not events(box, "delivered"), "a refused one was delivered")
+        box.wait_for(lambda: server.heard("."), 60, "the lone dot")
+        must(server.sessions[0].messages == [b""], "content was sent")
 
 
 def rule_14_limits_are_kept(mtaq):
@@ -407,6 +498,19 @@ def rule_26_every_entrance_does_the_same(mtaq):
                  b"\n" not in m.replace(b"\r\n", b"") and
                  b"\r" not in m.replace(b"\r\n", b"") and
                  max(map(len, m.split(b"\r\n"))) <= 998, m)
+
+
+def rule_26_a_message_id_for_each_message(mtaq):
+    with Server() as server, box_of(mtaq, server) as box:
+        box.start_daemon()
+        for _ in range(2):
+            submit(box, "--each", *[w for i in range(5)
+                                    for w in ("-t", f"r{i}@x.test")])
+        box.wait_final(10)
+        ids = {line for s in server.sessions for m in s.messages
+               for line in m.split(b"\r\n")
+               if line.startswith(b"Message-ID: <")}
+        must(len(ids) == 10, f"{len(ids)} Message-IDs of 10")
 
 
 TESTS = [v for k, v in sorted(globals().items()) if k.startswith("rule_")]
