@@ -164,8 +164,9 @@ static bool read_file(struct history *h, FILE *f, const char *mark)
 	    (uint64_t)st.st_size > HISTORY_BYTES) {
 		whole = fseeko(f, st.st_size - (off_t)HISTORY_BYTES, SEEK_SET) <
 			0;
-		if (!whole) /* the rest of a line */
-			(void)getline(&line, &size, f);
+		/* The rest of a line; a file that ends here ends below too. */
+		if (!whole && getline(&line, &size, f) < 0)
+			clearerr(f);
 	}
 	while ((n = getline(&line, &size, f)) > 0) {
 		h->bytes += (uint64_t)n;
