@@ -15,7 +15,7 @@ import json
 import os
 import sys
 
-ALLOW, ERRNO = 0x7FFF0000, 0x00050000
+ALLOW, ERRNO, KILL = 0x7FFF0000, 0x00050000, 0x80000000
 ARCHES = {"SCMP_ARCH_X86_64": 0xC000003E, "SCMP_ARCH_X86": 0x40000003,
           "SCMP_ARCH_X32": 0x4000003E, "SCMP_ARCH_AARCH64": 0xC00000B7,
           "SCMP_ARCH_ARM": 0x40000028}
@@ -55,8 +55,9 @@ def action_of(rule, key, default_errno):
 
 def of_profile(profile):
     fallback = profile.get("defaultErrnoRet", errno.EPERM)
-    f = Filter(ERRNO | fallback
-               if profile["defaultAction"] == "SCMP_ACT_ERRNO" else ALLOW)
+    default = {"SCMP_ACT_ERRNO": ERRNO | fallback, "SCMP_ACT_ALLOW": ALLOW,
+               "SCMP_ACT_KILL_PROCESS": KILL}[profile["defaultAction"]]
+    f = Filter(default)
     native = f.lib.seccomp_arch_native()
     for arch in profile.get("archMap", []):
         if ARCHES.get(arch["architecture"]) == native & 0xFFFFFFFF:

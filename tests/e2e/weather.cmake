@@ -18,3 +18,8 @@ add_test(NAME e2e_bad_weather_epoll COMMAND python3
 	with_all_mx_dead_one_probe_at_a_time_knocks)
 set_tests_properties(e2e_bad_weather_epoll PROPERTIES LABELS "e2e;weather"
 	TIMEOUT 600 ENVIRONMENT "MTAQ_TEST_IO=epoll")
+# Confined as containers and the unit do; cmake --install.
+add_test(NAME e2e_sandbox COMMAND python3
+	${CMAKE_CURRENT_SOURCE_DIR}/e2e/test_sandbox.py $<TARGET_FILE:mtaq>)
+set_tests_properties(e2e_sandbox PROPERTIES LABELS "e2e;install"
+	TIMEOUT 300 ENVIRONMENT "MTAQ_BUILD=${PROJECT_BINARY_DIR}")
