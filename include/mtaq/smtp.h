@@ -236,6 +236,12 @@ int smtp_session_output(struct smtp_session *session, struct iovec *iov,
  * the peer, for pending_input. */
 bool smtp_session_dot_next(const struct smtp_session *session);
 /*
+ * Have some answers of a group come and not all?  Then the rest may wait, by
+ * Nagle's rule on the server's side, until our TCP has acknowledged the first:
+ * worth doing now.  (With the whole group there, our next octets do it.)
+ */
+bool smtp_session_more_answers(const struct smtp_session *session);
+/*
  * The whole batch has left, or will never be read again (cancelled, socket
  * closed).  A reply can overtake this; SMTP_EV_MAIL_DONE, _READY, _TLS and
  * _CLOSE wait for it.

@@ -373,6 +373,8 @@ static void received(struct worker_state *s, struct conn *c, int result)
 			return;
 	}
 	if (len > 0) {
+		if (smtp_session_more_answers(c->smtp))
+			io_ack_now(s->io, c->io);
 		receive(s, c);
 		return;
 	}

@@ -243,6 +243,10 @@ static inline int io_pending(struct io *io, int conn)
 	return io->ops->pending(io, conn);
 }
 
+/* Let the kernel acknowledge at once what came over TCP; it would wait up to
+ * 40 ms for octets of ours to go along.  A hint: it cannot fail. */
+void io_ack_now(struct io *io, int conn);
+
 /* The descriptor, borrowed for getsockopt() and the like; -1 when the back
  * end has none. */
 static inline int io_fd(struct io *io, int conn)

@@ -108,6 +108,14 @@ int sock_pending(int fd)
 	return ioctl(fd, FIONREAD, &n) < 0 ? -errno : n;
 }
 
+void io_ack_now(struct io *io, int conn)
+{
+	int fd = io_fd(io, conn);
+
+	if (fd >= 0)
+		(void)set_on(fd, IPPROTO_TCP, TCP_QUICKACK);
+}
+
 void sock_linger_none(int fd)
 {
 	struct linger none = { .l_onoff = 1, .l_linger = 0 };

@@ -269,6 +269,13 @@ bool smtp_session_dot_next(const struct smtp_session *s)
 	       s->cur->go && !tx_dot_sent(s->cur);
 }
 
+bool smtp_session_more_answers(const struct smtp_session *s)
+{
+	return s->state == ST_MAIL && s->solo == SMTP_STAGE_NONE &&
+	       is_pipelining(s) && s->cur->got > 0 &&
+	       s->cur->got < s->cur->sent && !tx_dot_sent(s->cur);
+}
+
 int smtp_session_output(struct smtp_session *s, struct iovec *iov, size_t limit,
 			bool pending_input, uint64_t now_ms)
 {

@@ -514,6 +514,70 @@ END_TEST
 
 /* What a host cannot take is told from what nobody can: only the former may
  * go to the next host. */
+/* --- a group, answer by answer -------------------------------------------- */
+
+static void hear(struct smtp_session *s, const char *text)
+{
+	struct smtp_event ev;
+	size_t at = 0, len = strlen(text);
+
+	while (at < len) {
+		at += smtp_session_input(s, text + at, len - at, 0);
+		while (smtp_session_event(s, &ev))
+			ck_assert_int_ne(ev.type, SMTP_EV_CLOSE);
+	}
+}
+
+static void speak(struct smtp_session *s)
+{
+	struct iovec iov[SMTP_IOV_MAX];
+
+	while (smtp_session_output(s, iov, SMTP_OUT_MIN, false, 0) > 0)
+		smtp_session_sent(s, 0);
+}
+
+/* Only while part of a group's answers is there: before and behind it our own
+ * octets acknowledge. */
+START_TEST(more_answers_of_a_group)
+{
+	static const struct {
+		const char *said;
+		bool more;
+	} steps[] = { { "250 ok\r\n", true },  { "250 ok\r\n", true },
+		      { "25", true },          { "0 ok\r\n", true },
+		      { "354 go\r\n", false }, { "250 ok\r\n", false } };
+	struct iovec content = { (void *)(uintptr_t) "a: b\r\n", 6 };
+	struct smtp_settings set = { .hostname = SPAN("a.test"),
+				     .pipelining = true };
+	struct smtp_mail mail = { .sender = SPAN("s@y"),
+				  .rcpts = rcpts,
+				  .rcpt_count = 2,
+				  .content = &content,
+				  .content_count = 1,
+				  .content_bytes = content.iov_len };
+	struct smtp_pool *pool = smtp_pool_new(RCPTS);
+	struct smtp_session *s = smtp_session_new(&set, pool, 0);
+	bool offered = _i == 1;
+	size_t i;
+
+	hear(s, "220 mx\r\n");
+	speak(s);
+	hear(s, offered ? "250-mx\r\n250 PIPELINING\r\n" : "250 mx\r\n");
+	ck_assert_int_eq(smtp_session_mail(s, &mail, 0), 0);
+	speak(s);
+	ck_assert(!smtp_session_more_answers(s));
+	for (i = 0; i < 6; i++) {
+		hear(s, steps[i].said);
+		speak(s);
+		ck_assert_msg(smtp_session_more_answers(s) ==
+				      (offered && steps[i].more),
+			      "step %zu", i);
+	}
+	smtp_session_free(&s);
+	smtp_pool_free(&pool);
+}
+END_TEST
+
 START_TEST(rule_24_what_only_this_host_cannot_take)
 {
 	static const struct {
@@ -544,6 +608,7 @@ int main(void)
 	tcase_add_test(tc, words_for_everything);
 	tcase_add_test(tc, rule_24_what_only_this_host_cannot_take);
 	tcase_add_test(tc, cuts_do_not_matter);
+	tcase_add_loop_test(tc, more_answers_of_a_group, 0, 2);
 	tcase_add_test(tc, hang_up_anywhere);
 	tcase_add_test(tc, noise);
 	suite_add_tcase(suite, tc);
