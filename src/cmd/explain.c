@@ -48,14 +48,14 @@ static const struct args_command command = {
 /* --- asking ---------------------------------------------------------------- */
 
 /* Send what stands in o->client.out and keep the rows.  EX_OK, or told. */
-static int keep_rows(struct operator* o, struct rows *rows)
+static int keep_rows(struct operator* o, struct kept *rows)
 {
 	int err = 0;
 
 	operator_ask(o);
 	while (operator_next(o))
 		if (err == 0)
-			err = rows_add(rows, &o->client.rec);
+			err = kept_add(rows, &o->client.rec);
 	if (err < 0) {
 		fprintf(stderr, "%s: out of memory\n", o->name);
 		return EX_OSERR;
@@ -179,7 +179,7 @@ static int ask_message(struct explain *x)
 	if (o->code != EX_OK)
 		return o->code;
 	while ((rc = admin_client_next(&o->client)) == 1)
-		if (rows_add(&x->rows, &o->client.rec) < 0)
+		if (kept_add(&x->rows, &o->client.rec) < 0)
 			return EX_OSERR;
 	if (rc == -ECANCELED &&
 	    admin_number_of(&o->client.rec, "code") == EX_DATAERR)
@@ -194,15 +194,15 @@ static int ask_message(struct explain *x)
 
 static int explain_message(struct explain *x)
 {
-	const struct row *row;
+	size_t at;
 	int code = x->daemon ? ask_message(x) : EX_OK;
 
 	if (code != EX_OK)
 		return code;
-	for (row = x->rows.first; row != NULL && code == EX_OK; row = row->next)
-		if (span_eq(row->rec.verb, SPAN("row")))
-			code = add_domain(x,
-					  admin_text_of(&row->rec, "domain"));
+	for (at = 0; at < x->rows.count && code == EX_OK; at++)
+		if (span_eq(x->rows.rows[at].verb, SPAN("row")))
+			code = add_domain(
+				x, admin_text_of(&x->rows.rows[at], "domain"));
 	history_read(&x->history, x->o->set.log.events, x->id);
 	return code;
 }
@@ -276,10 +276,10 @@ static void explain_free(struct explain *x)
 	uint32_t i;
 
 	for (i = 0; i < x->domain_count; i++) {
-		rows_free(&x->domains[i].rows);
+		kept_clear(&x->domains[i].rows);
 		mxset_unref(&x->domains[i].found.set);
 	}
-	rows_free(&x->rows);
+	kept_clear(&x->rows);
 	history_free(&x->history);
 }
 

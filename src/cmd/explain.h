@@ -9,15 +9,16 @@
  *	explain_tell.c  all of it for people; explain_json.c for programs
  */
 #include "cmd/history.h"
+#include "cmd/human.h"
+#include "cmd/kept.h"
 #include "cmd/operator.h"
 #include "cmd/probe.h"
-#include "cmd/rows.h"
 
 #define EXPLAIN_DOMAINS_MAX 5u /* of one message, that are looked at */
 
 struct explain_domain {
 	char name[256];
-	struct rows rows; /* route, mx, site, host, sum: of the daemon */
+	struct kept rows; /* route, mx, site, host, sum: of the daemon */
 	struct probe_found found; /* asked of the resolver; set NULL: not */
 	/* Of what is queued for it: recipients, by state. */
 	uint64_t waiting, held, deferred;
@@ -30,7 +31,7 @@ struct explain_domain {
 struct explain {
 	struct operator* o;
 	bool daemon;      /* it answered */
-	struct rows rows; /* status, pause; of an id message, row, flight */
+	struct kept rows; /* status, pause; of an id message, row, flight */
 	struct explain_domain domains[EXPLAIN_DOMAINS_MAX];
 	uint32_t domain_count;
 	/* An id. */
@@ -48,10 +49,8 @@ void explain_why_message(struct explain *x);
  * last: its last event or NULL.  "" when nothing is known. */
 void explain_rule(const struct explain *x, const struct admin_record *row,
 		  const struct history_rcpt *last, char *words, size_t size);
-/* "14:02:10 (in 5 min)"; a day ahead with its date. */
+/* "14:02:10 (in 5m 00s)"; a day ahead with its date. */
 void explain_when(uint64_t in_s, char *words, size_t size);
-/* "90 s", "15 min", "3 h", "2 d". */
-void explain_span(uint64_t s, char *words, size_t size);
 
 void explain_tell(struct explain *x);
 void explain_json(struct explain *x);

@@ -20,29 +20,29 @@ static void add_flag(struct buf *b, const char *key, bool yes)
 }
 
 /* All rows of a verb as a list. */
-static void add_rows(struct buf *b, const char *key, const struct rows *rows,
+static void add_rows(struct buf *b, const char *key, const struct kept *rows,
 		     const char *verb)
 {
-	const struct row *row;
+	size_t at;
 	bool first = true;
 
 	json_key(b, key);
 	buf_add_char(b, '[');
-	for (row = rows->first; row != NULL; row = row->next) {
-		if (!span_eq(row->rec.verb, span_str(verb)))
+	for (at = 0; at < rows->count; at++) {
+		if (!span_eq(rows->rows[at].verb, span_str(verb)))
 			continue;
 		if (!first)
 			buf_add_char(b, ',');
 		first = false;
-		operator_json(b, &row->rec);
+		operator_json(b, &rows->rows[at]);
 	}
 	buf_add_char(b, ']');
 }
 
-static void add_row(struct buf *b, const char *key, const struct rows *rows,
+static void add_row(struct buf *b, const char *key, const struct kept *rows,
 		    const char *verb)
 {
-	const struct admin_record *rec = rows_find(rows, verb);
+	const struct admin_record *rec = kept_find(rows, verb);
 
 	json_key(b, key);
 	if (rec == NULL)
@@ -130,24 +130,24 @@ static void add_history(struct buf *b, const struct history *h)
 
 static void add_recipients(struct buf *b, const struct explain *x)
 {
-	const struct row *row;
+	size_t at;
 	char rule[200];
 	bool first = true;
 
 	json_key(b, "recipients");
 	buf_add_char(b, '[');
-	for (row = x->rows.first; row != NULL; row = row->next) {
-		if (!span_eq(row->rec.verb, SPAN("row")))
+	for (at = 0; at < x->rows.count; at++) {
+		if (!span_eq(x->rows.rows[at].verb, SPAN("row")))
 			continue;
 		if (!first)
 			buf_add_char(b, ',');
 		first = false;
-		operator_json(b, &row->rec);
+		operator_json(b, &x->rows.rows[at]);
 		b->len--; /* its brace: the rule goes in */
-		explain_rule(x, &row->rec,
+		explain_rule(x, &x->rows.rows[at],
 			     history_find(&x->history,
-					  (uint32_t)admin_number_of(&row->rec,
-								    "rcpt")),
+					  (uint32_t)admin_number_of(
+						  &x->rows.rows[at], "rcpt")),
 			     rule, sizeof(rule));
 		json_member(b, "rule", span_str(rule));
 		buf_add_char(b, '}');

@@ -39,8 +39,8 @@ static unsigned long long n(const struct admin_record *rec, const char *key)
 
 static void tell_route(const struct explain *x, const struct explain_domain *d)
 {
-	const struct admin_record *route = rows_find(&d->rows, "route");
-	const struct row *row;
+	const struct admin_record *route = kept_find(&d->rows, "route");
+	size_t at;
 	struct buf line;
 
 	buf_init(&line, 64u << 10);
@@ -68,17 +68,17 @@ static void tell_route(const struct explain *x, const struct explain_domain *d)
 	}
 	if (route != NULL)
 		put(x, "route", &line);
-	for (row = d->rows.first; row != NULL; row = row->next) {
-		if (!span_eq(row->rec.verb, SPAN("mx")))
+	for (at = 0; at < d->rows.count; at++) {
+		if (!span_eq(d->rows.rows[at].verb, SPAN("mx")))
 			continue;
 		buf_clear(&line);
-		if (n(&row->rec, "ranked") != 0)
+		if (n(&d->rows.rows[at], "ranked") != 0)
 			buf_printf(&line, "%5llu  ",
-				   n(&row->rec, "preference"));
+				   n(&d->rows.rows[at], "preference"));
 		else
 			buf_printf(&line, "    -  ");
-		add(&line, "", &row->rec, "host");
-		add(&line, "  ", &row->rec, "addresses");
+		add(&line, "", &d->rows.rows[at], "host");
+		add(&line, "  ", &d->rows.rows[at], "addresses");
 		put(x, "", &line);
 	}
 	buf_free(&line);
@@ -130,7 +130,7 @@ static void tell_found(const struct explain *x, const struct explain_domain *d)
 
 static void tell_site(const struct explain *x, const struct explain_domain *d)
 {
-	const struct admin_record *site = rows_find(&d->rows, "site");
+	const struct admin_record *site = kept_find(&d->rows, "site");
 	struct buf line;
 
 	if (site == NULL)
@@ -158,18 +158,18 @@ static void tell_site(const struct explain *x, const struct explain_domain *d)
 
 static void tell_hosts(const struct explain *x, const struct explain_domain *d)
 {
-	const struct row *row;
+	size_t at;
 	bool any = false;
 
-	for (row = d->rows.first; row != NULL; row = row->next) {
-		if (!span_eq(row->rec.verb, SPAN("host")))
+	for (at = 0; at < d->rows.count; at++) {
+		if (!span_eq(d->rows.rows[at].verb, SPAN("host")))
 			continue;
 		if (!any) {
 			putchar('\n');
 			operator_table(x->o, operator_hosts);
 		}
 		any = true;
-		operator_row(x->o, operator_hosts, &row->rec);
+		operator_row(x->o, operator_hosts, &d->rows.rows[at]);
 	}
 	operator_table_end(x->o);
 }
@@ -198,18 +198,19 @@ static void tell_queue(const struct explain *x, const struct explain_domain *d)
 
 static void tell_pauses(const struct explain *x)
 {
-	const struct row *row;
+	size_t at;
 	struct buf line;
 
 	buf_init(&line, 4096);
-	for (row = x->rows.first; row != NULL; row = row->next) {
-		if (!span_eq(row->rec.verb, SPAN("pause")))
+	for (at = 0; at < x->rows.count; at++) {
+		if (!span_eq(x->rows.rows[at].verb, SPAN("pause")))
 			continue;
 		buf_clear(&line);
-		add(&line, "tenant ", &row->rec, "tenant");
-		add(&line, " campaign ", &row->rec, "campaign");
-		add(&line, " domain ", &row->rec, "domain");
-		buf_printf(&line, ", %llu s ago", n(&row->rec, "age_s"));
+		add(&line, "tenant ", &x->rows.rows[at], "tenant");
+		add(&line, " campaign ", &x->rows.rows[at], "campaign");
+		add(&line, " domain ", &x->rows.rows[at], "domain");
+		buf_printf(&line, ", %llu s ago",
+			   n(&x->rows.rows[at], "age_s"));
 		put(x, "paused", &line);
 	}
 	buf_free(&line);
@@ -219,10 +220,9 @@ static void tell_pauses(const struct explain *x)
 
 static void tell_envelope(const struct explain *x)
 {
-	const struct admin_record *m = rows_find(&x->rows, "message");
+	const struct admin_record *m = kept_find(&x->rows, "message");
 	const struct history *h = &x->history;
 	struct buf line;
-	char span[32];
 
 	buf_init(&line, 64u << 10);
 	if (m != NULL) {
@@ -232,10 +232,10 @@ static void tell_envelope(const struct explain *x)
 		add(&line, ", ", m, "class");
 		add(&line, ", tenant ", m, "tenant");
 		add(&line, ", campaign ", m, "campaign");
-		explain_span(n(m, "age_s"), span, sizeof(span));
-		buf_printf(&line, "; accepted %s ago", span);
-		explain_span(n(m, "expires_in_s"), span, sizeof(span));
-		buf_printf(&line, ", expires in %s", span);
+		buf_printf(&line, "; accepted %s ago",
+			   human_time(n(m, "age_s")).text);
+		buf_printf(&line, ", expires in %s",
+			   human_time(n(m, "expires_in_s")).text);
 	} else if (h->count > 0) {
 		buf_printf(&line, "from %s, %llu octets", h->from,
 			   (unsigned long long)h->size);
@@ -303,17 +303,17 @@ static void tell_settled(const struct explain *x, const struct history_rcpt *r)
 
 static void tell_message(const struct explain *x)
 {
-	const struct row *row;
+	size_t at;
 	struct buf line;
 	uint32_t i;
 
 	tell_envelope(x);
-	for (row = x->rows.first; row != NULL; row = row->next)
-		if (span_eq(row->rec.verb, SPAN("row")))
-			tell_open(x, &row->rec);
+	for (at = 0; at < x->rows.count; at++)
+		if (span_eq(x->rows.rows[at].verb, SPAN("row")))
+			tell_open(x, &x->rows.rows[at]);
 	for (i = 0; i < x->history.count; i++)
 		if (x->history.rcpts[i].final ||
-		    rows_find(&x->rows, "row") == NULL)
+		    kept_find(&x->rows, "row") == NULL)
 			tell_settled(x, &x->history.rcpts[i]);
 	buf_init(&line, 4096);
 	for (i = 0; i < x->domain_count; i++) {

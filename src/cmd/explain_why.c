@@ -13,36 +13,16 @@
 #include <stdio.h>
 #include <time.h>
 
-void explain_span(uint64_t s, char *words, size_t size)
-{
-	static const struct {
-		uint64_t from_s, unit_s;
-		const char *unit;
-	} units[] = { { 172800, 86400, "d" },
-		      { 7200, 3600, "h" },
-		      { 120, 60, "min" },
-		      { 0, 1, "s" } };
-	size_t i = 0;
-
-	while (s < units[i].from_s)
-		i++;
-	snprintf(words, size, "%llu %s",
-		 (unsigned long long)((s + units[i].unit_s / 2) /
-				      units[i].unit_s),
-		 units[i].unit);
-}
-
 void explain_when(uint64_t in_s, char *words, size_t size)
 {
 	time_t now = time(NULL), at = now + (time_t)in_s;
-	char clock[40], span[32];
+	char clock[40];
 	struct tm tm;
 
 	(void)localtime_r(&at, &tm);
 	(void)strftime(clock, sizeof(clock),
 		       in_s < 43200 ? "%H:%M:%S" : "%Y-%m-%d %H:%M", &tm);
-	explain_span(in_s, span, sizeof(span));
-	snprintf(words, size, "%s (in %s)", clock, span);
+	snprintf(words, size, "%s (in %s)", clock, human_time(in_s).text);
 }
 
 static void __attribute__((format(printf, 3, 4)))
@@ -113,19 +93,18 @@ static bool no_way(struct explain_domain *d, const struct admin_record *route)
 /* An operator's pause of the whole domain. */
 static bool is_paused(const struct explain *x, struct explain_domain *d)
 {
-	const struct row *row;
-	char since[32];
+	size_t at;
 
-	for (row = x->rows.first; row != NULL; row = row->next) {
-		if (!span_eq(row->rec.verb, SPAN("pause")) ||
-		    !is(&row->rec, "domain", d->name) ||
-		    admin_text_of(&row->rec, "tenant").len > 0 ||
-		    admin_text_of(&row->rec, "campaign").len > 0)
+	for (at = 0; at < x->rows.count; at++) {
+		if (!span_eq(x->rows.rows[at].verb, SPAN("pause")) ||
+		    !is(&x->rows.rows[at], "domain", d->name) ||
+		    admin_text_of(&x->rows.rows[at], "tenant").len > 0 ||
+		    admin_text_of(&x->rows.rows[at], "campaign").len > 0)
 			continue;
-		explain_span(number(&row->rec, "age_s"), since, sizeof(since));
 		answer(d, "operator",
 		       "Paused: an operator paused the domain %s %s ago",
-		       d->name, since);
+		       d->name,
+		       human_time(number(&x->rows.rows[at], "age_s")).text);
 		return true;
 	}
 	return false;
@@ -134,17 +113,18 @@ static bool is_paused(const struct explain *x, struct explain_domain *d)
 static const char *last_words(const struct explain_domain *d, char *to,
 			      size_t size)
 {
-	const struct row *row;
+	size_t at;
 	uint64_t age, least = UINT64_MAX;
 
 	to[0] = '\0';
-	for (row = d->rows.first; row != NULL; row = row->next) {
-		if (!span_eq(row->rec.verb, SPAN("host")))
+	for (at = 0; at < d->rows.count; at++) {
+		if (!span_eq(d->rows.rows[at].verb, SPAN("host")))
 			continue;
-		age = number(&row->rec, "reply_age_s");
-		if (admin_text_of(&row->rec, "reply").len > 0 && age < least) {
+		age = number(&d->rows.rows[at], "reply_age_s");
+		if (admin_text_of(&d->rows.rows[at], "reply").len > 0 &&
+		    age < least) {
 			least = age;
-			text(&row->rec, "reply", to, size);
+			text(&d->rows.rows[at], "reply", to, size);
 		}
 	}
 	return to;
@@ -252,8 +232,8 @@ static void without_daemon(struct explain_domain *d)
 
 void explain_why_domain(const struct explain *x, struct explain_domain *d)
 {
-	const struct admin_record *route = rows_find(&d->rows, "route");
-	const struct admin_record *site = rows_find(&d->rows, "site");
+	const struct admin_record *route = kept_find(&d->rows, "route");
+	const struct admin_record *site = kept_find(&d->rows, "site");
 
 	if (!x->daemon)
 		without_daemon(d);
@@ -297,39 +277,36 @@ static void schedule(const struct explain *x, uint64_t attempts, char *words,
 {
 	const struct settings_times *retry = &x->o->set.retry;
 	uint64_t at = attempts == 0 ? 0 : attempts - 1;
-	char span[32];
 
 	if (at >= retry->count)
 		at = retry->count - 1;
-	explain_span(retry->items_s[at], span, sizeof(span));
 	snprintf(words, size,
 		 "the schedule: %s \302\261 20 %% after attempt %llu (rule 31)",
-		 span, (unsigned long long)attempts);
+		 human_time(retry->items_s[at]).text,
+		 (unsigned long long)attempts);
 }
 
 void explain_rule(const struct explain *x, const struct admin_record *row,
 		  const struct history_rcpt *last, char *words, size_t size)
 {
 	const struct settings *set = &x->o->set;
-	char span[32];
 
 	words[0] = '\0';
 	if (!is(row, "state", "deferred"))
 		return;
 	if (last != NULL && strcmp(last->type, "unsure") == 0) {
-		explain_span(set->unsure.first_s, span, sizeof(span));
 		snprintf(words, size,
 			 "the server may have the mail: alone, not before %s, "
 			 "doubling (rule 17)",
-			 span);
+			 human_time(set->unsure.first_s).text);
 	} else if (last != NULL && strcmp(last->class, "greylist") == 0) {
-		explain_span(set->greylist_s, span, sizeof(span));
 		snprintf(words, size,
-			 "greylisting: %s + jitter at least (rule 31)", span);
+			 "greylisting: %s + jitter at least (rule 31)",
+			 human_time(set->greylist_s).text);
 	} else if (last != NULL && strcmp(last->class, "mailbox-full") == 0) {
-		explain_span(set->mailbox_full_s, span, sizeof(span));
 		snprintf(words, size,
-			 "the mailbox is full: not before %s (rule 31)", span);
+			 "the mailbox is full: not before %s (rule 31)",
+			 human_time(set->mailbox_full_s).text);
 	} else {
 		schedule(x, number(row, "attempts"), words, size);
 	}
@@ -383,16 +360,16 @@ static void in_flight(struct explain *x, const struct admin_record *flight)
 static const struct admin_record *first_due(const struct explain *x)
 {
 	const struct admin_record *best = NULL;
-	const struct row *row;
+	size_t at;
 
-	for (row = x->rows.first; row != NULL; row = row->next) {
-		if (!span_eq(row->rec.verb, SPAN("row")) ||
-		    is(&row->rec, "state", "held") ||
-		    is(&row->rec, "state", "damaged"))
+	for (at = 0; at < x->rows.count; at++) {
+		if (!span_eq(x->rows.rows[at].verb, SPAN("row")) ||
+		    is(&x->rows.rows[at], "state", "held") ||
+		    is(&x->rows.rows[at], "state", "damaged"))
 			continue;
-		if (best == NULL ||
-		    number(&row->rec, "due_in_s") < number(best, "due_in_s"))
-			best = &row->rec;
+		if (best == NULL || number(&x->rows.rows[at], "due_in_s") <
+					    number(best, "due_in_s"))
+			best = &x->rows.rows[at];
 	}
 	return best;
 }
@@ -430,10 +407,10 @@ static void waiting(struct explain *x, const struct admin_record *row)
 
 void explain_why_message(struct explain *x)
 {
-	const struct admin_record *flight = rows_find(&x->rows, "flight");
+	const struct admin_record *flight = kept_find(&x->rows, "flight");
 	const struct admin_record *row = first_due(x);
 
-	if (rows_find(&x->rows, "row") == NULL)
+	if (kept_find(&x->rows, "row") == NULL)
 		finished(x);
 	else if (flight != NULL)
 		in_flight(x, flight);
