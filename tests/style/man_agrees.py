@@ -3,7 +3,8 @@
 
 man_agrees.py MTAQ: the commands of `mtaq --help` each have a page, a line in
 mtaq(1) and completions; the options of `mtaq COMMAND --help` are those of the
-page, none more; mtaq.yaml.5.scd is what `mtaq check --man` prints, and has
+page, none more, with values of the same names, and its usage is the page's
+synopsis; mtaq.yaml.5.scd is what `mtaq check --man` prints, and has
 the options of `mtaq check --defaults`; each finding is a line.
 """
 import pathlib
@@ -70,6 +71,8 @@ def check_page(mtaq, command, findings):
              if line.startswith("*-")
              for n in re.findall(r"\*(-[A-Za-z]|--[a-z][a-z0-9-]*)\*", line)}
     differ(wanted, found, f"OPTIONS of {page.name}", findings)
+    check_values(command, text, page.name, findings)
+    check_synopsis(command, said, text, page.name, findings)
     for line in said.splitlines():
         if len(line) > 79:
             findings.append(f"{command.name} --help is too wide: {line}")
@@ -77,6 +80,34 @@ def check_page(mtaq, command, findings):
         if not re.search(rf"^\*{verb}\*$", text, re.M):
             findings.append(f"{page.name} does not explain {verb}")
     check_codes(said, text, page.name, findings)
+
+
+def plain(text):
+    """scdoc without its marks."""
+    return re.sub(r"\\(.)", r"\1", re.sub(r"(?<!\\)[*_]", "", text))
+
+
+def check_values(command, text, name, findings):
+    """What an option takes is called the same in help and page."""
+    lines = [plain(line) for line in section(text, "OPTIONS").splitlines()
+             if line.startswith("*-")]
+    for o in command.options:
+        wanted = f"--{o.name} {o.value}" if o.value else f"--{o.name}"
+        if not any(line == wanted or line.endswith(", " + wanted)
+                   for line in lines):
+            findings.append(f"OPTIONS of {name} does not say '{wanted}'")
+
+
+def check_synopsis(command, said, text, name, findings):
+    """The forms of the help's usage are those of the page's synopsis."""
+    usage = re.search(r"\Ausage: (.*?)\n\n", said, re.S).group(1)
+    forms = [u.split() for u in usage.split("\n")]
+    wanted = " ".join(w for u in forms for w in u)
+    found = " ".join(plain(section(text, "SYNOPSIS")).split())
+    squeeze = str.maketrans("", "", " ")
+    if wanted.translate(squeeze) != found.translate(squeeze):
+        findings.append(f"SYNOPSIS of {name}: '{found}', the help says "
+                        f"'{wanted}'")
 
 
 def check_codes(said, text, name, findings):
