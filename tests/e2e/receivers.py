@@ -59,6 +59,21 @@ def end(process):
         raise Failed(f"{process.args} did not end") from None
 
 
+def answers(port, zone):
+    """Does a name server there know the zone's SOA?"""
+    labels = b"".join(bytes([len(l)]) + l for l in zone.encode().split(b"."))
+    ask = b"\x12\x34\x01\x00\x00\x01" + bytes(6) + labels + b"\0\0\6\0\1"
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+        s.settimeout(0.25)
+        s.connect(("127.0.0.1", port))
+        try:
+            s.send(ask)
+            got = s.recv(512)
+        except OSError:
+            return False
+    return got[:2] == b"\x12\x34" and got[3] & 15 == 0
+
+
 class Nsd:
     """An authoritative server: {zone name: the lines behind its SOA}."""
 
@@ -110,25 +125,65 @@ remote-control:
               for name in self.zones))
         program = shutil.which("nsd") or "/usr/sbin/nsd"
         self.process = subprocess.Popen(TIED + [program, "-d", "-c", conf])
-        wait_until(lambda: self.answers(port), self.process, "nsd")
-
-    def answers(self, port):
-        zone = next(iter(self.zones)).encode()
-        labels = b"".join(bytes([len(l)]) + l for l in zone.split(b"."))
-        ask = b"\x12\x34\x00\x00\x00\x01" + bytes(6) + labels + b"\0\0\6\0\1"
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
-            s.settimeout(0.25)
-            s.connect(("127.0.0.1", port))
-            try:
-                s.send(ask)
-                got = s.recv(512)
-            except OSError:
-                return False
-        return got[:2] == b"\x12\x34" and got[3] & 15 == 0
+        wait_until(lambda: answers(port, next(iter(self.zones))),
+                   self.process, "nsd")
 
 
 class Skipped(Exception):
     """This machine cannot run that part; the words say why."""
+
+
+class Unbound:
+    """A resolver that asks an Nsd for its zones, and knows no others."""
+
+    def __init__(self, folder, nsd):
+        self.dir, self.nsd = pathlib.Path(folder), nsd
+        self.process = None
+
+    def __enter__(self):
+        self.dir.mkdir()
+        for last in (False, False, True):
+            try:
+                self.start()
+                return self
+            except Failed:          # somebody took the port meanwhile
+                self.__exit__()
+                if last:
+                    raise
+
+    def __exit__(self, *_):
+        if self.process:
+            end(self.process)
+            self.process = None
+
+    def start(self):
+        port = free_port(socket.SOCK_DGRAM)
+        host, at = self.nsd.at.split(":")
+        self.at = f"127.0.0.1:{port}"
+        conf = self.dir / "unbound.conf"
+        conf.write_text(f"""server:
+	interface: 127.0.0.1@{port}
+	username: ""
+	chroot: ""
+	directory: "{self.dir}"
+	pidfile: "{self.dir}/pid"
+	logfile: "{self.dir}/log"
+	use-syslog: no
+	do-not-query-localhost: no
+	do-ip6: no
+	module-config: "iterator"
+	local-zone: "test." nodefault
+remote-control:
+	control-enable: no
+stub-zone:
+	name: "."
+	stub-addr: 127.0.0.1@1
+""" + "".join(f"stub-zone:\n\tname: {zone}\n\tstub-addr: {host}@{at}\n"
+              for zone in self.nsd.zones))
+        program = shutil.which("unbound") or "/usr/sbin/unbound"
+        self.process = subprocess.Popen(TIED + [program, "-d", "-c", conf])
+        wait_until(lambda: answers(port, next(iter(self.nsd.zones))),
+                   self.process, "unbound")
 
 
 def private_root(*packages):

@@ -13,7 +13,7 @@ import sys
 import tempfile
 
 from harness import Box, main, must
-from receivers import Nsd
+from receivers import Nsd, Unbound
 from servers import Dns, MxFarm
 
 HIDDEN = "127.0.78.200"               # an address of our own, by option
@@ -155,6 +155,29 @@ def rule_07_every_kind_of_domain_goes_where_it_must(mtaq):
             check_case(name, want, got[f"x@{name}.dns.test"], mx.taken(),
                        mx.port)
         must(mx.connects(HIDDEN) == 0, "we connected to ourselves")
+    return f"{len(CASES)} domains"
+
+
+def rule_07_the_same_through_a_resolver(mtaq):
+    """What mtaq gets to see in production: unbound in front of nsd.  A CNAME
+    that leads in a circle is the resolver's to notice."""
+    loop = "loop CNAME loop2\nloop2 CNAME loop\n"
+    with tempfile.TemporaryDirectory(prefix="mtaq-nsd-") as d, \
+            Nsd(d + "/nsd", {"dns.test": ZONE + loop}) as nsd, \
+            Unbound(d + "/unbound", nsd) as dns, \
+            MxFarm(GOOD + ["::1", HIDDEN]) as mx, \
+            box(mtaq, dns.at, mx.port) as b:
+        b.start_daemon()
+        for name in CASES:
+            submit(b, f"x@{name}.dns.test")
+        submit(b, "x@loop.dns.test", "x@elsewhere.example")
+        b.wait_final(len(CASES))
+        b.stop_daemon()
+        got = {e["to"]: e for e in events(b) if e["type"] != "accepted"}
+        for name, want in CASES.items():
+            check_case(name, want, got[f"x@{name}.dns.test"], mx.taken(),
+                       mx.port)
+        must(len(got) == len(CASES), f"a broken name ended: {got}")
     return f"{len(CASES)} domains"
 
 
@@ -300,6 +323,7 @@ def rule_07_a_domain_that_moves_takes_its_mail_along(mtaq):
 
 
 TESTS = [rule_07_every_kind_of_domain_goes_where_it_must,
+         rule_07_the_same_through_a_resolver,
          rule_07_equals_share_the_mail,
          rule_07_of_forty_hosts_thirty_two_are_tried,
          rule_07_a_bad_answer_is_temporary,
