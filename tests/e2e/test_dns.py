@@ -256,6 +256,23 @@ def rule_07_a_bad_answer_is_temporary(mtaq):
         must(not events(b, "deferred"), "an outage was charged")
 
 
+def rule_07_an_address_as_mx_is_ignored(mtaq):
+    """RFC 5321 wants a name there, also when DNS has an A for it."""
+    names = {"a.test": {"MX": [(10, GOOD[0])], "A": [GOOD[0]]},
+             "b.test": {"MX": [(10, GOOD[0]), (20, "mx.test")]},
+             GOOD[0]: {"A": [GOOD[0]]}, "mx.test": {"A": [GOOD[1]]}}
+    with Dns(names) as dns, MxFarm(GOOD[:2]) as mx, \
+            box(mtaq, dns.at, mx.port) as b:
+        b.start_daemon()
+        submit(b, "x@a.test", "x@b.test")
+        b.wait_final(2)
+        b.stop_daemon()
+        got = {e["to"]: e for e in events(b) if e["type"] != "accepted"}
+        must(got["x@a.test"]["type"] == "bounced" and
+             got["x@a.test"]["enhanced"] == "5.4.4" and
+             mx.taken() == {"x@b.test": [GOOD[1]]}, str(got))
+
+
 def rule_07_mail_goes_on_when_the_name_server_is_well(mtaq):
     """After SERVFAIL and silence: delivered, first attempt."""
     names = {"a.test": "servfail", "b.test": "silent",
@@ -327,6 +344,7 @@ TESTS = [rule_07_every_kind_of_domain_goes_where_it_must,
          rule_07_equals_share_the_mail,
          rule_07_of_forty_hosts_thirty_two_are_tried,
          rule_07_a_bad_answer_is_temporary,
+         rule_07_an_address_as_mx_is_ignored,
          rule_07_mail_goes_on_when_the_name_server_is_well,
          rule_07_the_second_name_server_helps,
          rule_07_a_domain_that_moves_takes_its_mail_along]

@@ -121,7 +121,7 @@ static const struct {
 	{ "elsewhere.invalid", MX_TEMPFAIL, "", 5 }, /* REFUSED */
 };
 
-START_TEST(rules_of_mx)
+START_TEST(rule_07_mx_table)
 {
 	struct dns_settings s = plain();
 	struct mxset *set;
@@ -152,7 +152,7 @@ START_TEST(rules_of_mx)
 END_TEST
 
 /* 40 MX do not fit into a datagram: TCP; the first 32 by preference stay. */
-START_TEST(too_many_mx)
+START_TEST(rule_07_at_most_32_mx)
 {
 	struct dns_settings s = plain();
 	struct mxset *set;
@@ -169,7 +169,7 @@ START_TEST(too_many_mx)
 }
 END_TEST
 
-START_TEST(too_many_addresses)
+START_TEST(rule_07_at_most_16_addresses)
 {
 	struct dns_settings s = plain();
 	struct mxset *set;
@@ -201,7 +201,7 @@ START_TEST(too_many_addresses)
 END_TEST
 
 /* Equals are shuffled by the seed; the same seed gives the same order. */
-START_TEST(equals_are_shuffled)
+START_TEST(rule_07_equals_are_shuffled)
 {
 	struct dns_settings s = plain();
 	char text[2][64][2000];
@@ -399,10 +399,10 @@ int main(void)
 
 	suite_add_tcase(s, tc);
 	tcase_set_timeout(tc, 60);
-	tcase_add_loop_test(tc, rules_of_mx, 0, (int)ARRAY_LEN(cases));
-	tcase_add_test(tc, too_many_mx);
-	tcase_add_test(tc, too_many_addresses);
-	tcase_add_test(tc, equals_are_shuffled);
+	tcase_add_loop_test(tc, rule_07_mx_table, 0, (int)ARRAY_LEN(cases));
+	tcase_add_test(tc, rule_07_at_most_32_mx);
+	tcase_add_test(tc, rule_07_at_most_16_addresses);
+	tcase_add_test(tc, rule_07_equals_are_shuffled);
 	tcase_add_test(tc, cache_and_single_flight);
 	tcase_add_test(tc, cache_is_bounded);
 	tcase_add_test(tc, questions_are_bounded);

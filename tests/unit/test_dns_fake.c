@@ -232,7 +232,7 @@ static const struct {
 	{ NXDOMAIN, MX_NXDOMAIN, false, 40 },
 };
 
-START_TEST(moods)
+START_TEST(rule_07_moods)
 {
 	struct mxset *set;
 
@@ -251,7 +251,7 @@ START_TEST(moods)
 END_TEST
 
 /* 5, 10, 20, 30, 30 s; one good answer, and it begins anew. */
-START_TEST(temporary_failures_double)
+START_TEST(rule_07_temporary_failures_double)
 {
 	static const uint64_t want[] = { 5, 10, 20, 30, 30 };
 	struct mxset *set;
@@ -317,7 +317,7 @@ START_TEST(stale_answers)
 END_TEST
 
 /* A stale NXDOMAIN would bounce mail for nothing. */
-START_TEST(no_stale_refusals)
+START_TEST(rule_07_no_stale_refusals)
 {
 	struct mxset *set;
 
@@ -416,10 +416,10 @@ int main(void)
 
 	suite_add_tcase(s, tc);
 	tcase_set_timeout(tc, 60);
-	tcase_add_loop_test(tc, moods, 0, (int)ARRAY_LEN(table));
-	tcase_add_test(tc, temporary_failures_double);
+	tcase_add_loop_test(tc, rule_07_moods, 0, (int)ARRAY_LEN(table));
+	tcase_add_test(tc, rule_07_temporary_failures_double);
 	tcase_add_test(tc, stale_answers);
-	tcase_add_test(tc, no_stale_refusals);
+	tcase_add_test(tc, rule_07_no_stale_refusals);
 	tcase_add_loop_test(tc, rule_07_second_server, 0,
 			    (int)ARRAY_LEN(firsts));
 	tcase_add_test(tc, no_server_at_all);
