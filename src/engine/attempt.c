@@ -355,7 +355,7 @@ void attempt_verdict(struct worker_state *s, struct attempt *a, uint32_t rcpt,
 
 /* --- outcomes to the log --------------------------------------------------- */
 
-static void make_common(struct worker_state *s, struct attempt *a)
+static void make_common(struct attempt *a)
 {
 	struct note_common n = {
 		.time_ms = clock_wall_ms(),
@@ -368,7 +368,8 @@ static void make_common(struct worker_state *s, struct attempt *a)
 		conn_text(a->conn, a->host, sizeof(a->host));
 		n.host = span_str(a->host);
 		n.session = a->conn->number;
-		n.source = span_str(s->source_text);
+		if (a->conn->source != NULL)
+			n.source = span_str(a->conn->source->text);
 	}
 	buf_clear(&a->common);
 	if (buf_reserve(&a->common, note_common_size(&n)) == 0) {
@@ -478,7 +479,7 @@ static void finish(struct worker_state *s, struct attempt *a)
 static void hand_over(struct worker_state *s, struct attempt *a)
 {
 	place_notes(a);
-	make_common(s, a);
+	make_common(a);
 	list_del(&a->link);
 	if (list_empty(&s->stuck) && put_outs(s, a))
 		finish(s, a);

@@ -119,8 +119,12 @@ int conn_open(struct worker_state *s, struct wsite *ws,
 	}
 	c = CONTAINER_OF(l, struct conn, ready);
 	io_addr_from_mx(&target->addr, &to);
-	handle = io_connect(s->io, s->source.len > 0 ? &s->source : NULL, &to,
-			    token_of(c));
+	c->source = NULL;
+	handle = source_of(s, ws, &target->addr, &c->source);
+	if (handle == 0)
+		handle = io_connect(s->io,
+				    c->source != NULL ? &c->source->addr : NULL,
+				    &to, token_of(c));
 	s->conns_used++;
 	ws->conns++;
 	c->state = CONN_CONNECTING;

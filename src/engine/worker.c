@@ -517,14 +517,7 @@ static int make_tables(struct worker_state *s)
 		list_init(&s->conns[i].attempts);
 		list_add_tail(&s->conns_free, &s->conns[i].ready);
 	}
-	if (set->smtp.sources.count > 0) {
-		if (io_addr_parse(span_str(set->smtp.sources.items[0]), 0,
-				  &s->source) < 0)
-			return -EINVAL;
-		snprintf(s->source_text, sizeof(s->source_text), "%s",
-			 set->smtp.sources.items[0]);
-	}
-	return 0;
+	return source_init(s);
 }
 
 static int make_io(struct worker_state *s)
@@ -581,6 +574,7 @@ static void state_free(struct worker_state *s)
 	sched_pool_free(&s->pool);
 	smtp_pool_free(&s->smtp_pool);
 	free(s->conns);
+	source_free(s);
 	free(s);
 }
 

@@ -83,6 +83,7 @@ struct conn {
 	struct list attempts;
 	struct iovec *iov; /* while sending */
 	const char *host;
+	const struct source_addr *source; /* NULL: the kernel's choice */
 	struct mx_addr addr;
 	uint64_t number;          /* of the session, for events */
 	struct conn_trace *trace; /* NULL: nobody looks on */
@@ -110,6 +111,12 @@ struct attempt {          /* one mail in flight */
 	struct buf notes; /* outs[].note lie in here, by offset in .p */
 	struct buf common;
 	char host[160];
+};
+
+struct source_addr { /* of ours */
+	struct io_addr addr;
+	char text[64];
+	uint64_t hash;
 };
 
 struct worker_state {
@@ -142,8 +149,8 @@ struct worker_state {
 	struct wheel_node second;     /* once a second: reap, counts */
 	bool stopping, aborted;
 	uint64_t stop_at_ms;
-	struct io_addr source; /* len 0: any */
-	char source_text[64];
+	struct source_addr *sources; /* source.c */
+	uint32_t source_count;
 };
 
 /* worker.c */
@@ -215,6 +222,14 @@ bool deliver_next(struct worker_state *s, struct conn *c);
 void deliver_load(const struct wsite *ws, struct site_load *load_r);
 
 void deliver_site_answers(struct worker_state *s, struct wsite *ws);
+
+/* source.c */
+int source_init(struct worker_state *s);
+void source_free(struct worker_state *s);
+/* The one for this site; NULL: the kernel chooses.  -EAFNOSUPPORT: there are
+ * sources, and none of the address's family. */
+int source_of(const struct worker_state *s, const struct wsite *ws,
+	      const struct mx_addr *to, const struct source_addr **from_r);
 
 /* conn.c */
 /* picky: for mail in ws->picky alone; its host is not the one whose turn it

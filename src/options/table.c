@@ -58,7 +58,9 @@ const struct option_row option_table[] = {
 { "smtp.port", OPTION_PORT, AT(smtp.port), 1, 65535, "25", NULL,
   "The port of mail exchangers." },
 { "smtp.sources", OPTION_ADDRESSES, AT(smtp.sources), 0, 0, "[]", NULL,
-  "Own addresses to send from; empty: the kernel chooses." },
+  "Own addresses to send from; empty: the kernel chooses. Each site sees one "
+  "of them, always the same; a host is tried over IPv6 only where one of them "
+  "is an IPv6 address, and likewise for IPv4." },
 { "smtp.timeout", OPTION_SECTION, 0, 0, 0, NULL, NULL,
   "How long to wait for a server. RFC 5321 section 4.5.3.2 asks for no less "
   "than the defaults; a short dot makes duplicates." },

@@ -480,6 +480,30 @@ def rule_31_the_same_source_address_comes_again(mtaq):
              str(w.events()))
 
 
+def rule_31_several_sources_share_the_sites(mtaq):
+    """Each site sees one of the addresses, before and after a restart; all of
+    them are used; IPv6 is not, since none of them is of that kind."""
+    sources = ["127.0.0.5", "127.0.0.6", "127.0.0.7"]
+    sites = [f"127.0.81.{i}" for i in range(1, 25)]
+    with World(mtaq, more={a: {} for a in sites + ["::1"]},
+               smtp__sources=json.dumps(sources)) as w:
+        for i, address in enumerate(sites):
+            w.dns.names |= {f"s{i}.test": {"A": [address], "AAAA": ["::1"]}}
+        for turn in range(3):
+            w.submit(*[f"t{turn}@s{i}.test" for i in range(len(sites))])
+            w.box.wait_final((turn + 1) * len(sites))
+            if turn == 1:
+                w.box.stop_daemon()
+                w.box.start_daemon()
+        got = {e["domain"]: set() for e in w.events()}
+        for e in w.events("delivered"):
+            got[e["domain"]].add(e["source"])
+        must(len(got) == len(sites) and
+             all(len(s) == 1 for s in got.values()), str(got))
+        seen = {s.source for a in sites for s in w.mx[a].sessions}
+        must(seen == set(sources) and w.mx.connects("::1") == 0, str(seen))
+
+
 def rule_31_the_age_limit_finds_mail_wherever_it_is(mtaq):
     """Behind a slow site, a dead one, a paused one: expired, soon after the
     limit.  (What is in the queue, waiting or held, is queue/'s to find, once
