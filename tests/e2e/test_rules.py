@@ -296,6 +296,24 @@ def rule_14_put_over_twice_then_deferred(mtaq):
              f"{len(server.heard('MAIL'))} transactions")
 
 
+def rule_18_what_came_before_the_dot_is_no_answer_to_it(mtaq):
+    """In one packet with the 354 comes a 250 that nobody asked for."""
+    def answer(session, line):
+        if line == "DATA":
+            return "354 go\r\n250 2.0.0 stray"
+        return "451 4.3.0 not taken" if line == "." else None
+
+    with Server(answer=answer) as server, \
+            box_of(mtaq, server, retry='["1h"]') as box:
+        box.start_daemon()
+        submit(box, "-t", "a@x.test")
+        box.wait_for(lambda: box.events.exists() and
+                     events(box, "deferred") + events(box, "delivered"),
+                     60, "an outcome")
+        must(not events(box, "delivered"), "delivered by a stray reply")
+        must(not server.heard("."), "the dot was sent")
+
+
 def rule_24_a_labels_reach_the_host(mtaq):
     with Server() as server, box_of(mtaq, server) as box:
         box.start_daemon()

@@ -108,6 +108,7 @@ struct gen_case {
 	bool late;  /* replies overtake the completion of sends */
 	bool lazy;  /* a mail is given when nothing is on the wire */
 	bool quit;  /* at the end, instead of staying idle */
+	bool aged;  /* the session's hour is nearly over */
 	bool stuck; /* the batch with the dot never leaves */
 	unsigned fault_count;
 	struct gen_fault fault[GEN_FAULTS];

@@ -156,6 +156,7 @@ static void make_single(unsigned long n, struct gen_case *c)
 	c->body = number % 5 == 0 ? BODY_DOTS : BODY_SHORT;
 	c->quit = number % 2 == 0;
 	c->lazy = number % 11 == 0;
+	c->aged = number % 13 == 0;
 }
 
 /* --- two faults ------------------------------------------------------- */
@@ -220,6 +221,7 @@ static void make_any(uint64_t state, struct gen_case *c)
 	c->lazy = below(&state, 4) == 0;
 	c->quit = below(&state, 2) == 0;
 	c->stuck = below(&state, 16) == 0;
+	c->aged = below(&state, 16) == 0;
 	c->fault_count = 1 + below(&state, GEN_FAULTS);
 	for (i = 0; i < c->fault_count; i++) {
 		struct gen_fault *f = &c->fault[i];
@@ -268,11 +270,11 @@ void gen_case_print(const struct gen_case *c, FILE *out)
 	static const char *const tls[] = { "off", "wanted", "taken", "must" };
 	unsigned i;
 
-	fprintf(out, "# mode %s, tls %s, mails %u (%u %u %u)%s%s%s%s\n",
+	fprintf(out, "# mode %s, tls %s, mails %u (%u %u %u)%s%s%s%s%s\n",
 		gen_mode_names[c->mode], tls[c->tls], c->mails, c->rcpts[0],
 		c->rcpts[1], c->rcpts[2], c->late ? ", late" : "",
 		c->lazy ? ", lazy" : "", c->quit ? ", quit" : "",
-		c->stuck ? ", stuck" : "");
+		c->stuck ? ", stuck" : "", c->aged ? ", aged" : "");
 	for (i = 0; i < c->fault_count; i++) {
 		const struct gen_fault *f = &c->fault[i];
 

@@ -16,6 +16,7 @@
 #include <string.h>
 
 #define STEPS_MAX 60000
+#define AGED_MS   3590000u /* of the hour that a session may last */
 
 struct run {
 	const struct gen_case *c;
@@ -29,7 +30,7 @@ struct run {
 	int iov_count;
 	char batch[SMTP_OUT_MIN];
 	size_t batch_len;
-	bool lent, stuck, tls, ready, closed, quit_said, pending;
+	bool lent, stuck, tls, ready, closed, quit_said, pending, aged;
 	unsigned given, told[GEN_MAILS][GEN_RCPTS], done[GEN_MAILS];
 	enum smtp_result result[GEN_MAILS][GEN_RCPTS];
 	FILE *out;
@@ -302,12 +303,27 @@ static void give_mail(struct run *r)
 	judge_given(&r->judge, r->now_ms);
 }
 
+/* A long time in which nothing is asked of the server. */
+static void grow_old(struct run *r)
+{
+	r->aged = true;
+	note(r, "! wait %u", (unsigned)((AGED_MS - r->now_ms) / 1000));
+	r->now_ms = AGED_MS;
+	smtp_session_tick(r->s, r->now_ms);
+	drain(r);
+}
+
 static bool act(struct run *r)
 {
 	bool may = r->judge.end == END_NOT && (!r->c->lazy || is_quiet(r));
 
 	if (!may)
 		return false;
+	if (r->c->aged && !r->aged && r->ready && is_quiet(r) && !r->lent &&
+	    r->now_ms < AGED_MS) {
+		grow_old(r);
+		return true;
+	}
 	if (r->given < r->c->mails &&
 	    smtp_session_room(r->s) >= r->c->rcpts[r->given]) {
 		give_mail(r);

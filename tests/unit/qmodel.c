@@ -379,6 +379,7 @@ uint64_t qmodel_decide(struct qmodel *m, enum queue_verb verb,
 						    .id_count = id != 0 },
 					    &lsn),
 			 0);
+	m->decided_lsn[verb] = lsn;
 	return lsn;
 }
 
@@ -393,6 +394,8 @@ bool qmodel_decided(struct qmodel *m)
 	ck_assert_int_ge(rc, 0);
 	if (rc == 0)
 		return false;
+	/* Later mail is none of its business. */
+	ck_assert_uint_lt(out.id, m->decided_lsn[verb]);
 	msg = &m->messages[message_of(m, out.id)];
 	ck_assert(msg->exists);
 	for (i = 0; i < out.rcpt_count; i++)
@@ -439,6 +442,29 @@ static uint32_t check_task(struct qmodel *m, const struct queue_task *t,
 	return n;
 }
 
+/* What is open can be sent: its segment was not written over. */
+static void check_octets(struct qmodel *m)
+{
+	struct queue_view view;
+	uint32_t i, j;
+	bool open;
+	int err;
+
+	for (i = 0; i < m->message_count; i++) {
+		const struct qmodel_message *msg = &m->messages[i];
+
+		for (open = false, j = 0; j < msg->rcpt_count; j++)
+			open |= msg->rcpts[j].open;
+		if (!open)
+			continue;
+		err = queue_message_open(m->q, msg->id, &view);
+		ck_assert_msg(err == 0, "message %u: %d", i, err);
+		ck_assert_uint_eq(view.size, msg->size);
+		ck_assert_uint_eq(view.rcpt_count, msg->rcpt_count);
+		queue_message_close(m->q, &view);
+	}
+}
+
 void qmodel_check(struct qmodel *m)
 {
 	static struct queue_task tasks[50];
@@ -463,4 +489,5 @@ void qmodel_check(struct qmodel *m)
 	queue_store_counts(m->q, &counts);
 	ck_assert_uint_eq(counts.waiting + counts.held, total);
 	ck_assert_uint_eq(counts.loaded, m->loaded_count);
+	check_octets(m);
 }

@@ -45,6 +45,7 @@ struct qmodel {
 	uint32_t message_count;
 	struct qmodel_loaded *loaded;
 	uint32_t loaded_count;
+	uint64_t decided_lsn[QUEUE_VERB_RESUME + 1]; /* the last of each verb */
 	/* Shrink the store's pieces, so that small queues meet every seam. */
 	uint32_t run_rows, step_rows, lines_max;
 };

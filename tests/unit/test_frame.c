@@ -455,10 +455,17 @@ START_TEST(seen_keeps_the_last_frames)
 	uint64_t id;
 
 	for (unsigned f = 1; f <= 200; f++)
-		for (unsigned p = 0; p < 50; p++)
+		for (unsigned p = 0; p < 50; p++) {
+			unsigned old = f > 15 ? f - 15 : 1;
+
 			ck_assert_int_eq(ingress_seen_add(s, sub, NUMBER(f, p),
 							  f * 1000 + p, 10),
 					 0);
+			/* At any moment: a client can come back then. */
+			ck_assert_int_eq(
+				ingress_seen_find(s, sub, NUMBER(old, 0), &id),
+				1);
+		}
 	for (unsigned f = 185; f <= 200; f++)
 		for (unsigned p = 0; p < 50; p++) {
 			ck_assert_int_eq(

@@ -55,12 +55,14 @@ static struct plan plan_of(const struct smtp_verdict *v, bool carried,
 			   uint8_t unsure, uint32_t expires_s)
 {
 	static struct backoff_settings set;
+	static uint64_t queues; /* each in a queue of its own: any jitter */
 	struct reply_class class;
 	struct plan_ask ask = { .verdict = v,
 				.class = &class,
 				.unsure = unsure,
 				.again = 1,
 				.session_carried = carried,
+				.queue_hash = ++queues,
 				.slot = NOW,
 				.expires_s = expires_s,
 				.now_s = NOW };

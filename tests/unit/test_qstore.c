@@ -306,8 +306,14 @@ START_TEST(a_submission_is_known_after_a_crash_and_forgotten_in_time)
 	ck_assert_uint_eq(id, 0);
 	ck_assert_int_eq(queue_store_checkpoint(m.q, m.now_s), 0);
 	ck_assert_int_eq(queue_store_submitted(m.q, name, 21, &id), 1);
-	m.now_s += 3 * 86400 + 10;
+	m.now_s += 3 * 86400 - 60;
 	qmodel_decide(&m, QUEUE_VERB_PAUSE, "z.example", 0);
+	qmodel_commit(&m);
+	qmodel_apply(&m);
+	ck_assert_int_eq(queue_store_checkpoint(m.q, m.now_s), 0);
+	ck_assert_int_eq(queue_store_submitted(m.q, name, 21, &id), 1);
+	m.now_s += 70;
+	qmodel_decide(&m, QUEUE_VERB_RESUME, "z.example", 0);
 	qmodel_commit(&m);
 	qmodel_apply(&m);
 	ck_assert_int_eq(queue_store_checkpoint(m.q, m.now_s), 0);

@@ -152,6 +152,33 @@ START_TEST(flows_share_recipients)
 }
 END_TEST
 
+/* A campaign that has one large task at a time goes away with its debt and
+ * comes back with it: it gets its share, not a task a turn. */
+START_TEST(debts_stay_when_a_flow_runs_dry)
+{
+	struct sched_queue large, small;
+	uint64_t sent[2] = { 0, 0 }, i;
+
+	queue_make(&large, 1, 77);
+	queue_make(&small, 2, 88);
+	for (i = 0; i < 2000; i++)
+		add(&small, 0, SCHED_BULK, 1);
+	add(&large, 1, SCHED_BULK, 64);
+	while (sent[0] < 1500) {
+		struct sched_task *t = next();
+
+		sent[t->id] += t->span;
+		if (t->id == 1)
+			add(&large, 1, SCHED_BULK, 64);
+		finish(t);
+	}
+	ck_assert_uint_ge(sent[1], 1000);
+	ck_assert_uint_le(sent[1], 2000);
+	queue_end(&large);
+	queue_end(&small);
+}
+END_TEST
+
 START_TEST(a_late_flow_does_not_wait_long)
 {
 	struct sched_queue a, b;
@@ -405,6 +432,7 @@ int main(void)
 	tcase_add_test(t, fifo_in_a_queue);
 	tcase_add_test(t, round_robin_over_queues);
 	tcase_add_test(t, flows_share_recipients);
+	tcase_add_test(t, debts_stay_when_a_flow_runs_dry);
 	tcase_add_test(t, a_late_flow_does_not_wait_long);
 	tcase_add_test(t, transactional_first_bulk_never_starves);
 	tcase_add_test(t, put_back_goes_to_the_front);

@@ -1,0 +1,274 @@
+/*
+ * tests/unit/test_logger.c - nothing is answered before it is on disk
+ *
+ * A real queue on a disk whose fdatasync stops and waits for the test.  While
+ * the log thread stands in it, what it has told is looked at: nobody may have
+ * been answered, no outcome and no decision may count as durable.  Then the
+ * disk goes on, or fails for good.
+ */
+#include "engine/logger.h"
+
+#include "engine/wire.h"
+#include "queue/file.h"
+
+#include <check.h>
+#include <errno.h>
+#include <semaphore.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#define WAIT_S 60 /* generous: a hang is a failure, nothing else waits */
+
+static struct disk {
+	struct queue_file_ops ops;
+	sem_t entered, go;
+	atomic_bool stops;
+	atomic_int says;
+} disk;
+
+static struct {
+	char dir[64];
+	struct queue *q;
+	struct logger log;
+	struct bell ingress, control, worker;
+	struct put_gate gate;
+} rig;
+
+static int stopping_sync(void *arg, int fd)
+{
+	int err;
+
+	if (atomic_load(&disk.stops)) {
+		sem_post(&disk.entered);
+		sem_wait(&disk.go);
+	}
+	err = atomic_load(&disk.says);
+	return err != 0 ? err : queue_file_system.sync_data(arg, fd);
+}
+
+static void wait_for(sem_t *sem)
+{
+	struct timespec until;
+
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_sec += WAIT_S;
+	ck_assert_int_eq(sem_timedwait(sem, &until), 0);
+}
+
+/* What is given to the log lives as long as the test. */
+static const struct iovec content = { (void *)(uintptr_t) "hi\r\n", 4 };
+static const struct queue_rcpt rcpt = { .address = { "r@x.example", 11 },
+					.domain = { "x.example", 9 } };
+static const struct queue_message message = { .number = 1,
+					      .rcpts = &rcpt,
+					      .rcpt_count = 1,
+					      .arrived_s = 1,
+					      .due_s = 1,
+					      .expires_s = 1000,
+					      .content = &content,
+					      .content_count = 1,
+					      .size = 4 };
+
+static void send_message(void)
+{
+	struct put_request *req =
+		lane_reserve(&rig.log.from_ingress, sizeof(*req));
+
+	ck_assert_ptr_nonnull(req);
+	*req = (struct put_request){ &message, &rig, &rig.gate };
+	lane_publish(&rig.log.from_ingress);
+}
+
+static void send_out(void)
+{
+	struct queue_out_rcpt r = { .state = QUEUE_DELIVERED, .attempts = 1 };
+	struct queue_out out = { .id = 8,
+				 .domain = SPAN("x.example"),
+				 .rcpts = &r,
+				 .rcpt_count = 1 };
+	struct lane *lane = &rig.log.sources[0].lane;
+	void *p = lane_reserve(lane, out_wire_size(&out));
+
+	ck_assert_ptr_nonnull(p);
+	out_wire_put(&out, p);
+	lane_publish(lane);
+}
+
+static void send_decision(void)
+{
+	static const struct queue_decision dec = { .verb = QUEUE_VERB_HOLD,
+						   .made_s = 1 };
+	const struct queue_decision **p =
+		lane_reserve(&rig.log.from_control, sizeof(*p));
+
+	ck_assert_ptr_nonnull(p);
+	*p = &dec;
+	lane_publish(&rig.log.from_control);
+}
+
+static const void *heard(struct lane *lane)
+{
+	size_t len;
+
+	return lane_peek(lane, &len);
+}
+
+static void wait_heard(struct lane *lane, struct bell *bell)
+{
+	while (heard(lane) == NULL) {
+		bell_doze(bell);
+		if (heard(lane) != NULL)
+			bell_awake(bell);
+		else
+			bell_wait(bell, WAIT_S * 1000);
+	}
+}
+
+static void setup(void)
+{
+	struct queue_settings set = { .dir = rig.dir,
+				      .file = &disk.ops,
+				      .index_bytes_max = 64u << 20,
+				      .free_bytes_min = 4096,
+				      .segment_bytes = 256u << 10,
+				      .segments_ahead = 2 };
+	struct queue_report report;
+
+	disk.ops = queue_file_system;
+	disk.ops.sync_data = stopping_sync;
+	sem_init(&disk.entered, 0, 0);
+	sem_init(&disk.go, 0, 0);
+	snprintf(rig.dir, sizeof(rig.dir), "/tmp/mtaq-logger-XXXXXX");
+	ck_assert_ptr_nonnull(mkdtemp(rig.dir));
+	ck_assert_int_eq(queue_open(&set, 1, &rig.q, &report), 0);
+	ck_assert_int_eq(bell_init(&rig.ingress), 0);
+	ck_assert_int_eq(bell_init(&rig.control), 0);
+	ck_assert_int_eq(bell_init(&rig.worker), 0);
+	ck_assert_int_eq(logger_init(&rig.log, rig.q, &rig.ingress, 1), 0);
+	ck_assert_int_eq(logger_connect_control(&rig.log, &rig.control), 0);
+	rig.log.sources[0].owner = &rig.worker;
+	rig.log.followers[0] = rig.log.followers[1] = &rig.control;
+	rig.log.control = &rig.control;
+	ck_assert_int_eq(logger_start(&rig.log), 0);
+	/* From here on a segment is open: a commit is one fdatasync. */
+	send_message();
+	wait_heard(&rig.log.to_ingress, &rig.ingress);
+	lane_consume(&rig.log.to_ingress);
+	atomic_store(&disk.stops, true);
+}
+
+static void teardown(void)
+{
+	char command[96];
+
+	atomic_store(&disk.stops, false);
+	sem_post(&disk.go);
+	logger_stop(&rig.log);
+	logger_free(&rig.log);
+	queue_close(&rig.q);
+	bell_free(&rig.ingress);
+	bell_free(&rig.control);
+	bell_free(&rig.worker);
+	snprintf(command, sizeof(command), "rm -rf '%s'", rig.dir);
+	ck_assert_int_eq(system(command), 0);
+}
+
+START_TEST(message_is_answered_when_durable)
+{
+	const struct put_answer *a;
+	struct queue_view view;
+
+	send_message();
+	wait_for(&disk.entered);
+	ck_assert_ptr_null(heard(&rig.log.to_ingress));
+	sem_post(&disk.go);
+	wait_heard(&rig.log.to_ingress, &rig.ingress);
+	a = heard(&rig.log.to_ingress);
+	ck_assert_int_eq(a->err, 0);
+	ck_assert_ptr_eq(a->cookie, &rig);
+	ck_assert_int_eq(queue_message_open(rig.q, a->id, &view), 0);
+	ck_assert_uint_eq(view.size, 4);
+	queue_message_close(rig.q, &view);
+	lane_consume(&rig.log.to_ingress);
+}
+END_TEST
+
+START_TEST(outcome_counts_when_durable)
+{
+	struct logger_source *s = &rig.log.sources[0];
+
+	atomic_store(&s->waits, true);
+	bell_doze(&rig.worker);
+	send_out();
+	wait_for(&disk.entered);
+	ck_assert_uint_eq(atomic_load(&s->durable), 0);
+	sem_post(&disk.go);
+	bell_wait(&rig.worker, WAIT_S * 1000);
+	ck_assert_uint_eq(atomic_load(&s->durable), 1);
+	ck_assert(!atomic_load(&s->waits));
+}
+END_TEST
+
+START_TEST(decision_is_answered_when_durable)
+{
+	const struct decided_answer *a;
+
+	send_decision();
+	wait_for(&disk.entered);
+	ck_assert_ptr_null(heard(&rig.log.to_control));
+	sem_post(&disk.go);
+	wait_heard(&rig.log.to_control, &rig.control);
+	a = heard(&rig.log.to_control);
+	ck_assert_int_eq(a->err, 0);
+	ck_assert_uint_gt(a->lsn, 0);
+	lane_consume(&rig.log.to_control);
+}
+END_TEST
+
+/* The old place and the new one fail: everybody hears that it did not work. */
+START_TEST(a_dead_disk_takes_nothing)
+{
+	const struct put_answer *a;
+
+	atomic_store(&disk.says, -EIO);
+	send_message();
+	wait_for(&disk.entered);
+	send_out();
+	send_message(); /* comes when the queue has failed */
+	ck_assert_ptr_null(heard(&rig.log.to_ingress));
+	atomic_store(&disk.stops, false);
+	sem_post(&disk.go);
+	wait_heard(&rig.log.to_ingress, &rig.ingress);
+	a = heard(&rig.log.to_ingress);
+	ck_assert_int_lt(a->err, 0);
+	ck_assert_uint_eq(a->id, 0);
+	lane_consume(&rig.log.to_ingress);
+	wait_heard(&rig.log.to_ingress, &rig.ingress);
+	a = heard(&rig.log.to_ingress);
+	ck_assert_int_lt(a->err, 0);
+	lane_consume(&rig.log.to_ingress);
+	ck_assert_uint_eq(atomic_load(&rig.log.sources[0].durable), 0);
+	ck_assert_int_lt(atomic_load(&rig.log.failed), 0);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("logger");
+	TCase *tc = tcase_create("durable first");
+	SRunner *runner = srunner_create(suite);
+	int failed;
+
+	tcase_set_timeout(tc, 2 * WAIT_S);
+	tcase_add_checked_fixture(tc, setup, teardown);
+	tcase_add_test(tc, message_is_answered_when_durable);
+	tcase_add_test(tc, outcome_counts_when_durable);
+	tcase_add_test(tc, decision_is_answered_when_durable);
+	tcase_add_test(tc, a_dead_disk_takes_nothing);
+	suite_add_tcase(suite, tc);
+	srunner_run_all(runner, CK_NORMAL);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
