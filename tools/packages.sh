@@ -12,7 +12,7 @@ test=(python3 clang clang-format universal-ctags libclang-rt-14-dev git nsd unbo
 # of NodeSource exclude each other.
 command -v npm >/dev/null || test+=(npm)
 bench=(python3 git)
-deb=(build-essential debhelper dpkg-dev fakeroot debootstrap)
+deb=(build-essential debhelper dpkg-dev fakeroot debootstrap iproute2)
 
 wanted=()
 for job in "$@"; do

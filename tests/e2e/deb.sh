@@ -4,17 +4,23 @@
 # Without an argument the package is built first, from the files of this
 # folder that git knows.  The root is made by debootstrap once (kept in
 # build/private) and copied for each run.  There: install (hostname is not
-# set: apt must not fail), edit hostname, deliver a message; upgrade with mail
-# in the queue; purge, which keeps the spool.  There is no systemd in the root:
-# the daemon is started with the user and the command line of its unit, and
-# without capabilities.  Ends with 77 and a word where that cannot be done.
+# set: apt must not fail), edit hostname and nothing else, deliver a message;
+# upgrade to a package of a higher version with mail in the queue; remove,
+# which keeps mail, configuration and log; install again, deliver what waited;
+# purge, which keeps the mail alone.
+#
+# The internet of the test is the sink on the ports of the real one (DNS 53,
+# SMTP 25), in a network of their own that has only a loopback.  There is no
+# systemd in the root: the daemon is started with the user and the command line
+# of its unit, and without capabilities.  Ends with 77 and a word where that
+# cannot be done.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
 skip() { echo "skipped: $*"; exit 77; }
 fail() { echo "FAIL: $*" >&2; exit 1; }
 [ "$(id -u)" -eq 0 ] || skip "only root can make a root"
-for tool in debootstrap setpriv dpkg-deb; do
+for tool in debootstrap setpriv dpkg-deb unshare nsenter ip; do
 	command -v $tool >/dev/null || skip "$tool is not installed"
 done
 
@@ -38,6 +44,30 @@ build_deb() {
 		>"$work/build.log" 2>&1 ||
 		{ tail -30 "$work/build.log" >&2; fail "the package is not built"; }
 	deb=$(echo "$work"/mtaq_*.deb)
+}
+
+# The same with a higher version: made anew where the sources are at hand, else
+# renamed.
+next_deb() {
+	local version
+	version=$(dpkg-deb -f "$deb" Version)+next
+
+	if [ -d "$work/src" ]; then
+		sed -i "1s/(.*)/($version)/" "$work/src/debian/changelog"
+		(cd "$work/src" && dpkg-buildpackage -us -uc -b -nc -j2) \
+			>"$work/build.log" 2>&1 ||
+			{ tail -30 "$work/build.log" >&2
+			  fail "the next package is not built"; }
+		next=$(echo "$work"/mtaq_*+next_*.deb)
+	else
+		dpkg-deb -R "$deb" "$work/next"
+		sed -i "s/^Version: .*/Version: $version/" \
+			"$work/next/DEBIAN/control"
+		next=$work/next.deb
+		dpkg-deb -b "$work/next" "$next" >/dev/null
+	fi
+	[ "$(dpkg-deb -f "$next" Version)" = "$version" ] ||
+		fail "the next package is not of version $version"
 }
 
 make_root() {
@@ -65,6 +95,19 @@ in_root() { LC_ALL=C DEBIAN_FRONTEND=noninteractive chroot "$root" "$@"; }
 
 # --- processes ---------------------------------------------------------------
 
+# A network with nothing but a loopback, held by a process that sleeps.
+make_net() {
+	unshare --net sleep infinity &
+	net=$!
+	pids+=($net)
+	wait_for 30 "a network" holds_net
+	on_net ip link set lo up || skip "no network can be made"
+}
+holds_net() {
+	[ "$(readlink /proc/$net/ns/net)" != "$(readlink /proc/self/ns/net)" ]
+}
+on_net() { nsenter --net=/proc/$net/ns/net -- "$@"; }
+
 # wait_for SECONDS WHAT COMMAND...: until the command succeeds.
 wait_for() {
 	local end=$((SECONDS + $1)) what=$2
@@ -78,12 +121,13 @@ wait_for() {
 
 start_sink() {
 	: >"$work/sink.log"
-	chroot "$root" mtaq sink --listen 127.0.0.1 --port 0 --dns 127.0.0.1:0 \
+	# A copy of the program: a removal takes the other one.
+	cp "$root/usr/bin/mtaq" "$root/root/sink"
+	nsenter --net=/proc/$net/ns/net chroot "$root" /root/sink sink \
+		--listen 127.0.0.1 --port 25 --dns 127.0.0.1:53 \
 		--ledger /root/ledger.tsv >>"$work/sink.log" &
 	pids+=($!)
 	wait_for 30 "the sink" grep -q ^ready "$work/sink.log"
-	dns=$(grep -o 'dns=[^ ]*' "$work/sink.log" | cut -d= -f2)
-	port=$(grep -o 'smtp=[^ ]*' "$work/sink.log" | sed 's/.*://')
 }
 
 # As the unit would: its user, its command line, its folders.
@@ -95,7 +139,9 @@ start_daemon() {
 	read -ra line < <(sed -n 's/^ExecStart=//p' "$unit")
 	in_root install -d -o "$user" -g "$user" /run/mtaq
 	: >"$work/daemon.log"
-	chroot "$root" setpriv --reuid "$user" --regid "$user" --init-groups \
+	# Not by on_net: the process to be stopped would be a shell.
+	nsenter --net=/proc/$net/ns/net chroot "$root" setpriv \
+		--reuid "$user" --regid "$user" --init-groups \
 		--bounding-set=-all --inh-caps=-all --no-new-privs \
 		"${line[@]}" 2>"$work/daemon.log" &
 	daemon=$!
@@ -139,9 +185,6 @@ deliver() {
 	local conf=$root/etc/mtaq/mtaq.yaml
 
 	sed -i 's/^hostname: .*/hostname: mail.example.net/' "$conf"
-	# The test's internet is on other ports than the real one.
-	sed -i "s/^  servers: .*/  servers: [\"$dns\"]/; s/^  port: 25\$/  port: $port/" \
-		"$conf"
 	start_daemon
 	submit --to x@d0.test
 	wait_for 60 "the message" arrived x@d0.test
@@ -159,9 +202,8 @@ upgrade() {
 	submit --to z@d2.test # by root, to the drop folder
 	before=$(cd "$root/var/spool/mtaq" && find . -type f -exec sha256sum {} + |
 		sort)
-	dpkg-deb -R "$deb" "$work/next"
-	sed -i 's/^Version: .*/&+next/' "$work/next/DEBIAN/control"
-	dpkg-deb -b "$work/next" "$root/root/next.deb" >/dev/null
+	next_deb
+	cp "$next" "$root/root/next.deb"
 	in_root dpkg -i /root/next.deb >"$work/apt.log" 2>&1 </dev/null ||
 		{ cat "$work/apt.log" >&2; fail "the upgrade failed"; }
 	grep -q '^hostname: mail.example.net' "$root/etc/mtaq/mtaq.yaml" ||
@@ -179,10 +221,38 @@ upgrade() {
 	echo "ok   upgraded with mail and a pause in the queue"
 }
 
+remove() {
+	start_daemon
+	in_root mtaq campaign pause later >/dev/null
+	submit --to v@d3.test --campaign later
+	stop_daemon
+	in_root dpkg --remove mtaq >"$work/apt.log" 2>&1 ||
+		{ cat "$work/apt.log" >&2; fail "the removal failed"; }
+	[ ! -e "$root/usr/bin/mtaq" ] || fail "the removal left the program"
+	for kept in /etc/mtaq/mtaq.yaml /var/log/mtaq/events.jsonl \
+		/var/spool/mtaq/index; do
+		[ -e "$root$kept" ] || fail "the removal took $kept"
+	done
+	in_root dpkg -i /root/next.deb >"$work/apt.log" 2>&1 </dev/null ||
+		{ cat "$work/apt.log" >&2; fail "it cannot be installed again"; }
+	start_daemon
+	in_root mtaq campaign resume later >/dev/null
+	wait_for 60 "the message from before the removal" arrived v@d3.test
+	[ "$(grep -c v@d3.test "$root/root/ledger.tsv")" = 1 ] ||
+		fail "it was delivered twice"
+	in_root mtaq campaign pause later >/dev/null
+	submit --to w@d4.test --campaign later
+	stop_daemon
+	echo "ok   removed and installed again; mail, log and configuration stayed"
+}
+
 purge() {
 	in_root dpkg --purge mtaq >"$work/apt.log" 2>&1 ||
 		{ cat "$work/apt.log" >&2; fail "the purge failed"; }
-	[ -d "$root/var/spool/mtaq" ] || fail "the purge took the spool"
+	[ -e "$root/var/spool/mtaq/index" ] || fail "the purge took the mail"
+	grep -q 'the queue in /var/spool/mtaq was kept' "$work/apt.log" ||
+		fail "the purge does not say that mail was kept"
+	[ ! -e "$root/var/log/mtaq" ] || fail "the purge left the log"
 	[ ! -e "$root/etc/mtaq/mtaq.yaml" ] || fail "the purge left the conffile"
 	echo "ok   purged; the spool was kept"
 }
@@ -191,7 +261,9 @@ deb=${1:-}
 [ -n "$deb" ] || build_deb
 make_root
 install_it
+make_net
 start_sink
 deliver
 upgrade
+remove
 purge
