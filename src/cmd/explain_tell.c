@@ -140,8 +140,8 @@ static void tell_site(const struct explain *x, const struct explain_domain *d)
 	add(&line, ", preset ", site, "preset");
 	add(&line, ", ", site, "state");
 	buf_printf(&line,
-		   ": %llu messages wait; %llu sessions (%llu busy, %llu "
-		   "connecting) of %llu allowed",
+		   ": messages waiting: %llu; sessions: %llu (busy: %llu, "
+		   "connecting: %llu) of %llu allowed",
 		   n(site, "tasks"), n(site, "sessions"), n(site, "busy"),
 		   n(site, "connecting"), n(site, "window"));
 	if (n(site, "per_second") > 0)
@@ -183,8 +183,8 @@ static void tell_queue(const struct explain *x, const struct explain_domain *d)
 		return;
 	buf_init(&line, 4096);
 	buf_printf(&line,
-		   "%llu recipients wait (%llu after a failed attempt), %llu "
-		   "held",
+		   "recipients waiting: %llu (after a failed attempt: %llu), "
+		   "held: %llu",
 		   (unsigned long long)d->waiting,
 		   (unsigned long long)d->deferred,
 		   (unsigned long long)d->held);
@@ -227,7 +227,7 @@ static void tell_envelope(const struct explain *x)
 	buf_init(&line, 64u << 10);
 	if (m != NULL) {
 		add(&line, "from ", m, "from");
-		buf_printf(&line, ", %llu octets, %llu recipients",
+		buf_printf(&line, ", %llu octets, recipients: %llu",
 			   n(m, "size"), n(m, "recipients"));
 		add(&line, ", ", m, "class");
 		add(&line, ", tenant ", m, "tenant");
@@ -271,7 +271,7 @@ static void tell_open(const struct explain *x, const struct admin_record *row)
 	buf_init(&line, 64u << 10);
 	add(&line, "", row, "to");
 	add(&line, ": ", row, "state");
-	buf_printf(&line, ", %llu attempts", n(row, "attempts"));
+	buf_printf(&line, ", attempts: %llu", n(row, "attempts"));
 	if (n(row, "unsure") > 0)
 		buf_printf(&line, ", %llu unsure", n(row, "unsure"));
 	if (n(row, "due_in_s") > 0) {

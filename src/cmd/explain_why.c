@@ -137,11 +137,10 @@ static void dead(struct explain_domain *d, const struct admin_record *site)
 	text(site, "site", name, sizeof(name));
 	explain_when(number(site, "again_in_s"), when, sizeof(when));
 	answer(d, "dead",
-	       "Waiting: the site %s is parked until %s, because none of its "
-	       "%llu hosts takes mail (last: %s); then one is probed, and no "
-	       "attempt is charged meanwhile",
-	       name, when, (unsigned long long)number(site, "hosts"),
-	       last_words(d, why, sizeof(why)));
+	       "Waiting: the site %s is parked until %s, because no host of it "
+	       "takes mail (last: %s); then one is probed, and no attempt is "
+	       "charged meanwhile",
+	       name, when, last_words(d, why, sizeof(why)));
 }
 
 /* The daemon's word for a limit, as one that stays. */
@@ -177,10 +176,10 @@ static void limited(struct explain_domain *d, const struct admin_record *site)
 		explain_when(until, when, sizeof(when));
 	said = strcmp(limit, "reply") == 0 || strcmp(limit, "crowded") == 0;
 	answer(d, limit_reason(limit),
-	       "%s: %llu messages wait at the site %s, %llu of %llu sessions "
-	       "are busy; what binds is: %s%s%s%s%s%s",
-	       busy > 0 ? "Being delivered" : "Waiting",
-	       (unsigned long long)number(site, "tasks"), name,
+	       "%s: at the site %s, messages waiting: %llu, sessions busy: %llu "
+	       "of %llu; what binds is: %s%s%s%s%s%s",
+	       busy > 0 ? "Being delivered" : "Waiting", name,
+	       (unsigned long long)number(site, "tasks"),
 	       (unsigned long long)busy,
 	       (unsigned long long)number(site, "sessions"), words,
 	       said ? " (it said: " : "", said ? why : "", said ? ")" : "",
@@ -193,8 +192,8 @@ static void not_due(struct explain_domain *d)
 
 	explain_when(d->due_in_s, when, sizeof(when));
 	answer(d, "deferred",
-	       "Waiting: %llu recipients wait for their next attempt; the "
-	       "first is due at %s",
+	       "Waiting for the next attempt (recipients: %llu), the first at "
+	       "%s",
 	       (unsigned long long)d->deferred, when);
 }
 
@@ -202,8 +201,7 @@ static void nothing_queued(struct explain_domain *d)
 {
 	if (d->held > 0)
 		answer(d, "held",
-		       "Held: %llu recipients wait until they are released or "
-		       "cancelled (`mtaq queue release --domain %s`)",
+		       "Held until released or cancelled: %llu of its recipients (`mtaq queue release --domain %s`)",
 		       (unsigned long long)d->held, d->name);
 	else
 		answer(d, "idle", "Nothing is queued for %s", d->name);
@@ -255,7 +253,7 @@ void explain_why_domain(const struct explain *x, struct explain_domain *d)
 		limited(d, site);
 	else
 		answer(d, "queued",
-		       "Queued: %llu recipients, not yet with a site",
+		       "Queued, not yet with a site (recipients: %llu)",
 		       (unsigned long long)d->waiting);
 }
 
@@ -320,7 +318,13 @@ static void finished(struct explain *x)
 
 	for (i = 0; i < h->count; i++)
 		final += h->rcpts[i].final;
-	if (h->count == 0)
+	if (h->count == 0 && kept_find(&x->rows, "message") != NULL)
+		say(x, "finished",
+		    "Finished: none of its recipients is queued any more; how "
+		    "it ended does not stand in the newest %llu MiB of the "
+		    "event log",
+		    (unsigned long long)(h->bytes >> 20));
+	else if (h->count == 0)
 		say(x, x->daemon ? "unknown" : "no-daemon",
 		    "%s: no message of this id %s; %s%s has nothing of it in "
 		    "the %llu MiB that were searched",
@@ -340,7 +344,7 @@ static void finished(struct explain *x)
 		    r->final ? "Finished" : "Not queued; last", r->type, r->to,
 		    r->time, r->host[0] == '\0' ? "" : " by ", r->host);
 	else
-		say(x, "finished", "Finished: %u recipients are settled",
+		say(x, "finished", "Finished, all of its recipients: %u",
 		    final);
 }
 
@@ -349,7 +353,7 @@ static void in_flight(struct explain *x, const struct admin_record *flight)
 	char host[256], stage[40];
 
 	say(x, "sending",
-	    "Being sent: session %llu with %s, %llu recipients, %s",
+	    "Being sent: session %llu with %s, recipients: %llu, %s",
 	    (unsigned long long)number(flight, "session"),
 	    text(flight, "host", host, sizeof(host)),
 	    (unsigned long long)number(flight, "recipients"),

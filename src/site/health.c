@@ -78,6 +78,7 @@ void site_health_put(struct site_health **health)
 		return;
 	BUG_ON(h->probing || h->sessions != 0);
 	BUG_ON(!map_del(&h->table->health, h->hash, h));
+	free(h->why);
 	free(h);
 }
 

@@ -44,19 +44,18 @@ void site_addr_free(struct site_addr **addr)
 	BUG_ON(a->conns != 0);
 	site_health_put(&a->health);
 	free(a->host);
-	free(a->why);
 	free(a);
 }
 
 void site_addr_why(struct site_addr *addr, const struct smtp_verdict *verdict,
 		   uint64_t now_ms)
 {
-	if (addr->why == NULL)
-		addr->why = malloc(SITE_WHY_MAX);
-	if (addr->why == NULL)
+	if (addr->health->why == NULL)
+		addr->health->why = malloc(SITE_WHY_MAX);
+	if (addr->health->why == NULL)
 		return; /* nothing but words for people */
-	site_reply_line(addr->why, verdict);
-	addr->why_ms = now_ms;
+	site_reply_line(addr->health->why, verdict);
+	addr->health->why_ms = now_ms;
 }
 
 bool site_host(const struct site *site, uint32_t n, uint64_t now_ms,
@@ -85,8 +84,8 @@ bool site_host(const struct site *site, uint32_t n, uint64_t now_ms,
 		.sessions = a->sessions,
 		.window = a->window.size,
 		.messages = now_ms < a->learned_until_ms ? a->learned : 0,
-		.why = a->why == NULL ? "" : a->why,
-		.why_ms = a->why_ms,
+		.why = a->health->why == NULL ? "" : a->health->why,
+		.why_ms = a->health->why_ms,
 	};
 	return true;
 }

@@ -26,6 +26,8 @@ struct site_health {
 	uint32_t bad_ms;   /* the last pause; kept until mail goes through */
 	bool probing;      /* a connection is the half-open probe */
 	uint32_t sessions; /* ready ones, of all sites */
+	char *why; /* SITE_WHY_MAX octets, owned; NULL: it never said no */
+	uint64_t why_ms;
 };
 
 struct site_addr {
@@ -47,8 +49,6 @@ struct site_addr {
 	uint64_t learned_until_ms;
 	struct site_need refused; /* the least that it does not take */
 	uint64_t refused_until_ms;
-	char *why; /* SITE_WHY_MAX octets, owned; NULL: it never said no */
-	uint64_t why_ms;
 };
 
 /* What a provider's sites share; other sites have one each. */

@@ -188,6 +188,11 @@ def finished_mail_is_found_in_the_event_log(mtaq):
                  ("v@d0.test", "delivered", True)], str(r))
         must(explain(box, "00000000000000", ok=(65,))["reason"] == "unknown",
              "an id of nobody")
+        log = box.events.read_bytes()
+        box.events.write_bytes(b"")       # as if it were too long ago
+        r = explain(box, ident)
+        must([r["reason"], r["history"]] == ["finished", []], str(r))
+        box.events.write_bytes(log)
         box.stop_daemon()
         r = explain(box, ident, ok=(69,))
         must(r["reason"] == "finished" and not r["daemon"], str(r))

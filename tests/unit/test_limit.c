@@ -183,6 +183,32 @@ START_TEST(a_rate)
 }
 END_TEST
 
+START_TEST(sites_that_share_a_host_share_its_words)
+{
+	const struct rig_host other[] = { { "mx1.two.test", 10, 1 },
+					  { "mx9.other.test", 20, 9 } };
+	struct mxset *mx = rig_set(other, 2);
+	struct site_key key = rig_key(other, 2);
+	struct site_host_info host;
+	struct site *site;
+
+	start(two, 2, NULL);
+	site = site_get(rig.table, &key, mx, rig.now);
+	ck_assert(site != NULL && site != rig.site);
+	rig.servers[1].closed = true;
+	rig.waiting = 5;
+	rig_run(&rig, 1000);
+	ck_assert(site_host(site, 0, rig.now, &host));
+	ck_assert_str_eq(host.health, "bad");
+	ck_assert_str_eq(host.why, "connection refused");
+	ck_assert(site_host(site, 1, rig.now, &host));
+	ck_assert_str_eq(host.why, "");
+	site_put(&site);
+	mxset_unref(&mx);
+	rig_stop(&rig);
+}
+END_TEST
+
 START_TEST(every_limit_has_its_words)
 {
 	for (int i = 0; i < SITE_LIMIT_COUNT; i++) {
@@ -207,6 +233,7 @@ int main(void)
 	tcase_add_test(t, rule_32_dead_until_its_probe);
 	tcase_add_test(t, what_a_reply_asked_for);
 	tcase_add_test(t, a_rate);
+	tcase_add_test(t, sites_that_share_a_host_share_its_words);
 	tcase_add_test(t, every_limit_has_its_words);
 	suite_add_tcase(s, t);
 	r = srunner_create(s);
