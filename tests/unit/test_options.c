@@ -101,6 +101,42 @@ START_TEST(sample_loads_to_the_defaults)
 }
 END_TEST
 
+/* docs/SMTP.md 10, 17 and 31: what a configuration that says nothing does. */
+START_TEST(rule_10_defaults_are_no_shorter)
+{
+	struct settings s;
+	size_t i;
+
+	ck_assert_int_eq(parse("hostname: a.b\n", &s), 0);
+	{
+		const struct {
+			uint64_t ms, least_s;
+		} waits[] = {
+			{ s.smtp.timeout.connect_ms, 30 },
+			{ s.smtp.timeout.greeting_ms, 300 },
+			{ s.smtp.timeout.ehlo_ms, 300 },
+			{ s.smtp.timeout.mail_ms, 300 },
+			{ s.smtp.timeout.rcpt_ms, 300 },
+			{ s.smtp.timeout.data_ms, 120 },
+			{ s.smtp.timeout.block_ms, 180 },
+			{ s.smtp.timeout.dot_ms, 600 },
+			{ s.smtp.timeout.session_ms, 600 },
+			{ s.greylist_s * UINT64_C(1000), 300 },
+			{ s.mailbox_full_s * UINT64_C(1000), 3600 },
+			{ s.age_limit_s * UINT64_C(1000), 5 * 86400 },
+			{ s.unsure.first_s * UINT64_C(1000), 900 },
+		};
+
+		for (i = 0; i < sizeof(waits) / sizeof(waits[0]); i++)
+			ck_assert_msg(waits[i].ms >= waits[i].least_s * 1000,
+				      "wait %zu is %llu ms", i,
+				      (unsigned long long)waits[i].ms);
+	}
+	ck_assert_uint_eq(s.unsure.max, 5);
+	settings_free(&s);
+}
+END_TEST
+
 static const char full[] =
 	"hostname: \"[IPv6:2001:db8::1]\"\nspool: \"/a b\"\nuser: mail\n"
 	"workers: 3\nio_backend: epoll\ndns: { servers: [192.0.2.1, "
@@ -439,6 +475,7 @@ int main(int argc, char **argv)
 	source_dir = argc > 1 ? argv[1] : ".";
 	tcase_add_test(t, sample_and_manual_are_the_table);
 	tcase_add_test(t, sample_loads_to_the_defaults);
+	tcase_add_test(t, rule_10_defaults_are_no_shorter);
 	tcase_add_test(t, every_kind_of_value);
 	tcase_add_test(t, what_is_printed_loads_to_the_same);
 	tcase_add_test(t, routes_own_entry_before_star);
