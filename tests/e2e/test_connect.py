@@ -392,6 +392,20 @@ def rule_24_too_large_and_the_others_away_is_for_later(mtaq):
              w.mx.taken() == {"big@two.test": [M2]}, str(w.events()))
 
 
+def rule_24_a_stop_loses_nothing_that_waits(mtaq):
+    """The daemon ends in peace while a mail waits for m2's greeting; the next
+    one delivers it."""
+    silent = {"greet": lambda _: time.sleep(30) or CLOSE}
+    with World(mtaq, m1=small(5000), m2=silent) as w:
+        w.submit("big@two.test", body=BIG)
+        w.mx.wait(lambda: w.mx[M2].sessions, "a connection to m2")
+        w.box.stop_daemon()
+        must(w.events() == [], str(w.events()))
+        w.mx[M2].on = small(50000)
+        w.box.start_daemon()
+        w.only_delivered(1, M2)
+
+
 def rule_24_much_that_is_too_large(mtaq):
     """More of it than a site's list holds, mixed with small mail."""
     with World(mtaq, m1=small(5000), m2=small(50000),
