@@ -47,6 +47,7 @@ OWNER = {                         # third-party header: its folders
     r"libfyaml\.h": {"src/options"},
     r"idn2\.h": {"src/idn"},
     r"microhttpd\.h": {"src/report"},
+    r"n?curses\.h": {"src/cmd"},
     r"check\.h": {"tests"},
 }
 IMPURE = re.compile(r"^(sys/socket|netinet/.*|arpa/.*|netdb|fcntl|unistd|"

@@ -14,6 +14,9 @@ command -v npm >/dev/null || test+=(npm)
 bench=(python3 git)
 deb=(build-essential debhelper dpkg-dev fakeroot debootstrap iproute2)
 
+# The terminal on which the tests of mtaq top look.
+test+=(python3-pyte)
+
 wanted=()
 for job in "$@"; do
 	case $job in

@@ -5,7 +5,7 @@ _mtaq()
 	local cmd=${COMP_WORDS[1]-} opts= verbs= files=
 
 	if [ "$COMP_CWORD" -eq 1 ]; then
-		COMPREPLY=($(compgen -W 'campaign check explain load probe queue run site sink status submit trace verify version --help --version' -- "$cur"))
+		COMPREPLY=($(compgen -W 'campaign check explain load probe queue run site sink status submit top trace verify version --help --version' -- "$cur"))
 		return
 	fi
 	case $cmd in
@@ -20,6 +20,7 @@ _mtaq()
 	sink) opts='--listen --port --threads --seed --hostname --size --no-pipelining --no-chunking --no-8bitmime --no-smtputf8 --no-dsn --no-enhanced --delay --delay-at --fail --stubborn --providers --drop --hang --miss --dup --stray --reset --greylist --tarpit --tarpit-ms --split --messages-max --messages-silent --connections-max --rcpt-max --idle-ms --data-always --bdat-spill --dns --zone --domains --mx --sites --ttl --mx-equal --dns-truncate --dead-first --dead-address --nxdomain --null-mx --servfail --timeout --no-mx --ledger --ledger-ok-only --stats --stats-every --json --ready-fd -h --help' verbs='' files= ;;
 	status) opts='-c --config --json -h --help' verbs='' files= ;;
 	submit) opts='-c --config -f --from -t --to --to-file --each --tenant --campaign --class -N --notify -R --ret -V --envid --orcpt --token-header -n --dry-run -q --quiet --json -h --help' verbs='' files=y ;;
+	top) opts='-c --config -i --interval --once --json -h --help' verbs='' files= ;;
 	trace) opts='-c --config --site --domain --id --for --max --json -h --help' verbs='' files= ;;
 	verify) opts='-c --config --spool --json -h --help' verbs='' files= ;;
 	version) opts='' verbs='' files= ;;
@@ -46,6 +47,8 @@ _mtaq()
 	'submit -f' | 'submit --from' | 'submit -t' | 'submit --to' | 'submit --tenant' | 'submit --campaign' | 'submit -N' | 'submit --notify' | 'submit -V' | 'submit --envid' | 'submit --orcpt' | 'submit --token-header') COMPREPLY=(); return ;;
 	'submit --class') COMPREPLY=($(compgen -W 'transactional bulk' -- "$cur")); return ;;
 	'submit --ret') COMPREPLY=($(compgen -W 'full hdrs' -- "$cur")); return ;;
+	'top -c' | 'top --config') COMPREPLY=($(compgen -f -- "$cur")); return ;;
+	'top -i' | 'top --interval') COMPREPLY=(); return ;;
 	'trace -c' | 'trace --config') COMPREPLY=($(compgen -f -- "$cur")); return ;;
 	'trace --site' | 'trace --domain' | 'trace --id' | 'trace --for' | 'trace --max') COMPREPLY=(); return ;;
 	'verify -c' | 'verify --config') COMPREPLY=($(compgen -f -- "$cur")); return ;;

@@ -14,7 +14,7 @@ int admin_client_open(struct admin_client *c, const char *path)
 	struct sockaddr_un at = { .sun_family = AF_UNIX };
 	int err;
 
-	*c = (struct admin_client){ .fd = -1 };
+	*c = (struct admin_client){ .fd = -1, .wait_ms = ADMIN_ANSWER_WAIT_MS };
 	buf_init(&c->in, ADMIN_LINE_MAX * 4);
 	buf_init(&c->out, ADMIN_LINE_MAX);
 	if (strlen(path) >= sizeof(at.sun_path))
@@ -67,7 +67,7 @@ static int read_more(struct admin_client *c)
 	err = buf_reserve(&c->in, 16384);
 	if (err < 0)
 		return err == -EMSGSIZE ? -EPROTO : err;
-	n = poll(&p, 1, ADMIN_ANSWER_WAIT_MS);
+	n = poll(&p, 1, c->wait_ms);
 	if (n == 0)
 		return -ETIMEDOUT;
 	n = n < 0 ? -1 : read(c->fd, c->in.p + c->in.len, 16384);

@@ -20,6 +20,9 @@ struct admin_client {
 	int fd;
 	struct buf in, out;
 	size_t at; /* what is read of in */
+	/* For the next octets of an answer: ADMIN_ANSWER_WAIT_MS, until
+	 * changed. */
+	int wait_ms;
 	struct admin_record rec;
 	const volatile sig_atomic_t *stop; /* or NULL: a handler sets it */
 };

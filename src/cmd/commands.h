@@ -17,6 +17,7 @@ int run_main(int argc, char **argv);
 int site_main(int argc, char **argv);
 int status_main(int argc, char **argv);
 int submit_main(int argc, char **argv);
+int top_main(int argc, char **argv);
 int trace_main(int argc, char **argv);
 int verify_main(int argc, char **argv);
 

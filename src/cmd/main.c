@@ -44,6 +44,7 @@ static const struct command commands[] = {
 	{ "sink", sink_main, "the test internet: SMTP and DNS servers" },
 	{ "status", status_main, "the daemon at a glance" },
 	{ "submit", submit_main, "hand over mail" },
+	{ "top", top_main, "the daemon in motion: sites, campaigns, keys" },
 	{ "trace", trace_main, "SMTP conversations as they happen" },
 	{ "verify", verify_main, "is every record of the spool whole?" },
 	{ "version", version_main, "print the version" },

@@ -140,6 +140,9 @@ static void add_site(struct worker_state *s, struct wsite *ws,
 	admin_number(out, "busy", i.busy);
 	admin_number(out, "connecting", i.connecting);
 	admin_number(out, "window", i.window);
+	admin_number(out, "delivered", ws->delivered);
+	admin_number(out, "deferred", ws->deferred);
+	admin_number(out, "bounced", ws->bounced);
 	admin_number(out, "per_second", i.per_second);
 	admin_number(out, "messages_per_session", i.messages);
 	admin_number(out, "hosts", i.addresses);

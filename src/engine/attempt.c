@@ -254,12 +254,15 @@ static void count_outcome(struct worker_state *s, const struct attempt *a,
 	meter_outcome(&c->outcomes, a->task->class, type);
 	a->wsite->settled++;
 	if (state == QUEUE_DELIVERED) {
+		a->wsite->delivered++;
 		tally_add(&site[BOARD_DELIVERED], 1);
 		histo_observe(&c->queued_s, note->queued_s);
 	} else if (state == QUEUE_WAITING) {
+		a->wsite->deferred++;
 		tally_add(&site[BOARD_DEFERRED], 1);
 		tally_add(&c->reasons[note->kind], 1);
 	} else if (state == QUEUE_BOUNCED || state == QUEUE_EXPIRED) {
+		a->wsite->bounced++;
 		tally_add(&site[BOARD_BOUNCED], 1);
 	}
 }

@@ -42,6 +42,8 @@ struct wsite {           /* a site, as this worker sees it */
 	struct board_cell *cell; /* its own, or that of all others */
 	uint64_t given_ms;       /* when it got its own */
 	uint32_t settled, busy;  /* outcomes this second; of late */
+	/* Recipients since the site came to this worker. */
+	uint64_t delivered, deferred, bounced;
 };
 
 struct wqueue { /* a (tenant, campaign, domain) at a site */
