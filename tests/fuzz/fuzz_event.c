@@ -46,6 +46,10 @@ static size_t past_value(struct span s, size_t i)
 
 	if (s.p[i] == '"')
 		return past_string(s, i, &text);
+	if (s.len - i > 5 && memcmp(s.p + i, "false", 5) == 0)
+		return i + 5;
+	if (s.len - i > 4 && memcmp(s.p + i, "true", 4) == 0)
+		return i + 4;
 	while (isdigit((unsigned char)s.p[i]))
 		i++;
 	BUG_ON(i == from || (s.p[from] == '0' && i > from + 1));
