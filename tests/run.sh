@@ -22,7 +22,7 @@ for preset in "${presets[@]}"; do
 		select=(-L threads)
 		export TSAN_OPTIONS="suppressions=$PWD/tests/tsan.supp"
 		;;
-	asan) select=(-LE 'style|package') ;;
+	asan) select=(-LE 'style|package|mutants') ;;
 	fuzz) select=(-L fuzz) ;;
 	esac
 	ctest --test-dir "build/$preset" --output-on-failure --no-tests=error \

@@ -13,3 +13,11 @@ add_test(NAME completion COMMAND python3
 	${CMAKE_CURRENT_SOURCE_DIR}/style/completion_works.py
 	${PROJECT_SOURCE_DIR}/conf/completion)
 set_tests_properties(completion PROPERTIES LABELS style TIMEOUT 300)
+# Does a broken rule break its test?  Here that all patches fit, and one of
+# each area; tests/mutants.sh tries all of them (docs/TESTING.md).
+add_test(NAME mutants_fit COMMAND
+	${CMAKE_CURRENT_SOURCE_DIR}/mutants.sh --fit)
+set_tests_properties(mutants_fit PROPERTIES LABELS mutants TIMEOUT 120)
+add_test(NAME mutants COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/mutants.sh
+	17 19 30 45 51 61 70 79 85 91)
+set_tests_properties(mutants PROPERTIES LABELS mutants TIMEOUT 600)
