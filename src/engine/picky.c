@@ -116,8 +116,7 @@ static bool connect_for(struct worker_state *s, struct wsite *ws,
 	enum site_answer answer;
 	uint64_t when;
 
-	if (s->stopping || s->no_connect_until_ms != 0 ||
-	    list_empty(&s->conns_free))
+	if (s->no_connect_until_ms != 0 || list_empty(&s->conns_free))
 		return false;
 	answer = site_want_for(ws->site, &p->need, s->now_ms, &target, &when);
 	if (answer == SITE_PAUSED) { /* not its fault: as if never begun */
@@ -133,7 +132,9 @@ static bool connect_for(struct worker_state *s, struct wsite *ws,
 /* One that waits lets the next one have its turn. */
 uint64_t picky_turn(struct worker_state *s, struct wsite *ws)
 {
-	while (!list_empty(&ws->picky)) {
+	/* A stop breaks the connection that one waits for: that is no answer,
+	 * and the queue has it still. */
+	while (!s->stopping && !list_empty(&ws->picky)) {
 		struct picky *p =
 			CONTAINER_OF(ws->picky.next, struct picky, link);
 
