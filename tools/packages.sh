@@ -4,7 +4,8 @@
 set -euo pipefail
 
 build=(gcc libc6-dev cmake ninja-build pkg-config liburing-dev libc-ares-dev libssl-dev
-	liblmdb-dev libfyaml-dev libidn2-dev libmicrohttpd-dev check scdoc)
+	liblmdb-dev libfyaml-dev libidn2-dev libmicrohttpd-dev
+	libncurses-dev check scdoc)
 test=(python3 clang clang-format universal-ctags libclang-rt-14-dev git nsd unbound gcovr llvm
 	python3-prometheus-client python3-aiosmtpd zsh fish
 	libseccomp2 systemd util-linux)
