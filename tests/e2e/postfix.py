@@ -32,6 +32,9 @@ anvil unix - - n - 1 anvil
 scache unix - - n - 1 scache
 postlog unix-dgram n - n - 1 postlogd
 """
+    # Its queue is run each second: started again in the second of a SIGKILL, with
+    # the same small pids in its namespace, it meets its own temporary names in
+    # the maildir and puts those messages off.
     # A bare LF is refused, so that line ends can be compared although a
     # maildir has its own; whoever sends ahead where RFC 2920 forbids it is put
     # out.
@@ -59,6 +62,9 @@ message_drop_headers =
 append_dot_mydomain = no
 local_header_rewrite_clients =
 remote_header_rewrite_domain =
+queue_run_delay = 1s
+minimal_backoff_time = 1s
+maximal_backoff_time = 1s
 smtpd_forbid_bare_newline = reject
 smtpd_forbid_unauth_pipelining = yes
 smtpd_recipient_restrictions = reject_unauth_destination

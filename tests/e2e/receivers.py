@@ -269,9 +269,7 @@ class Receiver:
             shutil.rmtree(self.dir)
             self.dir = None
         if kind not in (None, Skipped, KeyboardInterrupt, SystemExit):
-            self.output.seek(0)
-            print(f"--- {self.name} said:\n"
-                  f"{self.output.read()[-4000:].decode(errors='replace')}",
+            print(f"--- {self.name} said:\n{self.said()[-4000:]}",
                   flush=True)
         self.output.close()
 
@@ -330,6 +328,11 @@ class Receiver:
                 return good
         except OSError:
             return False
+
+    def said(self):
+        """Its log."""
+        self.output.seek(0)
+        return self.output.read().decode(errors="replace")
 
     def mailbox(self, user, domain):
         """The files that have arrived, whole ones only."""

@@ -295,7 +295,13 @@ def a_killed_receiver_gets_everything(_):
             # One queue id twice is the receiver's own second delivery.
             taken.setdefault(token, set()).add(queue_id or file.name)
         return taken.keys() == wanted.keys()
-    b.wait_for(all_are_there, 60, "all of the mail")
+    try:
+        b.wait_for(all_are_there, 60, "all of the mail")
+    except Failed as why:
+        missing = wanted.keys() - taken.keys()
+        about = [line for line in r.said().splitlines()
+                 if any(f"<{token}@" in line for token in missing)]
+        raise Failed(f"{why}: missing {missing}, {about[:20]}") from None
     doubled = sum(len(ids) - 1 for ids in taken.values())
     must(doubled <= SESSIONS, f"{doubled} came twice over {SESSIONS} sessions")
     return f"{doubled} doubled, {types.get('unsure', 0)} unsure"
