@@ -99,7 +99,7 @@ void drop_finish(struct listener *in, struct source *s)
 {
 	bool whole = ingress_complete(s->conn);
 
-	if (s->later || (in->stopping && !whole)) {
+	if (s->later || ingress_for_now(s->conn) || (in->stopping && !whole)) {
 		/* Left for a later scan or life: what was taken is known by
 		 * its number then. */
 	} else if (whole && ingress_refusals(s->conn) == 0) {

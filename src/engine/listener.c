@@ -29,6 +29,7 @@
 #define READS_PER_TURN 4
 #define EVENTS_MAX     256
 #define SCAN_MS        10000
+#define TICK_MS        10000
 
 static bool may_lend(const struct listener *in)
 {
@@ -455,8 +456,18 @@ static void wake_line(struct listener *in)
 	}
 }
 
+/* Scans of the folder come whenever somebody knocks, ticks only in their time:
+ * they count how long a client is silent.  While the log is behind nobody is
+ * read, and silence says nothing. */
 static void tick(struct listener *in)
 {
+	uint64_t now = clock_now_ms();
+
+	if (now < in->next_tick_ms)
+		return;
+	in->next_tick_ms = now + TICK_MS;
+	if (!may_lend(in))
+		return;
 	LIST_FOR_EACH (l, &in->sources) {
 		struct source *s = CONTAINER_OF(l, struct source, all);
 

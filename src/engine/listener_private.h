@@ -37,7 +37,7 @@ struct listener {
 	size_t asking;              /* items the store is asked about */
 	size_t lent;                /* items with the log */
 	uint64_t lent_bytes;
-	uint64_t next_scan_ms;
+	uint64_t next_scan_ms, next_tick_ms;
 	bool drop_more; /* the last scan left files for later */
 	bool stopping;
 	bool listening;    /* the socket is watched */

@@ -88,6 +88,11 @@ bool ingress_complete(const struct ingress_conn *c)
 	return c->ended && c->error == 0 && list_empty(&c->jobs);
 }
 
+bool ingress_for_now(const struct ingress_conn *c)
+{
+	return c->error == EX_TEMPFAIL;
+}
+
 uint64_t ingress_refusals(const struct ingress_conn *c)
 {
 	return c->refusals;

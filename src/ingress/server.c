@@ -168,10 +168,21 @@ static bool job_done(const struct job *j)
 	return true;
 }
 
+/* What was coming never will: others may have its place and its memory. */
+static void let_places_go(struct ingress_conn *c)
+{
+	large_place_leave(c->large, &c->place);
+	if (c->filling != NULL)
+		job_free(c->filling);
+	c->filling = NULL;
+}
+
 void ingress_settle(struct ingress_conn *c)
 {
 	struct job *j;
 
+	if (c->error != 0)
+		let_places_go(c);
 	while (!list_empty(&c->jobs)) {
 		j = CONTAINER_OF(c->jobs.next, struct job, link);
 		if (j->out > 0)

@@ -46,7 +46,8 @@
 /*
  * A file of the drop folder is fed like a socket; its answers are dropped with
  * ingress_sent(c, ingress_answer(c).len).  At its end: ingress_complete() and
- * no refusals: unlink it; else it belongs into incoming/rejected.
+ * no refusals: unlink it; ingress_for_now(): leave it for later; else it
+ * belongs into incoming/rejected.
  */
 struct ingress_conn;
 
@@ -85,8 +86,9 @@ void *ingress_room(struct ingress_conn *c, size_t *len_r);
 void ingress_fed(struct ingress_conn *c, size_t len);
 
 bool ingress_waits(const struct ingress_conn *c);
-/* Now and then, all 10 s: a large message that does not come while others wait
- * is given up with 75 after INGRESS_LARGE_TICKS calls. */
+/* All 10 s in which its octets would have been read: a large message that does
+ * not come while others wait is given up with 75, and its place given back,
+ * after INGRESS_LARGE_TICKS calls. */
 void ingress_conn_tick(struct ingress_conn *c);
 
 /* 1: an item; 0: none now.  now_s is mail time, utc_s the wall clock for Date
@@ -117,6 +119,9 @@ bool ingress_over(const struct ingress_conn *c);
 /* The whole submission came, its end mark too, and all is answered: a file of
  * the drop folder may go. */
 bool ingress_complete(const struct ingress_conn *c);
+/* The conversation broke for a reason of ours that will pass (memory, another
+ * connection with the same submission): a file is to be read again. */
+bool ingress_for_now(const struct ingress_conn *c);
 /* Messages refused so far, and why the last one was, for people. */
 uint64_t ingress_refusals(const struct ingress_conn *c);
 const char *ingress_words(const struct ingress_conn *c);

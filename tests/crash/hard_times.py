@@ -85,6 +85,25 @@ def folder_is_read_at_the_start(mtaq):
         must(not files_in(box, "rejected"), "a file was rejected")
 
 
+def a_file_that_is_there_twice_is_taken_once(mtaq):
+    """As a backup that was put back leaves it: the second waits while the
+    first is read, then it has nothing new, and is no refusal."""
+    with Box(mtaq) as box:
+        box.start_sink()
+        box.configure(**QUICK)
+        make_folder(box)
+        submit_to_folder(box, "a.mbox", MAILS)
+        new = box.dir / "spool" / "incoming" / "new"
+        name, = files_in(box, "new")
+        (new / (name + ".again")).write_bytes((new / name).read_bytes())
+        box.start_daemon()
+        box.wait_final(MAILS)
+        box.wait_for(lambda: not files_in(box, "new"), 60, "their removal")
+        box.stop_daemon()
+        must(all_once(box, MAILS) == 0, "second copies")
+        must(not files_in(box, "rejected"), "a file was rejected")
+
+
 def folder_survives_kills(mtaq):
     rnd = random.Random(1)
     with Box(mtaq) as box:
@@ -238,7 +257,7 @@ def a_damaged_message_is_held_whole(mtaq):
 
 
 TESTS = [second_daemon_names_the_first, folder_is_read_at_the_start,
-         folder_survives_kills, folder_survives_stops, stop_in_the_middle,
+         a_file_that_is_there_twice_is_taken_once, folder_survives_kills, folder_survives_stops, stop_in_the_middle,
          broken_disk_ends_the_daemon, full_disk,
          a_damaged_message_is_held_whole]
 
