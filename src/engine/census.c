@@ -157,7 +157,7 @@ void census_take(struct worker_state *s)
 		count_site(&sums, ws);
 	tell_gauges(&c->board.other, sums.other.gauges);
 	swap_cells(&sums);
-	tally_set(&c->sessions_open, sums.sessions);
+	tally_set(&c->sessions_busy, sums.busy);
 	tally_set(&c->sessions_idle, sums.sessions - sums.busy);
 	tally_set(&c->connecting, sums.connecting);
 	tally_set(&c->running, sums.running);

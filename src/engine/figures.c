@@ -30,7 +30,7 @@ static void add_worker(struct figures *f, const struct worker_counts *w)
 	f->connects_failed += tally_read(&w->connects_failed);
 	f->transactions += tally_read(&w->transactions);
 	f->octets += tally_read(&w->octets);
-	f->sessions_open += tally_read(&w->sessions_open);
+	f->sessions_busy += tally_read(&w->sessions_busy);
 	f->sessions_idle += tally_read(&w->sessions_idle);
 	f->connecting += tally_read(&w->connecting);
 	for (i = 0; i < SCHED_CLASS_COUNT; i++)
@@ -57,7 +57,7 @@ static void add_store(struct figures *f, const struct storer *s)
 	f->asking = tally_read(&s->asking);
 	f->changes = tally_read(&s->changes);
 	f->log_bytes = tally_read(&s->log_bytes);
-	f->segments = tally_read(&s->segments);
+	f->segments_used = tally_read(&s->segments_used);
 	f->segments_free = tally_read(&s->segments_free);
 	histo_read(&s->checkpoint_us, &f->checkpoint_us);
 }
@@ -85,6 +85,9 @@ void figures_read(struct engine *e, struct figures *f_r)
 	memset(f_r, 0, sizeof(*f_r));
 	for (i = 0; i < e->workers_started; i++)
 		add_worker(f_r, &e->workers[i].counts);
+	/* A sum of two reads, never a difference: what is read between two
+	 * writes would fall below zero. */
+	f_r->sessions_open = f_r->sessions_busy + f_r->sessions_idle;
 	add_store(f_r, &e->storer);
 	add_resolver(f_r, &e->resolver);
 	histo_read(&e->logger.sync_us, &f_r->sync_us);
@@ -113,7 +116,8 @@ uint64_t figures_refused(const struct figures *f)
 
 void figures_disk(const struct engine *e, struct figures_disk *d_r)
 {
-	uint64_t segments = tally_read(&e->storer.segments);
+	uint64_t segments = tally_read(&e->storer.segments_used) +
+			    tally_read(&e->storer.segments_free);
 	struct statvfs fs;
 	struct stat st;
 	char path[4200];

@@ -22,11 +22,11 @@ struct figures {
 	/* Since the start. */
 	uint64_t sessions, connects_failed, transactions, octets;
 	/* Now. */
-	uint64_t sessions_open, sessions_idle, connecting;
+	uint64_t sessions_open, sessions_busy, sessions_idle, connecting;
 	uint64_t tasks_waiting[SCHED_CLASS_COUNT], tasks_running;
 	uint64_t sites, sites_active, sites_parked, sites_paused;
 	uint64_t waiting, held, loaded, queues, domains, asking;
-	uint64_t changes, log_bytes, segments, segments_free;
+	uint64_t changes, log_bytes, segments_used, segments_free;
 
 	struct histo_view queued_s, transaction_ms, connect_ms, window;
 	struct histo_view dns_ms, sync_us, group_records, group_bytes;

@@ -164,7 +164,7 @@ static void add_connections(struct metric_out *out, const struct figures *f)
 
 	ADD_ROWS(out, rows);
 	metric_family(out, name, METRIC_GAUGE, "Connections to other servers.");
-	number(out, name, "state", "busy", f->sessions_open - f->sessions_idle);
+	number(out, name, "state", "busy", f->sessions_busy);
 	number(out, name, "state", "idle", f->sessions_idle);
 	number(out, name, "state", "connecting", f->connecting);
 	metric_family(out, "mtaq_sites", METRIC_GAUGE,
@@ -189,8 +189,7 @@ static void add_log(struct metric_out *out, const struct figures *f)
 {
 	metric_family(out, "mtaq_log_segments", METRIC_GAUGE,
 		      "Segment files of the log.");
-	number(out, "mtaq_log_segments", "state", "used",
-	       f->segments - f->segments_free);
+	number(out, "mtaq_log_segments", "state", "used", f->segments_used);
 	number(out, "mtaq_log_segments", "state", "free", f->segments_free);
 	metric_family(out, "mtaq_log_sync_seconds", METRIC_HISTOGRAM,
 		      "fdatasync of the log.");

@@ -260,7 +260,7 @@ static void tell_counts(struct storer_state *s)
 	atomic_store(&s->st->queues, c.queues);
 	atomic_store(&s->st->changes, c.deltas);
 	atomic_store(&s->st->log_bytes, c.log_bytes);
-	atomic_store(&s->st->segments, c.segments);
+	atomic_store(&s->st->segments_used, c.segments - c.segments_free);
 	atomic_store(&s->st->segments_free, c.segments_free);
 	tell_checkpoint(s, c.checkpoints);
 }

@@ -58,7 +58,8 @@ struct storer {
 	pthread_t thread;
 	/* Figures, a moment old. */
 	_Atomic uint64_t waiting, held, loaded, domains, asking;
-	_Atomic uint64_t queues, changes, log_bytes, segments, segments_free;
+	_Atomic uint64_t queues, changes, log_bytes, segments_used,
+		segments_free;
 	struct outcome_counts outcomes; /* by rules of our own, decisions */
 	struct histo checkpoint_us;
 };

@@ -44,7 +44,7 @@ struct worker_counts {
 	struct histo queued_s, transaction_ms, connect_ms, window;
 	struct board board;
 	/* Now; counted once a second by census.c. */
-	_Atomic uint64_t sessions_open, sessions_idle, connecting;
+	_Atomic uint64_t sessions_busy, sessions_idle, connecting;
 	_Atomic uint64_t waiting[SCHED_CLASS_COUNT], running;
 	_Atomic uint64_t sites, sites_active, sites_parked, sites_paused;
 };
