@@ -295,6 +295,12 @@ static bool tell_site(struct storer_state *s, struct target *t,
 	return true;
 }
 
+static uint64_t hash_flow(struct span tenant, struct span campaign)
+{
+	return hash_bytes(campaign.p, campaign.len,
+			  hash_bytes(tenant.p, tenant.len, 0));
+}
+
 static bool to_worker(struct storer_state *s, struct dest *d,
 		      const struct queue_task *t)
 {
@@ -331,8 +337,7 @@ static bool to_worker(struct storer_state *s, struct dest *d,
 		.unsure = t->unsure,
 	};
 	callback_words(tenant, campaign, domain, &m->words);
-	m->flow_hash = hash_bytes(campaign.p, campaign.len,
-				  hash_bytes(tenant.p, tenant.len, 0));
+	m->flow_hash = hash_flow(tenant, campaign);
 	m->queue_hash = hash_pair(m->flow_hash, d->hash);
 	memcpy(m->open, t->open, words * 8);
 	lane_publish(lane);
@@ -549,7 +554,8 @@ void dispatch_answered(struct storer_state *s)
  * Tasks wait in a worker for hours when their site is dead or slow; meanwhile
  * the domain may have got other hosts, which is how its postmaster helps.  So
  * workers ask about each queue that waits, every few seconds, and a domain
- * that leads elsewhere now, or nowhere, has its tasks called back from there.
+ * that leads elsewhere now, or nowhere, has its tasks called back from there,
+ * one queue after the other: thousands of domains may move on one day.
  */
 static bool leads_to(const struct dest *d, uint32_t site)
 {
@@ -558,18 +564,16 @@ static bool leads_to(const struct dest *d, uint32_t site)
 }
 
 static bool tell_moved(struct storer_state *s, unsigned worker, uint32_t site,
-		       struct span domain)
+		       uint64_t queue_hash)
 {
 	struct lane *lane = &s->st->to_worker[worker];
 	struct to_worker_moved *m = lane_reserve_or_wait(lane, sizeof(*m));
-	struct word_hashes words;
 
 	if (m == NULL)
 		return false;
-	callback_words(SPAN(""), SPAN(""), domain, &words);
 	*m = (struct to_worker_moved){ .type = TO_WORKER_MOVED,
 				       .site = site,
-				       .domain = words.domain };
+				       .queue_hash = queue_hash };
 	lane_publish(lane);
 	return true;
 }
@@ -596,7 +600,8 @@ bool dispatch_refresh(struct storer_state *s, unsigned worker,
 	/* For now nobody knows: the old hosts are as good as any. */
 	if (d->set->status == MX_TEMPFAIL || leads_to(d, m->site))
 		return true;
-	return tell_moved(s, worker, m->site, domain);
+	return tell_moved(s, worker, m->site,
+			  hash_pair(hash_flow(tenant, campaign), d->hash));
 }
 
 /* --- forgetting ------------------------------------------------------------ */

@@ -43,18 +43,12 @@ void recall_task(struct worker_state *s, struct sched_task *task)
 
 void recall_moved(struct worker_state *s, const struct to_worker_moved *m)
 {
-	struct wsite *ws = worker_site(s, m->site);
+	struct wqueue *q = worker_queue(s, m->site, m->queue_hash);
 
-	if (ws == NULL)
+	if (q == NULL)
 		return;
-	LIST_FOR_EACH (at, &ws->queues) {
-		struct wqueue *q = CONTAINER_OF(at, struct wqueue, link);
-
-		if (q->words.domain != m->domain)
-			continue;
-		q->moved = true;
-		sched_drain(&q->q, &s->recalled);
-	}
+	q->moved = true;
+	sched_drain(&q->q, &s->recalled);
 }
 
 void recall_turn(struct worker_state *s)

@@ -93,10 +93,10 @@ struct to_worker_recall {
 	uint64_t ids[]; /* rising */
 };
 
-/* Hand back what waits for the domain at this site, and what comes back. */
+/* Hand back what waits in the queue at this site, and what comes back. */
 struct to_worker_moved {
 	uint32_t type, site;
-	uint64_t domain; /* word_hashes.domain */
+	uint64_t queue_hash;
 };
 
 struct to_worker_site {

@@ -137,6 +137,12 @@ static void forget_site(struct worker_state *s, uint32_t number)
 	free(ws);
 }
 
+struct wqueue *worker_queue(struct worker_state *s, uint32_t site,
+			    uint64_t queue_hash)
+{
+	return map_find(&s->queue_map, hash_pair(queue_hash, site), NULL, NULL);
+}
+
 static struct wqueue *queue_get(struct worker_state *s,
 				const struct to_worker_task *m,
 				struct wsite *ws)

@@ -157,6 +157,9 @@ struct worker_state {
 
 /* worker.c */
 struct wsite *worker_site(struct worker_state *s, uint32_t number);
+/* NULL: it has none of that queue. */
+struct wqueue *worker_queue(struct worker_state *s, uint32_t site,
+			    uint64_t queue_hash);
 void worker_kick(struct worker_state *s, struct wsite *ws);
 /* Connections are free and sites wait for one: the first has its turn. */
 void worker_feed_starved(struct worker_state *s);
