@@ -3,20 +3,60 @@
 # the named jobs need.  Does nothing, quickly, when all are there.
 set -euo pipefail
 
-build=(gcc libc6-dev cmake ninja-build pkg-config liburing-dev libc-ares-dev libssl-dev
-	liblmdb-dev libfyaml-dev libidn2-dev libmicrohttpd-dev
-	libncurses-dev check scdoc)
-test=(python3 clang clang-format universal-ctags libclang-rt-14-dev git nsd unbound gcovr llvm
-	python3-prometheus-client python3-aiosmtpd zsh fish
-	libseccomp2 systemd util-linux)
+# One package a line, sorted.
+build=(
+	check
+	cmake
+	gcc
+	libc-ares-dev
+	libc6-dev
+	libfyaml-dev
+	libidn2-dev
+	liblmdb-dev
+	libmicrohttpd-dev
+	libncurses-dev
+	libssl-dev
+	liburing-dev
+	ninja-build
+	pkg-config
+	scdoc
+)
+# python3-pyte is the terminal on which the tests of mtaq top look.
+test=(
+	clang
+	clang-format
+	fish
+	gcovr
+	git
+	libclang-rt-14-dev
+	libseccomp2
+	llvm
+	nsd
+	python3
+	python3-aiosmtpd
+	python3-prometheus-client
+	python3-pyte
+	systemd
+	unbound
+	universal-ctags
+	util-linux
+	zsh
+)
 # Haraka is installed by npm, whoever it is from: the npm of Debian and the nodejs
 # of NodeSource exclude each other.
 command -v npm >/dev/null || test+=(npm)
-bench=(python3 git)
-deb=(build-essential debhelper dpkg-dev fakeroot debootstrap iproute2)
-
-# The terminal on which the tests of mtaq top look.
-test+=(python3-pyte)
+bench=(
+	git
+	python3
+)
+deb=(
+	build-essential
+	debhelper
+	debootstrap
+	dpkg-dev
+	fakeroot
+	iproute2
+)
 
 wanted=()
 for job in "$@"; do
