@@ -72,6 +72,17 @@ static void check_disk(struct status *s)
 	}
 }
 
+static void check_own(struct status *s)
+{
+	struct span own = status_text(s, "own_trouble");
+
+	if (own.len > 0)
+		SAY(add(s, SEVERITY_WARNING,
+			"mend it; no host is blamed for it, and mail goes on "
+			"by itself"),
+		    "this machine: %.*s", (int)own.len, own.p);
+}
+
 static void check_clock(struct status *s)
 {
 	struct span clock = status_text(s, "clock");
@@ -276,6 +287,7 @@ void status_examine(struct status *s)
 	check_disk(s);
 	check_log(s);
 	check_clock(s);
+	check_own(s);
 	check_mail(s);
 	check_sites(s, "dead", SEVERITY_WARNING);
 	check_sites(s, "slowed", SEVERITY_WARNING);

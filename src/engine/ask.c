@@ -53,7 +53,7 @@ static bool worker_binds(struct worker_state *s, const struct sched_counts *c,
 				       0 };
 	else if (s->no_connect_until_ms > s->now_ms)
 		*b = (struct binding){ "descriptors",
-				       "file descriptors ran out: no "
+				       "descriptors or memory ran out: no "
 				       "connection opens for a second",
 				       s->no_connect_until_ms };
 	else if (c->parked > 0 && c->parked == c->waiting[0] + c->waiting[1])

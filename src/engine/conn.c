@@ -18,8 +18,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define PAUSE_MS 1000 /* after descriptors ran out */
-
 static struct io_token token_of(const struct conn *c)
 {
 	return (struct io_token){ .slot = c->slot, .gen = c->gen };
@@ -92,12 +90,18 @@ static void connect_failed(struct worker_state *s, struct conn *c, int err)
 	struct smtp_verdict v = { .result = SMTP_LOST,
 				  .stage = SMTP_STAGE_CONNECT };
 
+	if (is_traced(s) && !c->timed_out)
+		trace_note(s, c, words);
+	if (!c->timed_out && !s->stopping && ours_took(s, c, err)) {
+		c->state = CONN_CLOSING;
+		return;
+	}
 	tally_add(&s->w->counts.connects_failed, 1);
 	tally_add(&c->site->cell->counters[BOARD_CONNECT_FAILED], 1);
 	if (c->timed_out)
 		words = "connect: no answer in time";
 	v.text = span_str(words);
-	if (is_traced(s))
+	if (is_traced(s) && c->timed_out)
 		trace_note(s, c, words);
 	leave_site(s, c, s->stopping ? NULL : &v);
 	c->state = CONN_CLOSING;
@@ -114,7 +118,7 @@ int conn_open(struct worker_state *s, struct wsite *ws,
 
 	if (l == NULL) {
 		site_conn_close(&sc, NULL, s->now_ms, NULL);
-		s->no_connect_until_ms = s->now_ms + PAUSE_MS;
+		s->no_connect_until_ms = s->now_ms + OURS_PAUSE_MS;
 		return -EMFILE;
 	}
 	c = CONTAINER_OF(l, struct conn, ready);
@@ -148,14 +152,7 @@ int conn_open(struct worker_state *s, struct wsite *ws,
 		wheel_add(&s->wheel, &c->timer, c->timer_ms);
 		return 0;
 	}
-	if (handle == -EMFILE || handle == -ENFILE || handle == -ENOBUFS ||
-	    handle == -ENOMEM) {
-		/* Ours, not the host's: nobody is blamed. */
-		leave_site(s, c, NULL);
-		s->no_connect_until_ms = s->now_ms + PAUSE_MS;
-	} else {
-		connect_failed(s, c, handle);
-	}
+	connect_failed(s, c, handle);
 	conn_release(s, c);
 	return handle;
 }

@@ -131,6 +131,7 @@ int control_status(struct control *c, const struct admin_request *req)
 	struct engine *e = c->e;
 	struct buf *out = req->out;
 	struct figures f;
+	char ours[600];
 	int err;
 
 	view = (struct store_view){ .now_s = clock_mail_s(&c->e->clock) };
@@ -151,6 +152,8 @@ int control_status(struct control *c, const struct admin_request *req)
 	add_queue(out, &view);
 	add_mail(out, &f);
 	add_disk(out, e);
+	ours_words(&e->ours, clock_now_ms(), ours, sizeof(ours));
+	admin_text(out, "own_trouble", span_str(ours));
 	admin_number(out, "traces", control_traces(c));
 	admin_end(out);
 	admin_ok(out);

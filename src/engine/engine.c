@@ -153,6 +153,7 @@ static int start_workers(struct engine *e, char *words, size_t size)
 		.queue = e->queue,
 		.presets = e->presets,
 		.preset_count = e->preset_count,
+		.ours = &e->ours,
 		.epoch = &e->storer.epoch,
 		.count = e->worker_count,
 		.board_cells =

@@ -24,6 +24,7 @@ struct engine {
 	size_t preset_count;
 	unsigned worker_count, workers_started;
 	struct descriptors share;
+	struct ours ours;
 	struct bell bell; /* control's */
 	struct bell ingress_bell, report_bell;
 	struct logger logger;

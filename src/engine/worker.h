@@ -10,6 +10,7 @@
 #include "engine/clock.h"
 #include "engine/lane.h"
 #include "engine/meter.h"
+#include "engine/ours.h"
 #include "mtaq/settings.h"
 #include "site/classify.h"
 #include "site/site.h"
@@ -30,6 +31,7 @@ struct worker_settings {
 	struct lane *to_trace; /* struct trace_line, to control */
 	const struct site_preset *presets;
 	size_t preset_count;
+	struct ours *ours;       /* of all workers */
 	_Atomic uint32_t *epoch; /* checkpoints begun; for jitter */
 	unsigned number, count;
 	unsigned board_cells; /* sites with figures of their own */

@@ -251,6 +251,12 @@ void conn_quit(struct worker_state *s, struct conn *c);
 void conn_abort(struct worker_state *s, struct conn *c);
 void conn_text(const struct conn *c, char *text, size_t size);
 
+/* ours.c */
+#define OURS_PAUSE_MS 1000 /* after descriptors or memory ran out */
+/* c's connect failed with err.  True: for a reason of ours; c has left its
+ * site, which goes on with what it can. */
+bool ours_took(struct worker_state *s, struct conn *c, int err);
+
 /* share.c */
 /* The next open recipient at or behind `at`, or task->span. */
 static inline uint32_t task_next_open(struct sched_task *task, uint32_t at)

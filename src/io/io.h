@@ -176,6 +176,14 @@ static inline int io_connect(struct io *io, const struct io_addr *src,
 	return io->ops->connect(io, src, dst, token);
 }
 
+/*
+ * Does this machine know a way to dst, from src when that is not NULL?  0, or
+ * -errno: -ENETUNREACH, -EHOSTUNREACH or -EACCES of the routing table,
+ * -EADDRNOTAVAIL, -EMFILE ...  Nothing is sent.  Tells a missing way of our
+ * own from a router's or a host's "unreachable", which connect() gives alike.
+ */
+int io_way_out(const struct io_addr *src, const struct io_addr *dst);
+
 /* A listening handle, or -errno of socket, bind or listen.  TCP sockets take
  * SO_REUSEADDR; a Unix path that is there already is -EADDRINUSE. */
 static inline int io_listen(struct io *io, const struct io_addr *at)

@@ -58,6 +58,22 @@ int sock_connecting(const struct io_addr *src, const struct io_addr *dst,
 	return err;
 }
 
+int io_way_out(const struct io_addr *src, const struct io_addr *dst)
+{
+	int err = 0, fd;
+
+	fd = socket(dst->u.sa.sa_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return -errno;
+	if (src != NULL && src->len > 0)
+		err = bind_to(fd, src);
+	/* Of a datagram socket this only looks the way up. */
+	if (err == 0 && connect(fd, &dst->u.sa, dst->len) < 0)
+		err = -errno;
+	close(fd);
+	return err;
+}
+
 static int prepare_listening(int fd, const struct io_addr *at)
 {
 	int err = 0;

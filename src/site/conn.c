@@ -49,6 +49,7 @@ void site_conn_connected(struct site_conn *conn, uint64_t now_ms)
 	BUG_ON(conn->state != CONN_CONNECTING);
 	conn->site->table->now_ms = now_ms;
 	conn->state = CONN_SETUP;
+	conn->addr->ours_for_ms = 0;
 	list_del(&conn->link);
 }
 
@@ -359,4 +360,17 @@ void site_conn_close(struct site_conn **conn,
 	conn_free(c);
 	if (class_r != NULL)
 		*class_r = class;
+}
+
+uint64_t site_conn_unmade(struct site_conn **conn, uint64_t now_ms)
+{
+	struct site_conn *c = *conn;
+	uint64_t until;
+
+	BUG_ON(c->state != CONN_CONNECTING);
+	*conn = NULL;
+	c->site->table->now_ms = now_ms;
+	until = site_addr_ours(c->addr, now_ms);
+	conn_free(c);
+	return until;
 }

@@ -7,6 +7,8 @@
 
 #define HOLD_FIRST_MS   1000u
 #define HOLD_MAX_MS     60000u
+#define OURS_FIRST_MS   1000u
+#define OURS_MAX_MS     60000u
 #define REFUSED_KEEP_MS 600000u
 #define LEARNED_GROW    64u /* sessions in peace before a message more */
 
@@ -56,6 +58,19 @@ void site_addr_why(struct site_addr *addr, const struct smtp_verdict *verdict,
 		return; /* nothing but words for people */
 	site_reply_line(addr->health->why, verdict);
 	addr->health->why_ms = now_ms;
+}
+
+uint64_t site_addr_ours(struct site_addr *addr, uint64_t now_ms)
+{
+	uint32_t pause =
+		addr->ours_for_ms == 0 ? OURS_FIRST_MS : 2 * addr->ours_for_ms;
+
+	/* Connections that were already out count as one failure. */
+	if (addr->ours_ms > now_ms)
+		return addr->ours_ms;
+	addr->ours_for_ms = pause > OURS_MAX_MS ? OURS_MAX_MS : pause;
+	addr->ours_ms = now_ms + addr->ours_for_ms;
+	return addr->ours_ms;
 }
 
 bool site_host(const struct site *site, uint32_t n, uint64_t now_ms,

@@ -6,6 +6,9 @@
  * connections is taken; a bad one whose time has come gets its probe first.
  * That a rank is full is no reason to bother the next one.
  *
+ * An address that we cannot reach for reasons of our own is left out likewise
+ * until its time: neither alive nor dead.
+ *
  * For mail that some hosts have refused to take (rule 24) those hosts are left
  * out of the same choice: neither alive nor dead.
  */
@@ -21,6 +24,7 @@ struct scan {
 	bool probe;        /* best is bad and due */
 	bool dead;         /* all are bad */
 	bool fits;         /* some listed one is not left out */
+	bool ours;         /* every one is out of our own reach */
 	bool coming;       /* one that is not: a session is on its way */
 	uint32_t slow;     /* connections to addresses that do not answer */
 	uint64_t until_ms; /* dead: when the first is due */
@@ -49,6 +53,8 @@ static void scan_state(const struct site *site, uint64_t now_ms,
 		       struct scan *scan)
 {
 	uint32_t stagger = site->table->set.stagger_ms, i;
+	uint64_t ours_ms = SITE_NEVER;
+	bool bad = false;
 
 	scan->dead = true;
 	scan->until_ms = scan->again_ms = SITE_NEVER;
@@ -69,6 +75,11 @@ static void scan_state(const struct site *site, uint64_t now_ms,
 		scan->fits = true;
 		if (a->conns > a->sessions && !slow)
 			scan->coming = true;
+		if (a->ours_ms > now_ms) {
+			sooner(&ours_ms, a->ours_ms);
+			continue;
+		}
+		bad = bad || a->health->state == HEALTH_BAD;
 		if (a->health->state != HEALTH_BAD)
 			scan->dead = false;
 		else if (!a->health->probing)
@@ -78,6 +89,9 @@ static void scan_state(const struct site *site, uint64_t now_ms,
 		if (a->hold_ms > now_ms)
 			sooner(&scan->again_ms, a->hold_ms);
 	}
+	sooner(&scan->until_ms, ours_ms);
+	scan->ours = scan->dead && !bad && ours_ms != SITE_NEVER;
+	scan->dead = scan->dead && !scan->ours;
 	if (scan->until_ms > now_ms)
 		sooner(&scan->again_ms, scan->until_ms);
 }
@@ -113,7 +127,8 @@ static bool rank_choose(const struct rank *rank, uint64_t now_ms,
 		uint32_t at = rank->from + (site->turn + k) % n;
 		struct site_addr *a = site->addrs[at];
 
-		if (left_out(site, at, scan->need, now_ms))
+		if (a->ours_ms > now_ms ||
+		    left_out(site, at, scan->need, now_ms))
 			continue;
 		if (addr_due(a, now_ms)) {
 			scan->best = a;
@@ -219,6 +234,8 @@ static enum site_answer want_scanned(struct site *site,
 		return say(no, SITE_DEAD, SITE_LIMIT_DEAD, scan->until_ms);
 	if (load == NULL ? scan->coming : !load_wants(site, load, scan->slow))
 		return say(no, SITE_ENOUGH, SITE_LIMIT_LOAD, scan->again_ms);
+	if (scan->ours)
+		return say(no, SITE_OURS, SITE_LIMIT_OURS, scan->again_ms);
 	if (window_full(l, scan->slow))
 		return say(no, SITE_FULL, SITE_LIMIT_WINDOW, scan->again_ms);
 	if (scan->best == NULL)
@@ -332,6 +349,7 @@ static const struct {
 	[SITE_LIMIT_WINDOW] = { "window", "the connections that the site takes at once (site.connections) are in use" },
 	[SITE_LIMIT_HOST] = { "host", "the connections that its hosts take at once are in use" },
 	[SITE_LIMIT_CONNECTS] = { "connects", "the connections per second (site.connects_per_second)" },
+	[SITE_LIMIT_OURS] = { "ours", "this machine can connect to none of its hosts; mtaq status and the log say why" },
 };
 /* clang-format on */
 
@@ -357,6 +375,7 @@ const char *site_answer_words(enum site_answer answer)
 		[SITE_DEAD] = "no host answers",
 		[SITE_PROBING] = "no host answers; one is being tried",
 		[SITE_PAUSED] = "paused by the operator",
+		[SITE_OURS] = "this machine can connect to none of its hosts",
 	};
 
 	BUG_ON((unsigned)answer >= SITE_ANSWER_COUNT);

@@ -211,6 +211,8 @@ void site_retry(struct site *site, uint64_t now_ms)
 			a->health->until_ms = now_ms;
 		if (a->hold_ms > now_ms)
 			a->hold_ms = now_ms;
+		if (a->ours_ms > now_ms)
+			a->ours_ms = now_ms;
 	}
 	if (l->pause_ms > now_ms)
 		l->pause_ms = now_ms;

@@ -171,6 +171,7 @@ enum site_answer {
 	SITE_DEAD,    /* every host is bad: parked until *when_r */
 	SITE_PROBING, /* dead, and the one probe is out */
 	SITE_PAUSED,  /* by an operator */
+	SITE_OURS,    /* we cannot connect to any host: see *when_r */
 	SITE_ANSWER_COUNT
 };
 const char *site_answer_words(enum site_answer answer); /* for people */
@@ -302,6 +303,15 @@ void site_conn_close(struct site_conn **conn,
 		     const struct smtp_verdict *verdict, uint64_t now_ms,
 		     struct reply_class *class_r);
 
+/*
+ * The connection could not be tried for a reason of our own (no way out to
+ * this address, no local port): nobody is blamed, and its health stays what it
+ * is.  This address is left alone for a second, twice as long after each such
+ * failure in a row, a minute at most; meanwhile the site uses its others.
+ * Clears the pointer; says when the address may be tried again.
+ */
+uint64_t site_conn_unmade(struct site_conn **conn, uint64_t now_ms);
+
 /* --- for people ------------------------------------------------------------ */
 
 /* What keeps a site from opening one more session. */
@@ -318,6 +328,7 @@ enum site_limit {
 	SITE_LIMIT_WINDOW,   /* connections to the site */
 	SITE_LIMIT_HOST,     /* connections to each of its hosts */
 	SITE_LIMIT_CONNECTS, /* connects per second */
+	SITE_LIMIT_OURS,     /* site_conn_unmade() of every host */
 	SITE_LIMIT_COUNT
 };
 /* As site_want(), which it changes nothing for.  *until_ms_r is when time

@@ -40,6 +40,9 @@ struct site_addr {
 	uint64_t hold_ms;
 	uint32_t hold_size;
 	uint32_t hold_for_ms;
+	/* We could not even send it a SYN: not before ours_ms. */
+	uint64_t ours_ms;
+	uint32_t ours_for_ms;
 	uint32_t conns;         /* all of ours */
 	uint32_t sessions;      /* of them ready */
 	struct list connecting; /* conns without an answer, oldest first */
@@ -145,6 +148,8 @@ void site_addr_why(struct site_addr *addr, const struct smtp_verdict *verdict,
 /* It refused a connection because there are too many. */
 void site_addr_crowded(struct site_addr *addr, uint32_t pause_ms,
 		       uint64_t now_ms);
+/* Not it, we: how long it is left alone (site_conn_unmade()). */
+uint64_t site_addr_ours(struct site_addr *addr, uint64_t now_ms);
 /* The server ended a session after so many messages (rule 5). */
 void site_addr_learn(struct site_addr *addr, const struct site_settings *set,
 		     uint32_t carried, uint64_t now_ms);

@@ -518,6 +518,44 @@ def rule_31_several_sources_share_the_sites(mtaq):
         must(seen == set(sources) and w.mx.connects("::1") == 0, str(seen))
 
 
+def rule_08_what_is_our_own_blames_no_host(mtaq):
+    """No way out for IPv6, then no such source address at all: a host's other
+    address is used; without one its mail waits without an attempt, status and
+    log say why (the log once), and no host is bad for it."""
+    with World(mtaq, more={"::1": {}}, smtp__sources='["127.0.0.5"]') as w:
+        def trouble():
+            return w.row("status")[0]["own_trouble"]
+
+        def told(words):
+            return w.box.daemon_log.read_text().count(words)
+
+        w.dns.names |= {"v6.test": {"AAAA": ["::1"]}}
+        w.submit("a@dual.test", "b@dual.test")
+        w.only_delivered(2, M1)
+        w.submit("c@v6.test")
+        w.box.wait_for(lambda: "no IPv6 host" in trouble(), 60, "the words")
+        w.box.stop_daemon()
+        must(told("no IPv6 host can") == 1, "the log")
+        w.configure(smtp__sources='["192.0.2.77"]')
+        w.box.start_daemon()
+        w.submit("d@one.test")
+        source = "one of our addresses"
+        w.box.wait_for(lambda: source in trouble(), 60, "the words")
+        must(source in w.box.run("status", "-c", w.box.conf).stdout, "status")
+        rows = w.row("site", "show", "m1.test")
+        health = [r["health"] for r in rows if "health" in r]
+        must(health and set(health) == {"unknown"}, str(rows))
+        must(len(w.events()) == 2, str(w.events()))
+        w.box.stop_daemon()
+        must(told(source) == 1, "the log")
+        w.configure()
+        w.box.start_daemon()
+        w.box.wait_final(4)
+        got = w.events()
+        must({(e["type"], e["attempt"]) for e in got} == {("delivered", 1)},
+             str(got))
+
+
 def rule_31_the_age_limit_finds_mail_wherever_it_is(mtaq):
     """Behind a slow site, a dead one, a paused one: expired, soon after the
     limit.  (What is in the queue, waiting or held, is queue/'s to find, once

@@ -218,6 +218,74 @@ START_TEST(every_limit_has_its_words)
 }
 END_TEST
 
+static uint64_t unmade(const char *host)
+{
+	struct site_load load = { .waiting = 1 };
+	struct site_target t;
+	uint64_t when;
+
+	ck_assert_int_eq(site_want(rig.site, &load, rig.now, &t, &when),
+			 SITE_OPEN);
+	ck_assert_str_eq(t.host, host);
+	ck_assert(!t.probe);
+	return site_conn_unmade(&t.conn, rig.now);
+}
+
+/* The health of the first host is what it was; the next one is used; when we
+ * reach neither, it is us, not a dead site; each wait is twice the last. */
+START_TEST(what_is_ours_blames_no_host)
+{
+	struct site_host_info host;
+	struct site_info info;
+	uint64_t again;
+	int i;
+
+	start(two, 2, NULL);
+	rig.waiting = 1;
+	ck_assert_uint_eq(unmade("mx1.two.test"), rig.now + 1000);
+	ck_assert(site_host(rig.site, 0, rig.now, &host));
+	ck_assert_str_eq(host.health, "unknown");
+	ck_assert_uint_eq(unmade("mx2.two.test"), rig.now + 1000);
+	limit_is("ours", rig.now + 1000, rig.now + 1000);
+	site_describe(rig.site, rig.now, &info);
+	ck_assert(!info.dead);
+	ck_assert_uint_eq(info.addresses_bad, 0);
+	for (i = 0, again = 2000; i < 10; i++) {
+		rig.now += 100000;
+		ck_assert_uint_eq(unmade("mx1.two.test"), rig.now + again);
+		again = 2 * again < 60000 ? 2 * again : 60000;
+	}
+	unmade("mx2.two.test");
+	site_retry(rig.site, rig.now);
+	limit_is("none", 0, 0);
+	rig.now += 100000;
+	rig_run(&rig, 1000);
+	ck_assert_uint_eq(rig.delivered, 1);
+	rig_stop(&rig);
+}
+END_TEST
+
+/* The first host is bad, the second is out of our reach: the sooner of both
+ * times is when there is hope. */
+START_TEST(dead_and_ours_together)
+{
+	struct smtp_verdict v =
+		rig_verdict(SMTP_STAGE_CONNECT, 0, "Connection refused");
+	struct site_load load = { .waiting = 1 };
+	struct site_target t;
+	uint64_t when;
+
+	start(two, 2, NULL);
+	rig.waiting = 1;
+	ck_assert_int_eq(site_want(rig.site, &load, rig.now, &t, &when),
+			 SITE_OPEN);
+	site_conn_close(&t.conn, &v, rig.now, NULL);
+	unmade("mx2.two.test");
+	limit_is("dead", rig.now + 1000, rig.now + 1000);
+	rig_stop(&rig);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("limit");
@@ -235,6 +303,8 @@ int main(void)
 	tcase_add_test(t, a_rate);
 	tcase_add_test(t, sites_that_share_a_host_share_its_words);
 	tcase_add_test(t, every_limit_has_its_words);
+	tcase_add_test(t, what_is_ours_blames_no_host);
+	tcase_add_test(t, dead_and_ours_together);
 	suite_add_tcase(s, t);
 	r = srunner_create(s);
 	srunner_run_all(r, CK_NORMAL);
