@@ -426,7 +426,7 @@ void conn_batch(struct worker_state *s, const struct io_done *done, int count)
 	int i;
 
 	for (i = 0; i < count; i++) {
-		if (done[i].op != IO_RECV || done[i].result <= 0)
+		if (done[i].op != IO_RECV)
 			continue;
 		BUG_ON(done[i].token.slot >= s->conns_max);
 		c = &s->conns[done[i].token.slot];

@@ -243,8 +243,9 @@ static inline void io_abort(struct io *io, int conn, struct io_token token)
 
 /*
  * For the coherence rule (SMTP.md 19): octets that came and that no IO_RECV
- * has given out yet, or -errno.  What lies in completions that io_wait() has
- * given out is for the caller to count: look through the batch first.
+ * has given out yet (of many, some), or -errno.  The end of the connection,
+ * and its failure, count as an octet.  What lies in completions that io_wait()
+ * has given out is for the caller to count: look through the batch first.
  */
 static inline int io_pending(struct io *io, int conn)
 {

@@ -483,8 +483,8 @@ static int ring_pending(struct io *io, int handle)
 	/* The kernel may have taken some for us that nobody has seen yet. */
 	io_uring_for_each_cqe(&r->ring, head, cqe)
 	{
-		if (cqe->user_data == data && cqe->res > 0)
-			n += cqe->res;
+		if (cqe->user_data == data)
+			n += cqe->res > 0 ? cqe->res : 1;
 	}
 	return n;
 }

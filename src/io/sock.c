@@ -10,7 +10,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#define BACKLOG 4096 /* the kernel cuts it to net.core.somaxconn */
+#define BACKLOG     4096 /* the kernel cuts it to net.core.somaxconn */
+#define PENDING_MAX 256  /* octets that a look counts: one would do */
 
 static bool is_tcp(const struct io_addr *addr)
 {
@@ -119,8 +120,16 @@ int sock_set_nonblock(int fd, bool on)
 
 int sock_pending(int fd)
 {
+	char some[PENDING_MAX];
+	ssize_t got = recv(fd, some, sizeof(some), MSG_PEEK | MSG_DONTWAIT);
 	int n;
 
+	if (got >= 0) /* FIONREAD would not tell the end */
+		return got == 0 ? 1 : (int)got;
+	if (errno == EAGAIN)
+		return 0;
+	if (errno != ENOTSOCK)
+		return 1; /* the receive will say so too */
 	return ioctl(fd, FIONREAD, &n) < 0 ? -errno : n;
 }
 

@@ -314,6 +314,32 @@ def rule_18_what_came_before_the_dot_is_no_answer_to_it(mtaq):
         must(not server.heard("."), "the dot was sent")
 
 
+def rule_18_no_dot_into_a_connection_that_has_ended(mtaq):
+    """The end comes in one packet with the 354: such a server takes nothing,
+    and without the dot it is certain that it did not."""
+    def answer(session, line):
+        if line != "DATA":
+            return None
+        with server.lock:
+            conn, = server.open
+        conn.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 1)
+        conn.sendall(b"354 go\r\n")
+        conn.shutdown(socket.SHUT_WR)
+        session.lines.append(conn.makefile("rb").read())
+        return CLOSE
+
+    with Server(answer=answer) as server, \
+            box_of(mtaq, server, retry='["1h"]') as box:
+        box.start_daemon()
+        submit(box, "-t", "a@x.test")
+        box.wait_for(lambda: box.events.exists() and
+                     events(box, "deferred") + events(box, "unsure"),
+                     60, "an outcome")
+        must(not events(box, "unsure"), "the server may have the mail")
+        last = server.sessions[0].lines[-1]
+        must(b"\r\n.\r\n" not in last, f"the dot left: {last}")
+
+
 def rule_24_a_labels_reach_the_host(mtaq):
     with Server() as server, box_of(mtaq, server) as box:
         box.start_daemon()

@@ -196,6 +196,11 @@ START_TEST(pending_octets)
 	ck_assert_int_eq(io_pending(rig.io, client), 7);
 	ck_assert_int_eq(expect(IO_RECV, client).result, 7);
 	ck_assert_int_eq(io_pending(rig.io, client), 0);
+	/* The end is something, too. */
+	io_close(rig.io, server, token());
+	expect(IO_CLOSE, server);
+	wait_readable(io_fd(rig.io, client));
+	ck_assert_int_eq(io_pending(rig.io, client), 1);
 	rig_down();
 }
 END_TEST
