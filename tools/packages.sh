@@ -25,6 +25,7 @@ build=(
 test=(
 	clang
 	clang-format
+	e2fsprogs
 	fish
 	gcovr
 	git
@@ -40,6 +41,7 @@ test=(
 	unbound
 	universal-ctags
 	util-linux
+	xfsprogs
 	zsh
 )
 # Haraka is installed by npm, whoever it is from: the npm of Debian and the nodejs

@@ -5,15 +5,29 @@ foreach(backend io_uring epoll)
 		${CMAKE_CURRENT_SOURCE_DIR}/crash/misbehaviour.py
 		$<TARGET_FILE:mtaq> --recipients 1500)
 	# kill -9 at random moments under load.
-	add_test(NAME crash_kill_engine_${backend} COMMAND python3
-		${CMAKE_CURRENT_SOURCE_DIR}/crash/kill_engine.py
-		$<TARGET_FILE:mtaq> --cycles 7 --messages 200 --batch 1)
+	add_test(NAME crash_kill_${backend} COMMAND python3
+		${CMAKE_CURRENT_SOURCE_DIR}/crash/kill.py
+		$<TARGET_FILE:mtaq> --cycles 12)
 	# Stops, disks, the drop folder.
 	add_test(NAME crash_hard_times_${backend} COMMAND python3
 		${CMAKE_CURRENT_SOURCE_DIR}/crash/hard_times.py
 		$<TARGET_FILE:mtaq>)
 	set_tests_properties(crash_misbehaviour_${backend}
-		crash_kill_engine_${backend} crash_hard_times_${backend}
+		crash_kill_${backend} crash_hard_times_${backend}
 		PROPERTIES LABELS "crash;threads" TIMEOUT 600
 		ENVIRONMENT "MTAQ_TEST_IO=${backend}")
+endforeach()
+# One session, one outcome that is not on disk: two copies a kill at most.
+add_test(NAME crash_kill_one COMMAND python3
+	${CMAKE_CURRENT_SOURCE_DIR}/crash/kill.py $<TARGET_FILE:mtaq>
+	--one --cycles 12)
+set_tests_properties(crash_kill_one PROPERTIES LABELS "crash;threads"
+	TIMEOUT 600)
+# The power goes.
+foreach(fs ext4 xfs)
+	add_test(NAME crash_power_${fs} COMMAND python3
+		${CMAKE_CURRENT_SOURCE_DIR}/crash/power.py $<TARGET_FILE:mtaq>
+		--fs ${fs} --cycles 12 --back-end $<TARGET_FILE:qkill>)
+	set_tests_properties(crash_power_${fs} PROPERTIES LABELS crash
+		TIMEOUT 600)
 endforeach()

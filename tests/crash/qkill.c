@@ -1,16 +1,21 @@
 /*
- * tests/crash/qkill.c - kill -9 the log role, look what is there, go on
+ * tests/crash/qkill.c - end the log role, look what is there, go on
  *
- *	qkill CYCLES [SEED]
+ *	qkill CYCLES [SEED [power]]
  *
  * A child puts and commits messages, and tells the parent through a pipe what
  * has been acknowledged.  The parent kills it at some moment, opens the spool
  * itself and finds: every acknowledged message, whole; nothing twice; nothing
  * that was not put.  Old segments are freed on the way, so that records are
  * written over old ones.
+ *
+ * With "power" there is no child: from some write or sync on, maybe while the
+ * spool opens, the disk (qfile.h) takes nothing, and then the power goes.
+ * What was not synced is dropped, torn and reordered.
  */
 #include "base/bug.h"
 #include "base/hash.h"
+#include "qfile.h"
 #include "qhelp.h"
 #include "queue/queue_private.h"
 
@@ -36,6 +41,8 @@ static struct told known[KNOWN_MAX];
 static size_t known_count;
 static uint64_t seed, acked, bytes_seen;
 static char *dir;
+static struct qfile *disk;  /* whose power goes; NULL: the system's */
+static uint64_t torn_opens; /* the power went while the spool opened */
 
 static uint64_t roll(uint64_t below)
 {
@@ -50,22 +57,50 @@ static struct queue *open_spool(struct queue_report *report)
 		.segment_bytes = SEG,
 		.segments_ahead = 2,
 		.free_bytes_min = 1 << 20,
+		.file = disk == NULL ? NULL : qfile_ops(disk),
 	};
 	struct queue *q = NULL;
 	int err = queue_open(&set, 1, &q, report);
 
-	if (err < 0)
+	if (err < 0 && disk == NULL)
 		fprintf(stderr, "open: %s %s\n", strerrordesc_np(-err),
 			report->words);
 	return q;
 }
 
-/* --- the child ------------------------------------------------------------ */
+static void forget_below(uint64_t lsn)
+{
+	size_t i, k = 0;
+
+	for (i = 0; i < known_count; i++) {
+		if (known[i].id >= lsn)
+			known[k++] = known[i];
+	}
+	known_count = k;
+	qdouble_checkpoint_lsn = lsn;
+}
+
+static void note(struct told t)
+{
+	BUG_ON(known_count == KNOWN_MAX);
+	if (t.n == FREED_MARK) {
+		forget_below(t.id);
+		return;
+	}
+	known[known_count++] = t;
+	acked++;
+}
+
+/* --- who puts and commits --------------------------------------------------- */
 
 static bool tell(int fd, uint64_t id, uint64_t n)
 {
 	struct told t = { id, n };
 
+	if (disk != NULL) {
+		note(t);
+		return true;
+	}
 	return write(fd, &t, sizeof(t)) == (ssize_t)sizeof(t);
 }
 
@@ -118,19 +153,25 @@ static _Noreturn void child(int fd, uint64_t n)
 	_exit(1); /* it is meant to be killed */
 }
 
-/* --- the parent ----------------------------------------------------------- */
-
-static void forget_below(uint64_t lsn)
+/* From here to where the power goes. */
+static void live(uint64_t n)
 {
-	size_t i, k = 0;
+	enum qfile_op op = roll(2) == 0 ? QFILE_PWRITEV : QFILE_SYNC;
+	struct queue_report report;
+	struct queue *q;
 
-	for (i = 0; i < known_count; i++) {
-		if (known[i].id >= lsn)
-			known[k++] = known[i];
-	}
-	known_count = k;
-	qdouble_checkpoint_lsn = lsn;
+	qfile_stop(disk, op, 1 + (int)roll(40));
+	q = open_spool(&report);
+	torn_opens += q == NULL;
+	while (q != NULL && one_group(q, -1, &n) && free_old(q, -1))
+		;
+	if (q != NULL)
+		queue_close(&q);
+	qfile_crash(disk, roll(4) == 0 ? QFILE_LOSE_ALL : QFILE_LOSE_RANDOM,
+		    roll(UINT64_MAX));
 }
+
+/* --- the parent ----------------------------------------------------------- */
 
 static bool take_told(int fd)
 {
@@ -139,13 +180,8 @@ static bool take_told(int fd)
 
 	if (got == 0)
 		return false;
-	BUG_ON(got != (ssize_t)sizeof(t) || known_count == KNOWN_MAX);
-	if (t.n == FREED_MARK) {
-		forget_below(t.id);
-		return true;
-	}
-	known[known_count++] = t;
-	acked++;
+	BUG_ON(got != (ssize_t)sizeof(t));
+	note(t);
 	return true;
 }
 
@@ -222,17 +258,32 @@ int main(int argc, char **argv)
 		return 64;
 	if (argc > 2 && !span_u64(span_str(argv[2]), UINT64_MAX, &seed))
 		return 64;
+	if (argc > 3) {
+		if (strcmp(argv[3], "power") != 0)
+			return 64;
+		disk = qfile_new();
+	}
 	dir = qhelp_folder();
 	for (i = 0; i < cycles; i++) {
-		run_child(n);
+		if (disk != NULL)
+			live(n);
+		else
+			run_child(n);
 		n = check_spool(n);
 	}
 	BUG_ON(queue_verify(dir, &v) != 0);
 	BUG_ON(acked == 0);
-	printf("%llu kills, %llu messages acknowledged, none lost; "
-	       "%llu octets compared\n",
-	       (unsigned long long)cycles, (unsigned long long)acked,
+	printf("%llu %s, %llu messages acknowledged, none lost; "
+	       "%llu octets compared",
+	       (unsigned long long)cycles,
+	       disk == NULL ? "kills" : "power cuts", (unsigned long long)acked,
 	       (unsigned long long)bytes_seen);
+	if (disk != NULL) {
+		printf("; %llu cuts while the spool opened",
+		       (unsigned long long)torn_opens);
+		qfile_free(&disk);
+	}
+	puts("");
 	qhelp_remove(dir);
 	free(dir);
 	return 0;

@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -296,6 +297,11 @@ void qfile_fail(struct qfile *f, enum qfile_op op, int nth, int more, int err)
 	f->fail_err[op] = err;
 }
 
+void qfile_stop(struct qfile *f, enum qfile_op op, int nth)
+{
+	qfile_fail(f, op, nth, INT_MAX, -EIO);
+}
+
 void qfile_set_space(struct qfile *f, uint64_t bytes)
 {
 	f->space = bytes;
@@ -331,6 +337,7 @@ void qfile_crash(struct qfile *f, enum qfile_loss loss, uint64_t seed)
 {
 	struct undo *u;
 
+	memset(f->fail_in, 0, sizeof(f->fail_in));
 	for (u = f->undo; u != NULL && loss != QFILE_LOSE_NONE; u = u->next) {
 		if (!u->made) {
 			lose(u, loss, &seed);

@@ -35,10 +35,12 @@ const struct queue_file_ops *qfile_ops(struct qfile *f);
 /* The nth call from now (1: the next) of op fails, and so do the `more`
  * calls behind it.  A failing write leaves half of it on the disk. */
 void qfile_fail(struct qfile *f, enum qfile_op op, int nth, int more, int err);
+/* All of them from the nth on, with EIO, until the crash. */
+void qfile_stop(struct qfile *f, enum qfile_op op, int nth);
 /* What space() says; UINT64_MAX: the truth. */
 void qfile_set_space(struct qfile *f, uint64_t bytes);
 uint64_t qfile_calls(const struct qfile *f, enum qfile_op op);
-/* The power goes.  Nothing may be open. */
+/* The power goes.  Nothing may be open; nothing fails any more after it. */
 void qfile_crash(struct qfile *f, enum qfile_loss loss, uint64_t seed);
 
 #endif
