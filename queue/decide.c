@@ -59,6 +59,10 @@ static int decision_new(uint64_t lsn, struct span packed,
 		decision_free(dec);
 		return err;
 	}
+	if (dec->is.id_count == 0) { /* rules stay for long */
+		free(dec->ids);
+		dec->is.ids = dec->ids = NULL;
+	}
 	*dec_r = dec;
 	return 0;
 }
@@ -118,6 +122,37 @@ static void resume(struct queue_store *s, const struct decision *by)
 	}
 }
 
+static struct decision *site_rule(const struct queue_store *s, struct span site)
+{
+	struct decision *rule;
+
+	LIST_FOR_EACH (at, &s->deciding->sites) {
+		rule = CONTAINER_OF(at, struct decision, link);
+		if (span_eq_nocase(rule->is.site, site))
+			return rule;
+	}
+	return NULL;
+}
+
+bool decide_site_paused(const struct queue_store *s, struct span site)
+{
+	return site_rule(s, site) != NULL;
+}
+
+/* A pause of what is paused already says nothing new. */
+static void enter_site(struct queue_store *s, struct decision *dec)
+{
+	struct decision *rule = site_rule(s, dec->is.site);
+
+	if (dec->is.verb == QUEUE_VERB_SITE_PAUSE && rule == NULL) {
+		list_add_tail(&s->deciding->sites, &dec->link);
+		return;
+	}
+	if (dec->is.verb == QUEUE_VERB_SITE_RESUME && rule != NULL)
+		retire(s, rule);
+	decision_free(dec);
+}
+
 /* Put a decision where it belongs; it may be gone afterwards. */
 static int enter(struct queue_store *s, struct decision *dec)
 {
@@ -129,6 +164,10 @@ static int enter(struct queue_store *s, struct decision *dec)
 		resume(s, dec);
 		decision_free(dec);
 		return rules_changed(s);
+	case QUEUE_VERB_SITE_PAUSE:
+	case QUEUE_VERB_SITE_RESUME:
+		enter_site(s, dec);
+		break;
 	case QUEUE_VERB_HOLD:
 	case QUEUE_VERB_RELEASE:
 	case QUEUE_VERB_CANCEL:
@@ -166,6 +205,7 @@ int decide_open(struct queue_store *s)
 	if (s->deciding == NULL)
 		return -ENOMEM;
 	list_init(&s->deciding->rules);
+	list_init(&s->deciding->sites);
 	list_init(&s->deciding->acts);
 	list_init(&s->deciding->gone);
 	list_init(&s->deciding->todo);
@@ -188,6 +228,7 @@ void decide_close(struct queue_store *s)
 	if (s->deciding == NULL)
 		return;
 	free_all(&s->deciding->rules);
+	free_all(&s->deciding->sites);
 	free_all(&s->deciding->acts);
 	free_all(&s->deciding->gone);
 	free(s->deciding);
@@ -225,6 +266,8 @@ bool decision_applies(const struct decision *dec, uint32_t slot)
 		return true;
 	case QUEUE_VERB_PAUSE:
 	case QUEUE_VERB_RESUME:
+	case QUEUE_VERB_SITE_PAUSE:
+	case QUEUE_VERB_SITE_RESUME:
 		break;
 	}
 	return false;
@@ -302,11 +345,11 @@ int queue_store_decision(const struct queue *q, uint32_t nth, uint64_t *lsn_r,
 			 struct queue_decision *dec_r)
 {
 	const struct deciding *d = q->store->deciding;
-	const struct list *lists[] = { &d->rules, &d->acts };
+	const struct list *lists[] = { &d->rules, &d->sites, &d->acts };
 	const struct decision *dec;
 	size_t i;
 
-	for (i = 0; i < 2; i++)
+	for (i = 0; i < 3; i++)
 		LIST_FOR_EACH (at, lists[i]) {
 			if (nth-- > 0)
 				continue;
@@ -463,6 +506,8 @@ int decide_checkpoint(struct queue_store *s, uint64_t lsn)
 
 	err = write_list(s, &d->rules, lsn);
 	if (err == 0)
+		err = write_list(s, &d->sites, lsn);
+	if (err == 0)
 		err = write_list(s, &d->acts, lsn);
 	LIST_FOR_EACH (at, &d->gone) {
 		dec = CONTAINER_OF(at, struct decision, link);
@@ -488,6 +533,7 @@ static void settle_list(struct list *list, bool committed)
 void decide_settle(struct queue_store *s, bool committed)
 {
 	settle_list(&s->deciding->rules, committed);
+	settle_list(&s->deciding->sites, committed);
 	settle_list(&s->deciding->acts, committed);
 	if (committed)
 		free_all(&s->deciding->gone);

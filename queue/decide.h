@@ -4,7 +4,8 @@
 /*
  * Operator's decisions.
  *
- * Pauses are rules: a line is paused while one covers its words.
+ * Pauses are rules: a line is paused while one covers its words.  Those of a
+ * site concern no line: they are kept for who asks.
  *
  * hold, release, cancel and retry change no row themselves: each task that
  * they cover becomes an OUT, which the engine puts into the log, and only its
@@ -19,6 +20,7 @@ int decide_open(struct queue_store *s);
 void decide_close(struct queue_store *s);
 int decide_note(struct queue_store *s, uint64_t lsn,
 		const struct queue_decision *dec);
+bool decide_site_paused(const struct queue_store *s, struct span site);
 bool decide_paused(const struct queue_store *s, const struct line *line);
 /* A message is whole now: older decisions in force may cover it. */
 int decide_arrived(struct queue_store *s, struct task *t);

@@ -24,7 +24,8 @@ struct decision {
 };
 
 struct deciding {
-	struct list rules, acts; /* pauses; the others, by LSN */
+	struct list rules, acts; /* pauses of queues; the others, by LSN */
+	struct list sites;       /* pauses of sites, by LSN; none twice */
 	struct list gone;        /* to be deleted from the index */
 	struct list todo;        /* DECIDING tasks not handed out */
 	uint64_t given;          /* handed out and not yet applied */

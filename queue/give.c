@@ -181,6 +181,11 @@ bool queue_paused(const struct queue *q, uint32_t handle)
 	return d->by_handle[handle]->paused;
 }
 
+bool queue_site_paused(const struct queue *q, struct span site)
+{
+	return decide_site_paused(q->store, site);
+}
+
 void queue_store_counts(const struct queue *q, struct queue_counts *counts_r)
 {
 	const struct queue_store *s = q->store;

@@ -11,7 +11,8 @@
  *	PART  disk_part
  *	OUT   disk_out, rcpt_count x disk_out_rcpt, tenant campaign domain note,
  *	      then each recipient's note
- *	DEC   disk_dec, id_count x u64, tenant campaign domain note
+ *	DEC   disk_dec, id_count x u64, tenant campaign domain note; of a site
+ *	      its name stands for the domain
  *	CKPT  disk_ckpt
  *
  * Offsets and lengths are checked here against the envelope although its CRC
@@ -21,6 +22,7 @@
 
 #include "base/bug.h"
 #include "base/crc32c.h"
+#include "queue/decision.h"
 
 #include <errno.h>
 #include <string.h>
@@ -281,25 +283,28 @@ void record_out_write(const struct queue_out *out, char *p)
 
 int record_decision_size(const struct queue_decision *dec, size_t *envelope_r)
 {
-	if (dec->verb < QUEUE_VERB_HOLD || dec->verb > QUEUE_VERB_RESUME)
+	struct span place = queue_decision_place(dec);
+
+	if (!queue_decision_fits(dec))
 		return -EINVAL;
 	if (dec->id_count > QUEUE_DECISION_IDS_MAX ||
 	    dec->note.len > UINT16_MAX ||
-	    !words_fit(dec->tenant, dec->campaign, dec->domain))
+	    !words_fit(dec->tenant, dec->campaign, place))
 		return -EMSGSIZE;
 	*envelope_r = sizeof(struct disk_dec) + 8 * (size_t)dec->id_count +
-		      dec->tenant.len + dec->campaign.len + dec->domain.len +
+		      dec->tenant.len + dec->campaign.len + place.len +
 		      dec->note.len;
 	return 0;
 }
 
 void record_decision_write(const struct queue_decision *dec, char *p)
 {
+	struct span place = queue_decision_place(dec);
 	struct disk_dec d = {
 		.verb = (uint8_t)dec->verb,
 		.tenant = (uint8_t)dec->tenant.len,
 		.campaign = (uint8_t)dec->campaign.len,
-		.domain = (uint8_t)dec->domain.len,
+		.domain = (uint8_t)place.len,
 		.made_s = dec->made_s,
 		.id_count = (uint16_t)dec->id_count,
 		.note = (uint16_t)dec->note.len,
@@ -309,7 +314,7 @@ void record_decision_write(const struct queue_decision *dec, char *p)
 	p = put(p, dec->ids, 8 * (size_t)dec->id_count);
 	p = put_span(p, dec->tenant);
 	p = put_span(p, dec->campaign);
-	p = put_span(p, dec->domain);
+	p = put_span(p, place);
 	put_span(p, dec->note);
 }
 
@@ -557,9 +562,10 @@ static bool decode_out(struct rest r, struct queue_out_rcpt *rcpts,
 static bool decode_dec(struct rest r, struct queue_decision *dec)
 {
 	struct disk_dec d;
+	struct span place;
 
-	if (!take_struct(&r, &d, sizeof(d)) || d.verb < QUEUE_VERB_HOLD ||
-	    d.verb > QUEUE_VERB_RESUME || d.id_count > QUEUE_DECISION_IDS_MAX)
+	if (!take_struct(&r, &d, sizeof(d)) ||
+	    d.id_count > QUEUE_DECISION_IDS_MAX)
 		return false;
 	dec->verb = (enum queue_verb)d.verb;
 	dec->made_s = d.made_s;
@@ -567,9 +573,9 @@ static bool decode_dec(struct rest r, struct queue_decision *dec)
 	dec->ids = take(&r, 8 * (size_t)d.id_count);
 	dec->tenant = take_span(&r, d.tenant);
 	dec->campaign = take_span(&r, d.campaign);
-	dec->domain = take_span(&r, d.domain);
+	place = take_span(&r, d.domain);
 	dec->note = take_span(&r, d.note);
-	return !r.wrong;
+	return queue_decision_set_place(dec, place) && !r.wrong;
 }
 
 bool record_decode(const void *p, const struct record_head *h,

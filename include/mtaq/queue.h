@@ -181,9 +181,14 @@ enum queue_verb { /* of a decision; on disk */
 	QUEUE_VERB_HOLD = 1,
 	QUEUE_VERB_RELEASE,
 	QUEUE_VERB_CANCEL,
-	QUEUE_VERB_RETRY, /* waiting mail is due at made_s */
-	QUEUE_VERB_PAUSE, /* a rule: holds for later mail too; no ids */
-	QUEUE_VERB_RESUME /* ends the pauses that its words cover */
+	QUEUE_VERB_RETRY,  /* waiting mail is due at made_s */
+	QUEUE_VERB_PAUSE,  /* a rule: holds for later mail too; no ids */
+	QUEUE_VERB_RESUME, /* ends the pauses that its words cover */
+	/* A rule for .site alone, whatever its mail: queue_site_paused().  An
+	 * earlier program does not know these two: to it they are damage,
+	 * never a pause of everything. */
+	QUEUE_VERB_SITE_PAUSE,
+	QUEUE_VERB_SITE_RESUME
 };
 
 #define QUEUE_DECISION_IDS_MAX 1000u
@@ -195,6 +200,7 @@ struct queue_decision { /* an operator's word */
 	const uint64_t *ids;
 	uint32_t id_count;
 	struct span note; /* opaque: who, why */
+	struct span site; /* SITE_PAUSE, SITE_RESUME: all else is "", no ids */
 };
 /* Stage a decision; it covers ids below its own LSN, which is given.  Final
  * after queue_commit() like an id.  Errors as queue_put_out(). */
@@ -398,6 +404,9 @@ int queue_store_decision(const struct queue *q, uint32_t nth, uint64_t *lsn_r,
 			 struct queue_decision *dec_r);
 /* Does a pause hold this queue?  For tasks that are loaded already. */
 bool queue_paused(const struct queue *q, uint32_t handle);
+/* Is there a rule that pauses the site of this name, in any case of its
+ * letters?  The queue only keeps these rules; the caller obeys them. */
+bool queue_site_paused(const struct queue *q, struct span site);
 
 /*
  * Was message `number` of a submission accepted before?  1: yes, *id_r is its

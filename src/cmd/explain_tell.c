@@ -196,16 +196,23 @@ static void tell_queue(const struct explain *x, const struct explain_domain *d)
 	buf_free(&line);
 }
 
-static void tell_pauses(const struct explain *x)
+static void tell_pauses(const struct explain *x, const struct explain_domain *d)
 {
-	size_t at;
+	struct span site = admin_text_of(kept_find(&d->rows, "route"), "site");
+	struct span name;
 	struct buf line;
+	size_t at;
 
 	buf_init(&line, 4096);
 	for (at = 0; at < x->rows.count; at++) {
 		if (!span_eq(x->rows.rows[at].verb, SPAN("pause")))
 			continue;
+		/* Of other sites nothing: they may be many. */
+		name = admin_text_of(&x->rows.rows[at], "site");
+		if (name.len > 0 && site.len > 0 && !span_eq_nocase(name, site))
+			continue;
 		buf_clear(&line);
+		add(&line, "site ", &x->rows.rows[at], "site");
 		add(&line, "tenant ", &x->rows.rows[at], "tenant");
 		add(&line, " campaign ", &x->rows.rows[at], "campaign");
 		add(&line, " domain ", &x->rows.rows[at], "domain");
@@ -343,7 +350,7 @@ void explain_tell(struct explain *x)
 		return;
 	}
 	tell_queue(x, d);
-	tell_pauses(x);
+	tell_pauses(x, d);
 	tell_route(x, d);
 	tell_found(x, d);
 	tell_site(x, d);

@@ -90,21 +90,34 @@ static bool no_way(struct explain_domain *d, const struct admin_record *route)
 	return true;
 }
 
-/* An operator's pause of the whole domain. */
-static bool is_paused(const struct explain *x, struct explain_domain *d)
+/* An operator's pause of the whole domain, or of where its mail goes. */
+static bool is_paused(const struct explain *x, struct explain_domain *d,
+		      struct span site)
 {
+	const struct admin_record *rule;
+	struct span name;
 	size_t at;
 
 	for (at = 0; at < x->rows.count; at++) {
-		if (!span_eq(x->rows.rows[at].verb, SPAN("pause")) ||
-		    !is(&x->rows.rows[at], "domain", d->name) ||
-		    admin_text_of(&x->rows.rows[at], "tenant").len > 0 ||
-		    admin_text_of(&x->rows.rows[at], "campaign").len > 0)
+		rule = &x->rows.rows[at];
+		if (!span_eq(rule->verb, SPAN("pause")))
+			continue;
+		name = admin_text_of(rule, "site");
+		if (name.len > 0 && span_eq_nocase(name, site)) {
+			answer(d, "operator",
+			       "Paused: an operator paused the site %.*s %s "
+			       "ago (`mtaq site resume`)",
+			       (int)name.len, name.p,
+			       human_time(number(rule, "age_s")).text);
+			return true;
+		}
+		if (!is(rule, "domain", d->name) ||
+		    admin_text_of(rule, "tenant").len > 0 ||
+		    admin_text_of(rule, "campaign").len > 0)
 			continue;
 		answer(d, "operator",
 		       "Paused: an operator paused the domain %s %s ago",
-		       d->name,
-		       human_time(number(&x->rows.rows[at], "age_s")).text);
+		       d->name, human_time(number(rule, "age_s")).text);
 		return true;
 	}
 	return false;
@@ -235,18 +248,13 @@ void explain_why_domain(const struct explain *x, struct explain_domain *d)
 
 	if (!x->daemon)
 		without_daemon(d);
-	else if (no_way(d, route) || is_paused(x, d))
+	else if (no_way(d, route) ||
+		 is_paused(x, d, admin_text_of(route, "site")))
 		return;
 	else if (d->waiting == 0)
 		nothing_queued(d);
 	else if (is(site, "limit", "dead"))
 		dead(d, site);
-	else if (is(site, "limit", "operator"))
-		answer(d, "operator",
-		       "Paused: an operator has paused the site %.*s (`mtaq "
-		       "site resume`)",
-		       (int)admin_text_of(site, "site").len,
-		       admin_text_of(site, "site").p);
 	else if (number(site, "tasks") + number(site, "running") == 0 && d->due)
 		not_due(d);
 	else if (site != NULL)

@@ -14,8 +14,8 @@ static const struct args_verb verbs[] = {
 		  "sessions (busy), the window of sessions allowed now, hosts "
 		  "(bad), why it is slowed or dead" },
 	{ "show", "one of them, a figure a line, and its hosts" },
-	{ "pause", "open no session and begin no mail there; kept until "
-		   "resumed or until the daemon ends" },
+	{ "pause", "open no session and begin no mail there, mail that comes "
+		   "later included; kept over restarts until resumed" },
 	{ "resume", "end the pause" },
 	{ "retry", "whatever its servers said or did: try it now; a dead one "
 		   "is probed at once" },

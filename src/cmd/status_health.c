@@ -198,33 +198,27 @@ static int by_tasks(const void *a, const void *b)
 	return (x < y) - (x > y);
 }
 
-static void tell_site(struct status *s, const struct admin_record *r,
-		      enum severity severity)
+static void tell_site(struct status *s, const struct admin_record *r)
 {
 	struct span name = admin_text_of(r, "site");
 	struct span why = admin_text_of(r, "why");
 	struct span state = admin_text_of(r, "state");
-	struct problem *p = add(s, severity, "");
+	struct problem *p = add(s, SEVERITY_WARNING, "");
 
 	if (why.len == 0)
 		why = admin_text_of(r, "last");
-	SAY(p, "site %.*s is %.*s, tasks waiting: %s%s%s%s%.*s", (int)name.len,
-	    name.p, (int)state.len, state.p,
+	SAY(p, "site %.*s is %.*s, tasks waiting: %s; tried again in %s%s%.*s",
+	    (int)name.len, name.p, (int)state.len, state.p,
 	    human_count(admin_number_of(r, "tasks")).text,
-	    severity == SEVERITY_NOTE ? "" : "; tried again in ",
-	    severity == SEVERITY_NOTE
-		    ? ""
-		    : human_time(admin_number_of(r, "again_in_s")).text,
+	    human_time(admin_number_of(r, "again_in_s")).text,
 	    why.len > 0 ? ": " : "", (int)(why.len < 200 ? why.len : 200),
 	    why.p == NULL ? "" : why.p);
-	snprintf(p->todo, sizeof(p->todo), "mtaq site %s %.*s%s",
-		 severity == SEVERITY_NOTE ? "resume" : "retry", (int)name.len,
-		 name.p,
-		 severity == SEVERITY_NOTE ? "" : " when it works again");
+	snprintf(p->todo, sizeof(p->todo),
+		 "mtaq site retry %.*s when it works again", (int)name.len,
+		 name.p);
 }
 
-static void check_sites(struct status *s, const char *state,
-			enum severity severity)
+static void check_sites(struct status *s, const char *state)
 {
 	size_t i, n = 0;
 
@@ -232,19 +226,42 @@ static void check_sites(struct status *s, const char *state,
 		const struct admin_record *r = &s->trouble.rows[i];
 
 		if (!span_eq(admin_text_of(r, "state"), span_str(state)) ||
-		    (severity != SEVERITY_NOTE &&
-		     admin_number_of(r, "tasks") == 0))
+		    admin_number_of(r, "tasks") == 0)
 			continue;
 		if (n++ < SITES_TOLD)
-			tell_site(s, r, severity);
+			tell_site(s, r);
 	}
 	if (n > SITES_TOLD)
-		SAY(add(s, severity, "mtaq site list tells all"),
+		SAY(add(s, SEVERITY_WARNING, "mtaq site list tells all"),
 		    "%s more sites are %s", human_count(n - SITES_TOLD).text,
 		    state);
 }
 
-static void check_pause(struct status *s, const struct admin_record *r)
+static uint64_t tasks_at(const struct status *s, struct span site)
+{
+	uint64_t n = 0;
+	size_t i;
+
+	for (i = 0; i < s->trouble.count; i++)
+		if (span_eq_nocase(site,
+				   admin_text_of(&s->trouble.rows[i], "site")))
+			n += admin_number_of(&s->trouble.rows[i], "tasks");
+	return n;
+}
+
+static void tell_site_pause(struct status *s, const struct admin_record *r)
+{
+	struct span name = admin_text_of(r, "site");
+	struct problem *p = add(s, SEVERITY_NOTE, "");
+
+	SAY(p, "paused for %s: site %.*s, tasks waiting: %s",
+	    human_time(admin_number_of(r, "age_s")).text, (int)name.len, name.p,
+	    human_count(tasks_at(s, name)).text);
+	snprintf(p->todo, sizeof(p->todo), "mtaq site resume %.*s",
+		 (int)name.len, name.p);
+}
+
+static void tell_pause(struct status *s, const struct admin_record *r)
 {
 	static const char *const keys[] = { "tenant", "campaign", "domain" };
 	char words[300] = "";
@@ -269,6 +286,26 @@ static void check_pause(struct status *s, const struct admin_record *r)
 			 (int)w.len, w.p);
 }
 
+static void check_pauses(struct status *s)
+{
+	size_t i, sites = 0;
+
+	for (i = 0; i < s->rows.count; i++) {
+		const struct admin_record *r = &s->rows.rows[i];
+
+		if (!span_eq(r->verb, SPAN("pause")))
+			continue;
+		if (admin_text_of(r, "site").len == 0)
+			tell_pause(s, r);
+		else if (sites++ < SITES_TOLD)
+			tell_site_pause(s, r);
+	}
+	if (sites > SITES_TOLD)
+		SAY(add(s, SEVERITY_NOTE, "mtaq site list tells all"),
+		    "%s more sites are paused",
+		    human_count(sites - SITES_TOLD).text);
+}
+
 static int by_severity(const void *a, const void *b)
 {
 	const struct problem *x = a, *y = b;
@@ -279,7 +316,6 @@ static int by_severity(const void *a, const void *b)
 void status_examine(struct status *s)
 {
 	struct span why = status_text(s, "io_why");
-	size_t i;
 
 	if (s->trouble.count > 0)
 		qsort(s->trouble.rows, s->trouble.count,
@@ -289,12 +325,9 @@ void status_examine(struct status *s)
 	check_clock(s);
 	check_own(s);
 	check_mail(s);
-	check_sites(s, "dead", SEVERITY_WARNING);
-	check_sites(s, "slowed", SEVERITY_WARNING);
-	check_sites(s, "paused", SEVERITY_NOTE);
-	for (i = 0; i < s->rows.count; i++)
-		if (span_eq(s->rows.rows[i].verb, SPAN("pause")))
-			check_pause(s, &s->rows.rows[i]);
+	check_sites(s, "dead");
+	check_sites(s, "slowed");
+	check_pauses(s);
 	if (why.len > 0)
 		SAY(add(s, SEVERITY_NOTE, ""), "%.*s", (int)why.len, why.p);
 	qsort(s->problems, s->problem_count, sizeof(s->problems[0]),

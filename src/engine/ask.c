@@ -9,6 +9,7 @@
 
 #include "admin/record.h"
 #include "base/msgid.h"
+#include "engine/site_row.h"
 
 static const char *state_words(const struct site_info *i)
 {
@@ -101,61 +102,64 @@ static bool is_wanted(const struct site_ask *ask, const struct wsite *ws,
 	return true;
 }
 
-/* What one of its hosts last refused or failed with. */
-static void add_last(struct worker_state *s, const struct wsite *ws,
-		     struct buf *out)
+/* What one of its hosts last refused or failed with; h_r is its place. */
+static void find_last(struct worker_state *s, const struct wsite *ws,
+		      struct site_host_info *h_r, struct site_row *row)
 {
-	struct site_host_info h, last = { .why = "" };
+	struct site_host_info h;
 	uint32_t n;
 
+	*h_r = (struct site_host_info){ .why = "" };
 	for (n = 0; site_host(ws->site, n, s->now_ms, &h); n++)
-		if (h.why[0] != '\0' && h.why_ms >= last.why_ms)
-			last = h;
-	admin_text(out, "last", span_str(last.why));
-	admin_number(out, "last_s_ago",
-		     last.why[0] == '\0' ? 0
-					 : (s->now_ms - last.why_ms) / 1000);
+		if (h.why[0] != '\0' && h.why_ms >= h_r->why_ms)
+			*h_r = h;
+	row->last = h_r->why;
+	if (h_r->why[0] != '\0')
+		row->last_s_ago = (s->now_ms - h_r->why_ms) / 1000;
 }
 
 static void add_site(struct worker_state *s, struct wsite *ws,
 		     const struct site_ask *ask)
 {
 	struct binding b = { .until_ms = 0 };
-	const char *provider = site_provider(ws->site);
-	struct buf *out = ask->out;
+	struct site_host_info last;
 	struct sched_counts c;
 	struct site_info i;
+	struct site_row row;
 
 	sched_rq_counts(ws->rq, &c);
 	site_describe(ws->site, s->now_ms, &i);
+	if (ask->paused != NULL)
+		site_pauses_see(ask->paused, span_str(i.name));
 	if (!is_wanted(ask, ws, &i, &c))
 		return;
 	find_binding(s, ws, &b);
-	admin_begin(out, "site");
-	admin_text(out, "site", span_str(i.name));
-	admin_text(out, "state", span_str(state_words(&i)));
-	admin_number(out, "tasks", (uint64_t)c.waiting[0] + c.waiting[1]);
-	admin_number(out, "running", c.running);
-	admin_number(out, "sessions", i.sessions);
-	admin_number(out, "busy", i.busy);
-	admin_number(out, "connecting", i.connecting);
-	admin_number(out, "window", i.window);
-	admin_number(out, "delivered", ws->delivered);
-	admin_number(out, "deferred", ws->deferred);
-	admin_number(out, "bounced", ws->bounced);
-	admin_number(out, "per_second", i.per_second);
-	admin_number(out, "messages_per_session", i.messages);
-	admin_number(out, "hosts", i.addresses);
-	admin_number(out, "hosts_bad", i.addresses_bad);
-	admin_number(out, "again_in_s", left_s(s, i.until_ms));
-	admin_number(out, "worker", s->w->set.number);
-	admin_text(out, "preset", span_str(provider));
-	admin_text(out, "limit", span_str(b.name));
-	admin_text(out, "limit_words", span_str(b.words));
-	admin_number(out, "limit_in_s", left_s(s, b.until_ms));
-	admin_text(out, "why", span_str(i.why));
-	add_last(s, ws, out);
-	admin_end(out);
+	row = (struct site_row){
+		.name = i.name,
+		.state = state_words(&i),
+		.tasks = (uint64_t)c.waiting[0] + c.waiting[1],
+		.running = c.running,
+		.sessions = i.sessions,
+		.busy = i.busy,
+		.connecting = i.connecting,
+		.window = i.window,
+		.delivered = ws->delivered,
+		.deferred = ws->deferred,
+		.bounced = ws->bounced,
+		.per_second = i.per_second,
+		.messages = i.messages,
+		.hosts = i.addresses,
+		.hosts_bad = i.addresses_bad,
+		.again_in_s = left_s(s, i.until_ms),
+		.worker = s->w->set.number,
+		.preset = site_provider(ws->site),
+		.limit = b.name,
+		.limit_words = b.words,
+		.limit_in_s = left_s(s, b.until_ms),
+		.why = i.why,
+	};
+	find_last(s, ws, &last, &row);
+	site_row_add(&row, ask->out);
 }
 
 static void add_hosts(struct worker_state *s, struct wsite *ws, struct buf *out)
@@ -239,6 +243,16 @@ static void act(struct worker_state *s, struct wsite *ws,
 	add_site(s, ws, ask);
 	if (ask->verb == SITE_ASK_SHOW)
 		add_hosts(s, ws, ask->out);
+}
+
+void ask_pause(struct worker_state *s, const struct to_worker_paused *m)
+{
+	struct wsite *ws = worker_site(s, m->site);
+
+	if (ws == NULL)
+		return;
+	site_pause(ws->site, m->paused);
+	worker_kick(s, ws);
 }
 
 static void walk(struct worker_state *s, struct site_ask *ask)

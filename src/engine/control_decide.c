@@ -97,12 +97,14 @@ static const char *read_decision(struct control *c,
 struct entering { /* has the store taken the decision in? */
 	struct control *c;
 	uint64_t lsn;
-	bool call_back, done;
+	enum control_after after;
+	bool done;
 };
 
 static void enter(struct queue *q, void *arg)
 {
 	struct entering *in = arg;
+	struct storer *st = &in->c->e->storer;
 	struct queue_decision *dec = &in->c->decision;
 	struct queue_filter words = { dec->tenant, dec->campaign, dec->domain };
 	struct queue_counts counts;
@@ -110,12 +112,21 @@ static void enter(struct queue *q, void *arg)
 	queue_store_counts(q, &counts);
 	if (counts.checkpoint_lsn + counts.log_bytes <= in->lsn)
 		return;
-	in->done = !in->call_back || storer_recall(&in->c->e->storer, &words,
-						   dec->ids, dec->id_count);
+	switch (in->after) {
+	case CONTROL_NOTHING:
+		in->done = true;
+		break;
+	case CONTROL_RECALL:
+		in->done = storer_recall(st, &words, dec->ids, dec->id_count);
+		break;
+	case CONTROL_SITES:
+		in->done = storer_site_rule(st, dec->site);
+		break;
+	}
 }
 
-/* Durable; then in force.  *lsn_r is its place in the log. */
-static int make(struct control *c, struct decided_answer *answer_r)
+/* Durable: answer_r->lsn is its place in the log. */
+static int write_down(struct control *c, struct decided_answer *answer_r)
 {
 	const struct queue_decision **out =
 		lane_reserve(&c->e->logger.from_control, sizeof(*out));
@@ -126,21 +137,14 @@ static int make(struct control *c, struct decided_answer *answer_r)
 			    sizeof(*answer_r));
 }
 
-int control_decide(struct control *c, const struct admin_request *req)
+int control_make(struct control *c, enum control_after after, struct buf *out,
+		 uint64_t *lsn_r)
 {
 	static struct entering in; /* outlives a wait that is given up */
 	struct decided_answer made;
-	const char *wrong;
 	char words[200];
-	bool call_back = false;
-	int err = 0;
+	int err = write_down(c, &made);
 
-	wrong = read_decision(c, req, &call_back);
-	if (wrong != NULL) {
-		admin_error(req->out, EX_USAGE, wrong);
-		return 0;
-	}
-	err = make(c, &made);
 	if (err < 0)
 		return err;
 	if (made.err < 0) {
@@ -148,16 +152,34 @@ int control_decide(struct control *c, const struct admin_request *req)
 			 "the decision could not be written: %s; nothing has "
 			 "changed",
 			 strerrordesc_np(-made.err));
-		admin_error(req->out, EX_IOERR, words);
-		return 0;
+		admin_error(out, EX_IOERR, words);
+		return CONTROL_NOT_MADE;
 	}
-	in = (struct entering){ .c = c,
-				.lsn = made.lsn,
-				.call_back = call_back };
+	in = (struct entering){ .c = c, .lsn = made.lsn, .after = after };
 	while (err == 0 && !in.done)
 		err = control_job(c, enter, &in);
-	admin_begin(req->out, "ok");
-	admin_number(req->out, "lsn", made.lsn);
-	admin_end(req->out);
+	*lsn_r = made.lsn;
 	return err;
+}
+
+int control_decide(struct control *c, const struct admin_request *req)
+{
+	const char *wrong;
+	bool call_back = false;
+	uint64_t lsn = 0;
+	int rc;
+
+	wrong = read_decision(c, req, &call_back);
+	if (wrong != NULL) {
+		admin_error(req->out, EX_USAGE, wrong);
+		return 0;
+	}
+	rc = control_make(c, call_back ? CONTROL_RECALL : CONTROL_NOTHING,
+			  req->out, &lsn);
+	if (rc == CONTROL_NOT_MADE)
+		return 0;
+	admin_begin(req->out, "ok");
+	admin_number(req->out, "lsn", lsn);
+	admin_end(req->out);
+	return rc;
 }

@@ -44,6 +44,7 @@ struct control {
 	uint64_t ids[QUEUE_DECISION_IDS_MAX];
 	char note[160];
 	struct site_ask ask;
+	struct site_pauses pauses;
 	struct pulse pulse;
 	struct control_trace traces[TRACE_SLOTS];
 	/* The page of tasks that is being looked at. */
@@ -63,6 +64,21 @@ int control_job(struct control *c, void (*fn)(struct queue *q, void *arg),
 		void *arg);
 /* The next message of a lane, copied; it has exactly this size. */
 int control_take(struct control *c, struct lane *lane, void *to, size_t size);
+
+enum control_after { /* when the store has it */
+	CONTROL_NOTHING,
+	CONTROL_RECALL, /* call back what is loaded */
+	CONTROL_SITES   /* tell who has the site */
+};
+enum control_made {
+	CONTROL_MADE,
+	CONTROL_NOT_MADE
+};
+/* c->decision becomes durable, then in force, and what is outside of the queue
+ * learns of it: *lsn_r is its place in the log.  CONTROL_NOT_MADE: the words of
+ * the error are in out.  Or -ECANCELED. */
+int control_make(struct control *c, enum control_after after, struct buf *out,
+		 uint64_t *lsn_r);
 
 /* c->ask, to one worker; it has come back, with rows in its out. */
 int control_ask(struct control *c, unsigned worker);

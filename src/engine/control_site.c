@@ -2,7 +2,8 @@
  * engine/control_site.c - what sites do, their pauses, and why mail waits
  *
  * "site": each worker is asked in turn, and again while it has more sites.  A
- * site's pause is the worker's memory: it ends with the daemon.
+ * pause is a rule by the site's name, in the log before any worker hears of
+ * it; one whose site has no mail is a row too, else nobody would find it.
  *
  * "explain": the store says where a domain's mail goes, the worker of that
  * site what binds there, and all workers which sessions carry a message.
@@ -10,8 +11,9 @@
 #include "engine/control_private.h"
 
 #include "base/msgid.h"
+#include "engine/site_row.h"
+#include "site/site.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <sysexits.h>
 
@@ -43,6 +45,7 @@ static bool read_ask(struct control *c, const struct admin_request *req)
 	unsigned i;
 
 	c->ask = (struct site_ask){
+		.paused = &c->pauses,
 		.dry = admin_number_of(&req->rec, "dry") != 0,
 		.out = req->out,
 	};
@@ -61,17 +64,102 @@ static bool read_ask(struct control *c, const struct admin_request *req)
 	return false;
 }
 
-int control_site(struct control *c, const struct admin_request *req)
+/* --- pauses ---------------------------------------------------------------- */
+
+static void look_at_pauses(struct queue *q, void *arg)
+{
+	struct site_pauses *p = arg;
+	struct queue_decision dec;
+	uint64_t lsn;
+	uint32_t i;
+
+	p->count = 0;
+	for (i = 0; queue_store_decision(q, i, &lsn, &dec) == 0; i++)
+		if (dec.verb == QUEUE_VERB_SITE_PAUSE &&
+		    p->count < SITE_PAUSES_MAX) {
+			struct site_pause_rule *r = &p->rules[p->count++];
+
+			snprintf(r->name, sizeof(r->name), "%.*s",
+				 (int)dec.site.len, dec.site.p);
+			r->seen = false;
+		}
+}
+
+static int read_pauses(struct control *c)
+{
+	return control_job(c, look_at_pauses, &c->pauses);
+}
+
+/* The rule is made or ended, if that changes anything. */
+static int rule(struct control *c, const struct admin_request *req)
+{
+	struct span name = span_str(c->ask.name);
+	bool pause = c->ask.verb == SITE_ASK_PAUSE;
+	bool paused = site_pauses_find(&c->pauses, name) != NULL;
+	uint64_t lsn;
+	int rc;
+
+	if (c->ask.dry || pause == paused)
+		return CONTROL_MADE;
+	if (pause && c->pauses.count == SITE_PAUSES_MAX) {
+		admin_error(req->out, EX_UNAVAILABLE,
+			    "1000 sites are paused, more cannot be: resume "
+			    "some; nothing has changed");
+		return CONTROL_NOT_MADE;
+	}
+	snprintf(c->note, sizeof(c->note), "uid=%u pid=%d", req->uid, req->pid);
+	c->decision = (struct queue_decision){
+		.verb = pause ? QUEUE_VERB_SITE_PAUSE : QUEUE_VERB_SITE_RESUME,
+		.made_s = clock_mail_s(&c->e->clock),
+		.site = name,
+		.note = span_str(c->note),
+	};
+	rc = control_make(c, CONTROL_SITES, req->out, &lsn);
+	return rc == CONTROL_MADE ? read_pauses(c) : rc;
+}
+
+static void add_absent(struct control *c, const char *name, const char *state)
+{
+	struct site_row row = {
+		.name = name,
+		.state = state,
+		.limit = site_limit_name(SITE_LIMIT_OPERATOR),
+		.limit_words = site_limit_words(SITE_LIMIT_OPERATOR),
+		.why = "it has no mail now; a pause holds when some comes",
+	};
+
+	if (strcmp(state, "paused") != 0)
+		row.limit = row.limit_words = row.why = NULL;
+	site_row_add(&row, c->ask.out);
+}
+
+/* What no worker has. */
+static void add_absents(struct control *c)
+{
+	struct span name = span_str(c->ask.name);
+	const struct site_pause_rule *r;
+	uint32_t i;
+
+	if (c->ask.verb == SITE_ASK_RETRY)
+		return;
+	for (i = 0; i < c->pauses.count; i++) {
+		r = &c->pauses.rules[i];
+		if (!r->seen &&
+		    (name.len == 0 || span_eq_nocase(name, span_str(r->name))))
+			add_absent(c, r->name, "paused");
+	}
+	/* What would be paused is nowhere to be found yet. */
+	if (c->ask.out->len == 0 && c->ask.verb == SITE_ASK_PAUSE)
+		add_absent(c, c->ask.name, "idle");
+}
+
+/* --- sites ----------------------------------------------------------------- */
+
+static int ask_sites(struct control *c)
 {
 	unsigned i;
 	int err;
 
-	if (!read_ask(c, req)) {
-		admin_error(req->out, EX_USAGE,
-			    "ask to list, show, pause, resume or retry, by "
-			    "a name");
-		return 0;
-	}
 	for (i = 0; i < c->e->workers_started; i++) {
 		c->ask.at = 0;
 		do {
@@ -80,6 +168,37 @@ int control_site(struct control *c, const struct admin_request *req)
 				return err;
 		} while (c->ask.more);
 	}
+	return 0;
+}
+
+int control_site(struct control *c, const struct admin_request *req)
+{
+	bool ended = false;
+	int rc;
+
+	if (!read_ask(c, req)) {
+		admin_error(req->out, EX_USAGE,
+			    "ask to list, show, pause, resume or retry, by "
+			    "a name");
+		return 0;
+	}
+	rc = read_pauses(c);
+	if (rc == 0 &&
+	    (c->ask.verb == SITE_ASK_PAUSE || c->ask.verb == SITE_ASK_RESUME)) {
+		ended = c->ask.verb == SITE_ASK_RESUME &&
+			site_pauses_find(&c->pauses, span_str(c->ask.name)) !=
+				NULL;
+		rc = rule(c, req);
+		if (rc == CONTROL_NOT_MADE)
+			return 0;
+	}
+	if (rc == 0)
+		rc = ask_sites(c);
+	if (rc < 0)
+		return rc;
+	add_absents(c);
+	if (req->out->len == 0 && ended)
+		add_absent(c, c->ask.name, "idle");
 	if (req->out->len == 0 && c->ask.name[0] != '\0')
 		admin_error(req->out, EX_DATAERR,
 			    "no site of this name has mail or had some of "

@@ -25,11 +25,18 @@ static void add_pause(const struct store_view *v, uint64_t lsn,
 	admin_text(out, "tenant", dec->tenant);
 	admin_text(out, "campaign", dec->campaign);
 	admin_text(out, "domain", dec->domain);
+	admin_text(out, "site", dec->site);
 	admin_number(out, "since", dec->made_s);
 	admin_number(out, "age_s",
 		     v->now_s > dec->made_s ? v->now_s - dec->made_s : 0);
 	admin_number(out, "lsn", lsn);
 	admin_end(out);
+}
+
+static bool is_pause(const struct queue_decision *dec)
+{
+	return dec->verb == QUEUE_VERB_PAUSE ||
+	       dec->verb == QUEUE_VERB_SITE_PAUSE;
 }
 
 static void look(struct queue *q, void *arg)
@@ -42,9 +49,9 @@ static void look(struct queue *q, void *arg)
 	queue_store_counts(q, &v->counts);
 	v->expires_s = queue_store_expires_s(q);
 	for (i = 0; queue_store_decision(q, i, &lsn, &dec) == 0; i++) {
-		v->pauses += dec.verb == QUEUE_VERB_PAUSE;
-		v->decisions += dec.verb != QUEUE_VERB_PAUSE;
-		if (v->rows != NULL && dec.verb == QUEUE_VERB_PAUSE)
+		v->pauses += is_pause(&dec);
+		v->decisions += !is_pause(&dec);
+		if (v->rows != NULL && is_pause(&dec))
 			add_pause(v, lsn, &dec);
 	}
 }

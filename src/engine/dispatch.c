@@ -276,6 +276,40 @@ static struct mxset *with_port(const struct mxset *from, uint16_t port)
 
 /* --- to a worker ----------------------------------------------------------- */
 
+static bool is_paused(const struct storer_state *s, const struct target *t)
+{
+	return queue_site_paused(s->st->set.queue, span_str(t->name));
+}
+
+static bool tell_pause(struct storer_state *s, const struct target *t)
+{
+	struct to_worker_paused *m =
+		lane_reserve_or_wait(&s->st->to_worker[t->worker], sizeof(*m));
+
+	if (m == NULL)
+		return false;
+	*m = (struct to_worker_paused){ .type = TO_WORKER_PAUSED,
+					.site = t->number,
+					.paused = is_paused(s, t) };
+	lane_publish(&s->st->to_worker[t->worker]);
+	return true;
+}
+
+/* The lane keeps its order: what a site was told before comes before this,
+ * and what it is told later says the same. */
+bool storer_site_rule(struct storer *st, struct span site)
+{
+	const struct target *t;
+	size_t at = 0;
+
+	while ((t = map_walk(&st->state->target_map, &at)) != NULL)
+		if (t->told != NULL &&
+		    span_eq_nocase(span_str(t->name), site) &&
+		    !tell_pause(st->state, t))
+			return false;
+	return true;
+}
+
 static bool tell_site(struct storer_state *s, struct target *t,
 		      struct mxset *set)
 {
@@ -288,6 +322,7 @@ static bool tell_site(struct storer_state *s, struct target *t,
 		return false;
 	*m = (struct to_worker_site){ .type = TO_WORKER_SITE,
 				      .site = t->number,
+				      .paused = is_paused(s, t),
 				      .set = mxset_ref(set) };
 	lane_publish(&s->st->to_worker[t->worker]);
 	mxset_unref(&t->told);

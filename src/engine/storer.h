@@ -71,6 +71,10 @@ struct storer {
 bool storer_recall(struct storer *st, const struct queue_filter *words,
 		   const uint64_t *ids, uint32_t id_count);
 
+/* For jobs: an operator's rule for the site has come or gone; tell its worker.
+ * False: a lane is full, the same again later. */
+bool storer_site_rule(struct storer *st, struct span site);
+
 /* For jobs: what the site is called that mail for a domain goes to; "" when
  * none has gone there of late.  Borrowed until the job ends. */
 const char *storer_site_name(struct storer *st, struct span domain);

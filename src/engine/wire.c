@@ -149,3 +149,28 @@ void out_wire_get(const void *from, struct queue_out_rcpt *rcpts,
 		};
 	}
 }
+
+static struct site_pause_rule *find_rule(const struct site_pauses *p,
+					 struct span name)
+{
+	uint32_t i;
+
+	for (i = 0; i < p->count; i++)
+		if (span_eq_nocase(span_str(p->rules[i].name), name))
+			return (struct site_pause_rule *)&p->rules[i];
+	return NULL;
+}
+
+const struct site_pause_rule *site_pauses_find(const struct site_pauses *p,
+					       struct span name)
+{
+	return find_rule(p, name);
+}
+
+void site_pauses_see(struct site_pauses *p, struct span name)
+{
+	struct site_pause_rule *rule = find_rule(p, name);
+
+	if (rule != NULL)
+		rule->seen = true;
+}

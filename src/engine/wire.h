@@ -72,7 +72,8 @@ enum to_worker_type {
 	TO_WORKER_TASK,
 	TO_WORKER_FORGET, /* a site, if it has nothing to do */
 	TO_WORKER_RECALL,
-	TO_WORKER_MOVED /* a domain does not lead to the site any more */
+	TO_WORKER_MOVED, /* a domain does not lead to the site any more */
+	TO_WORKER_PAUSED /* an operator paused or resumed a site */
 };
 
 struct to_worker_forget {
@@ -101,7 +102,14 @@ struct to_worker_moved {
 
 struct to_worker_site {
 	uint32_t type, site; /* number given by the store, never reused */
+	bool paused;         /* by an operator, when this was written */
 	struct mxset *set;   /* one reference, given away */
+};
+
+/* Of the store's rules, which is where pauses live. */
+struct to_worker_paused {
+	uint32_t type, site;
+	bool paused;
 };
 
 /* open[] has as many words as (span + 63) / 64. */
@@ -148,6 +156,21 @@ bool recall_covers(const struct to_worker_recall *m,
 		   const struct word_hashes *words);
 bool recall_names(const struct to_worker_recall *m, uint64_t id);
 
+/* Sites that operators have paused: a name of more is refused, so that what
+ * every answer about sites looks through stays small. */
+#define SITE_PAUSES_MAX 1000u
+struct site_pauses {
+	uint32_t count;
+	struct site_pause_rule {
+		char name[256];
+		bool seen; /* a worker has such a site */
+	} rules[SITE_PAUSES_MAX];
+};
+/* NULL: no such rule. */
+const struct site_pause_rule *site_pauses_find(const struct site_pauses *p,
+					       struct span name);
+void site_pauses_see(struct site_pauses *p, struct span name);
+
 #define SITE_ASK_ROWS 200 /* sites looked at in one turn of a worker */
 
 /* control -> worker: lent, with out, until it comes back. */
@@ -177,6 +200,7 @@ struct site_ask {
 	uint64_t domain; /* TRACE: hash of the domain's name; 0: any */
 	unsigned slot;   /* TRACE, UNTRACE: below TRACE_SLOTS */
 	struct buf *out; /* a row for each is appended */
+	struct site_pauses *paused; /* NULL, or: mark what has a row */
 };
 
 /* worker -> control: a line of a conversation that is traced, or where one

@@ -89,6 +89,7 @@ static bool take_site(struct worker_state *s, const struct to_worker_site *m)
 		return false;
 	}
 	mxset_unref(&set);
+	site_pause(ws->site, m->paused);
 	worker_kick(s, ws);
 	return true;
 }
@@ -107,17 +108,12 @@ static struct wqueue *first_queue(struct wsite *ws)
 	return CONTAINER_OF(ws->queues.next, struct wqueue, link);
 }
 
-/* The store has no domain left that leads there.  A paused one stays: the
- * pause is nowhere else. */
+/* The store has no domain left that leads there. */
 static void forget_site(struct worker_state *s, uint32_t number)
 {
 	struct wsite *ws = worker_site(s, number);
-	struct site_info info;
 
 	if (ws == NULL || ws->conns > 0)
-		return;
-	site_describe(ws->site, s->now_ms, &info);
-	if (info.paused)
 		return;
 	LIST_FOR_EACH (l, &ws->queues)
 		if (CONTAINER_OF(l, struct wqueue, link)->tasks > 0)
@@ -319,6 +315,9 @@ static bool take_message(struct worker_state *s, const uint32_t *type)
 		return true;
 	case TO_WORKER_MOVED:
 		recall_moved(s, (const void *)type);
+		return true;
+	case TO_WORKER_PAUSED:
+		ask_pause(s, (const void *)type);
 		return true;
 	}
 	BUG_ON(true);

@@ -193,6 +193,8 @@ void recall_turn(struct worker_state *s);
 void recall_free(struct worker_state *s);
 /* ask.c: questions about sites, from control */
 void ask_turn(struct worker_state *s);
+/* The store says whether an operator's rule pauses a site. */
+void ask_pause(struct worker_state *s, const struct to_worker_paused *m);
 
 /* census.c */
 int census_init(struct worker *w); /* 0 or -ENOMEM */

@@ -4,6 +4,7 @@
 test_admin.py MTAQ [NAME...]
 """
 import json
+import socket
 
 from harness import Box, main, must
 
@@ -258,9 +259,103 @@ def a_paused_site_gets_nothing(mtaq):
         must(waiting == {"queued": 50}, str(waiting))
         op(box, "site", "resume", name)
         box.wait_final(102)
-        op(box, "site", "pause", "no.such.site", ok=(65,))
+        for verb in ("resume", "retry", "show"):
+            op(box, "site", verb, "no.such.site", ok=(65,))
         box.stop_daemon()
         box.equation()
+
+
+def a_sites_pause_survives_kill_9(mtaq):
+    """Exit 0, kill -9 at once, a start: nothing goes there, all else does."""
+    with Box(mtaq) as box:
+        box.start_sink("--domains", 2, "--mx", 1,
+                       listen="127.0.0.2-127.0.0.3")
+        box.configure().start_daemon()
+        box.load("--messages", 2, "--domains", 2)
+        box.wait_final(2)
+        op(box, "site", "pause", "mx0.d0.test")
+        box.kill_daemon()
+        box.start_daemon()
+        # Nobody has the site now, and yet it is to be seen as paused.
+        for verb, words in (("list", ()), ("show", ("MX0.d0.test",))):
+            sites = rows(op(box, "site", verb, *words, "--json"))
+            must([(s["site"], s["state"]) for s in sites]
+                 == [("mx0.d0.test", "paused")], str(sites))
+        must([p["site"] for p in status(box)["pauses_in_force"]]
+             == ["mx0.d0.test"], "not in status")
+        must("site mx0.d0.test" in op(box, "status"), op(box, "status"))
+        box.load("--messages", 100, "--domains", 2, "--tag", "second")
+        box.wait_final(52)
+        waiting = by_state(box, "--domain", "d0.test")
+        must(waiting == {"queued": 50}, str(waiting))
+        sites = {s["site"]: s for s in rows(op(box, "site", "list", "--json"))}
+        must(sites["mx0.d0.test"]["state"] == "paused"
+             and sites["mx0.d0.test"]["limit"] == "operator"
+             and sites["mx0.d1.test"]["state"] != "paused", str(sites))
+        said = json.loads(op(box, "explain", "d0.test", "--json"))
+        must(said["reason"] == "operator"
+             and "the site mx0.d0.test" in said["answer"], str(said))
+        must("mx0.d0.test" in op(box, "top", "--once", "--json"), "top")
+        op(box, "site", "resume", "mx0.d0.test")
+        box.kill_daemon()
+        box.start_daemon()
+        box.wait_final(102)
+        must(status(box)["pauses"] == 0, "the pause is still in force")
+        box.stop_daemon()
+        must(box.equation()["delivered"] == 102, "not all delivered")
+
+
+def a_pause_waits_for_its_site(mtaq):
+    """No mail has ever gone there, in this life or an earlier one."""
+    with Box(mtaq) as box:
+        box.start_sink("--domains", 2, "--mx", 1,
+                       listen="127.0.0.2-127.0.0.3")
+        box.configure().start_daemon()
+        lsn = status(box)["durable_lsn"]
+        said = rows(op(box, "site", "pause", "mx0.d1.test", "-n", "--json"))
+        must([s["state"] for s in said] == ["idle"], str(said))
+        must(status(box)["durable_lsn"] == lsn, "-n wrote to the log")
+        said = rows(op(box, "site", "pause", "mx0.D1.test", "--json"))
+        must([s["state"] for s in said] == ["paused"], str(said))
+        op(box, "site", "pause", "mx0.d1.test")
+        must(status(box)["pauses"] == 1, "paused twice")
+        box.load("--messages", 20, "--domains", 2)
+        box.wait_final(10)
+        waiting = by_state(box, "--domain", "d1.test")
+        must(waiting == {"queued": 10}, str(waiting))
+        op(box, "campaign", "resume", "news")
+        must(status(box)["pauses"] == 1, "another word ended it")
+        op(box, "site", "resume", "mx0.d1.test")
+        box.wait_final(20)
+        op(box, "site", "pause", "gone.test")
+        said = rows(op(box, "site", "resume", "gone.test", "--json"))
+        must([s["state"] for s in said] == ["idle"], str(said))
+        op(box, "site", "resume", "gone.test", ok=(65,))
+        box.stop_daemon()
+        box.equation()
+
+
+def a_thousand_sites_are_paused_and_no_more(mtaq):
+    with Box(mtaq) as box:
+        box.configure().start_daemon()
+        path = str(box.dir / "run" / "control.sock")
+        with socket.socket(socket.AF_UNIX) as s:
+            s.connect(path)
+            answers = s.makefile("r")
+            for i in range(1001):
+                s.sendall(f"site\tverb=pause\tname=mx{i}.test\n".encode())
+                line = answers.readline()
+                while not line.startswith(("ok", "error")):
+                    line = answers.readline()
+                must(line.startswith("ok") == (i < 1000), f"{i}: {line}")
+            must("nothing has changed" in line, line)
+        must(status(box)["pauses"] == 1000, "not a thousand")
+        must(len(rows(op(box, "site", "list", "--json"))) == 1000, "list")
+        op(box, "site", "pause", "one.more.test", ok=(69,))
+        box.kill_daemon()
+        box.start_daemon()
+        must(status(box)["pauses"] == 1000, "not a thousand any more")
+        box.stop_daemon()
 
 
 def dry_runs_change_nothing(mtaq):
@@ -324,6 +419,9 @@ TESTS = [a_paused_campaign_waits_and_a_resumed_one_goes,
          one_of_several_recipients_is_left_out,
          retry_makes_deferred_mail_due,
          a_paused_site_gets_nothing,
+         a_sites_pause_survives_kill_9,
+         a_pause_waits_for_its_site,
+         a_thousand_sites_are_paused_and_no_more,
          dry_runs_change_nothing,
          wrong_words_are_64,
          without_a_daemon_69_and_what_to_do,

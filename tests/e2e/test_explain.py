@@ -111,7 +111,8 @@ def operators_pauses_and_holds(mtaq):
                  "--tag", "c")
         r = explain(box, one_id(box, "--campaign", "news"))
         must(r["reason"] == "operator" and "news" in r["answer"], str(r))
-        must([p["campaign"] for p in r["pauses"]] == ["news"], str(r))
+        must([(p["campaign"], p["site"]) for p in r["pauses"]]
+             == [("news", ""), ("", "mx0.d0.test")], str(r))
         held = one_id(box, "--campaign", "news")
         box.run("queue", "hold", held, "-c", box.conf)
         r = until(box, held, "held")

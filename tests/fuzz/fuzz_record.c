@@ -124,6 +124,7 @@ static void write_decision(const struct queue_decision *dec)
 	       !span_eq(again.dec.tenant, dec->tenant) ||
 	       !span_eq(again.dec.campaign, dec->campaign) ||
 	       !span_eq(again.dec.domain, dec->domain) ||
+	       !span_eq(again.dec.site, dec->site) ||
 	       !span_eq(again.dec.note, dec->note));
 	free(p);
 }

@@ -161,8 +161,23 @@ START_TEST(decisions_at_their_limits)
 		ids[i] = i * 8;
 	dec.verb = 0;
 	ck_assert_int_eq(queue_put_decision(q, &dec, &lsn), -EINVAL);
-	dec.verb = QUEUE_VERB_RESUME + 1;
+	dec.verb = QUEUE_VERB_SITE_RESUME + 1;
 	ck_assert_int_eq(queue_put_decision(q, &dec, &lsn), -EINVAL);
+	/* A site's has its name and no words else; the others have no site. */
+	dec.verb = QUEUE_VERB_SITE_PAUSE;
+	ck_assert_int_eq(queue_put_decision(q, &dec, &lsn), -EINVAL);
+	dec.site = SPAN("mx.example");
+	dec.domain = SPAN("d.example");
+	ck_assert_int_eq(queue_put_decision(q, &dec, &lsn), -EINVAL);
+	dec.domain = SPAN("");
+	dec.id_count = 1;
+	ck_assert_int_eq(queue_put_decision(q, &dec, &lsn), -EINVAL);
+	dec.id_count = 0;
+	dec.site = span_of(text, QUEUE_WORD_MAX + 1);
+	ck_assert_int_eq(queue_put_decision(q, &dec, &lsn), -EMSGSIZE);
+	dec.verb = QUEUE_VERB_PAUSE;
+	ck_assert_int_eq(queue_put_decision(q, &dec, &lsn), -EINVAL);
+	dec.site = SPAN("");
 	dec.verb = QUEUE_VERB_HOLD;
 	dec.id_count = QUEUE_DECISION_IDS_MAX + 1;
 	ck_assert_int_eq(queue_put_decision(q, &dec, &lsn), -EMSGSIZE);

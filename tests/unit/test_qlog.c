@@ -363,7 +363,8 @@ START_TEST(a_cursor_sees_every_kind_of_record)
 	uint64_t ids[] = { 1, UINT64_MAX, 77 }, lsn, id;
 	struct queue_decision dec = {
 		QUEUE_VERB_PAUSE, 9,   SPAN("t"), SPAN(""),
-		SPAN("d"),        ids, 3,         SPAN("why")
+		SPAN("d"),        ids, 3,         SPAN("why"),
+		SPAN("")
 	};
 	struct queue_cursor *c;
 	struct queue_record rec;

@@ -225,6 +225,70 @@ START_TEST(a_paused_queue_gives_only_what_has_expired)
 }
 END_TEST
 
+static void decide_site(struct qmodel *m, enum queue_verb verb,
+			const char *site)
+{
+	uint64_t lsn;
+
+	ck_assert_int_eq(queue_put_decision(m->q,
+					    &(struct queue_decision){
+						    .verb = verb,
+						    .made_s = m->now_s,
+						    .site = span_str(site) },
+					    &lsn),
+			 0);
+	qmodel_commit(m);
+	qmodel_apply(m);
+}
+
+static void open_again(struct qmodel *m)
+{
+	queue_close(&m->q);
+	ck_assert_int_eq(queue_open(&m->set, m->now_s, &m->q,
+				    &(struct queue_report){ .records = 0 }),
+			 0);
+}
+
+/* With the log alone, with the index, with both. */
+START_TEST(a_pause_of_a_site_is_a_rule_that_lives_on)
+{
+	struct qmodel m = { .run_rows = 2, .step_rows = 1 };
+	struct queue_decision dec;
+	struct queue_task t;
+	uint64_t lsn;
+
+	qmodel_open(&m, &small, 1);
+	decide_site(&m, QUEUE_VERB_SITE_PAUSE, "mx.example");
+	decide_site(&m, QUEUE_VERB_SITE_PAUSE, "MX.example"); /* the same */
+	open_again(&m);
+	ck_assert(queue_site_paused(m.q, SPAN("Mx.Example")));
+	ck_assert(!queue_site_paused(m.q, SPAN("mx2.example")));
+	ck_assert_int_eq(queue_store_checkpoint(m.q, m.now_s), 0);
+	open_again(&m);
+	ck_assert_int_eq(queue_store_decision(m.q, 0, &lsn, &dec), 0);
+	ck_assert_int_eq(dec.verb, QUEUE_VERB_SITE_PAUSE);
+	ck_assert(span_eq(dec.site, SPAN("mx.example")));
+	ck_assert_uint_eq(dec.domain.len, 0);
+	ck_assert_int_eq(queue_store_decision(m.q, 1, &lsn, &dec), -ENOENT);
+	/* Queues are none of its business, nor it theirs. */
+	quiet_message(&m, m.now_s + 90000);
+	ck_assert_int_eq(queue_store_next(m.q, m.now_s, &t), 1);
+	ck_assert(!queue_paused(m.q, t.queue));
+	qmodel_decide(&m, QUEUE_VERB_RESUME, "", 0);
+	qmodel_commit(&m);
+	qmodel_apply(&m);
+	ck_assert(queue_site_paused(m.q, SPAN("mx.example")));
+	decide_site(&m, QUEUE_VERB_SITE_RESUME, "MX.EXAMPLE");
+	ck_assert(!queue_site_paused(m.q, SPAN("mx.example")));
+	open_again(&m);
+	ck_assert(!queue_site_paused(m.q, SPAN("mx.example")));
+	ck_assert_int_eq(queue_store_checkpoint(m.q, m.now_s), 0);
+	open_again(&m);
+	ck_assert(!queue_site_paused(m.q, SPAN("mx.example")));
+	qmodel_close(&m);
+}
+END_TEST
+
 START_TEST(a_decision_acts_before_it_has_looked_at_all)
 {
 	struct qmodel m = { .run_rows = 2, .step_rows = 1 };
@@ -357,6 +421,7 @@ int main(void)
 	tcase_add_test(tc, decisions_agree_with_the_model);
 	tcase_add_test(tc, a_paused_queue_gives_only_what_has_expired);
 	tcase_add_test(tc, a_decision_acts_before_it_has_looked_at_all);
+	tcase_add_test(tc, a_pause_of_a_site_is_a_rule_that_lives_on);
 	tcase_add_test(tc, a_decision_with_ids_keeps_to_its_queues);
 	tcase_add_test(
 		tc, a_submission_is_known_after_a_crash_and_forgotten_in_time);
