@@ -111,8 +111,7 @@ static int take_segment(struct queue *q, enum room room, struct segment **seg_r)
 /* Something is short that has nothing to do with the disk's health. */
 static bool is_short(int err)
 {
-	return err == -EMFILE || err == -ENFILE || err == -ENOMEM ||
-	       err == -ENOSPC;
+	return queue_is_short(err) || err == -ENOSPC;
 }
 
 static void leave_segment(struct queue_log *log)

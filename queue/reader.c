@@ -171,7 +171,8 @@ int queue_log_next(struct queue_walk *w, struct queue_record *rec_r)
 			continue;
 		}
 		done = read_record(w, end, rec_r);
-		if (done < 0 && !atomic_load(&w->seg->damaged))
+		if (queue_is_short(done) ||
+		    (done < 0 && !atomic_load(&w->seg->damaged)))
 			return done;
 		if (done > 0) {
 			w->lsn = rec_r->end;
@@ -232,6 +233,11 @@ void queue_cursor_close(struct queue_cursor **cursor)
 int queue_cursor_next(struct queue_cursor *cursor, struct queue_record *rec_r)
 {
 	return queue_log_next(cursor->walk, rec_r);
+}
+
+void queue_cursor_again(struct queue_cursor *cursor, uint64_t lsn)
+{
+	queue_walk_seek(cursor->walk, lsn);
 }
 
 void queue_cursor_done(struct queue_cursor *cursor, uint64_t lsn)

@@ -119,9 +119,9 @@ static int scan_ids(struct queue *q, struct decision *dec)
 	if (dec->at == dec->is.id_count)
 		return 0;
 	err = queue_message_open(q, dec->is.ids[dec->at], &msg);
-	dec->at++;
-	if (err == -ENOMEM)
+	if (queue_is_short(err))
 		return err;
+	dec->at++;
 	if (err < 0) /* gone, or damaged: there is nothing to decide */
 		return 1;
 	err = take_message(q, dec, &msg);

@@ -6,6 +6,9 @@
  * A file that never got so far as a header is unfinished and is made again;
  * a header that is neither whole nor empty is damage: such a file is left
  * alone, because what it held may be the only copy of somebody's mail.
+ *
+ * What is in the log is mapped while a descriptor of it is open anyway, so that
+ * reading never needs one.
  */
 #include "queue/segment.h"
 
@@ -132,6 +135,35 @@ int segment_make(struct segments *set, struct segment *seg)
 	return err;
 }
 
+int segment_map(struct segments *set, struct segment *seg, int fd,
+		const char **map_r)
+{
+	const char *none = NULL;
+	const void *p;
+	int err = set->file->map(set->file->arg, fd, set->bytes, &p);
+
+	if (err < 0)
+		return err;
+	if (!atomic_compare_exchange_strong(&seg->map, &none, p)) {
+		set->file->unmap(set->file->arg, p, set->bytes);
+		p = none; /* another thread was first */
+	}
+	*map_r = p;
+	return 0;
+}
+
+static int map_once(struct segments *set, struct segment *seg,
+		    const char **map_r)
+{
+	int fd = segment_file_open(set, seg, O_RDONLY), err;
+
+	if (fd < 0)
+		return fd;
+	err = segment_map(set, seg, fd, map_r);
+	set->file->close(set->file->arg, fd);
+	return err;
+}
+
 int segment_begin(struct segments *set, struct segment *seg, uint64_t sequence,
 		  int *fd_r)
 {
@@ -142,6 +174,7 @@ int segment_begin(struct segments *set, struct segment *seg, uint64_t sequence,
 		.prev_end = seg->prev_end,
 	};
 	int fd = segment_file_open(set, seg, O_RDWR), err;
+	const char *map = atomic_load(&seg->map);
 
 	BUG_ON(sequence == 0);
 	if (fd < 0)
@@ -151,28 +184,11 @@ int segment_begin(struct segments *set, struct segment *seg, uint64_t sequence,
 		set->file->close(set->file->arg, fd);
 		return err;
 	}
+	/* Whoever reads it then needs no descriptor, of which there may be
+	 * none by then.  Without memory now: once more when it is read. */
+	if (map == NULL)
+		(void)segment_map(set, seg, fd, &map);
 	*fd_r = fd;
-	return 0;
-}
-
-static int map_once(struct segments *set, struct segment *seg,
-		    const char **map_r)
-{
-	const char *none = NULL;
-	const void *p;
-	int fd = segment_file_open(set, seg, O_RDONLY), err;
-
-	if (fd < 0)
-		return fd;
-	err = set->file->map(set->file->arg, fd, set->bytes, &p);
-	set->file->close(set->file->arg, fd);
-	if (err < 0)
-		return err;
-	if (!atomic_compare_exchange_strong(&seg->map, &none, p)) {
-		set->file->unmap(set->file->arg, p, set->bytes);
-		p = none; /* another thread was first */
-	}
-	*map_r = p;
 	return 0;
 }
 

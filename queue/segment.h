@@ -108,6 +108,11 @@ struct segment *segments_take(struct segments *set, uint32_t keep);
 /* The lowest unused sequence number > after whose place in the table is free;
  * 0: there is none. */
 uint64_t segments_next_sequence(const struct segments *set, uint64_t after);
+/* Map it by its open descriptor, once for all its lives; fd stays the
+ * caller's.  0, or a negative errno of mmap(). */
+int segment_map(struct segments *set, struct segment *seg, int fd,
+		const char **map_r);
+
 /*
  * Write the header and sync it: before any record, so that a sequence number
  * is used once only, whatever a crash leaves.  Gives the descriptor to write

@@ -109,6 +109,7 @@ static int read_head(struct segments *set, struct segment *seg)
 	struct segment_head one, two;
 	int fd = segment_file_open(set, seg, O_RDONLY);
 	uint64_t size = 0;
+	const char *map;
 	int64_t n;
 	int err;
 
@@ -116,17 +117,21 @@ static int read_head(struct segments *set, struct segment *seg)
 		return fd;
 	err = file->size(file->arg, fd, &size);
 	n = file->pread(file->arg, fd, page, sizeof(page), 0);
-	file->close(file->arg, fd);
 	memcpy(&one, page, sizeof(one));
 	memcpy(&two, page + SEGMENT_HEAD_COPY, sizeof(two));
-	if (err == 0 && n >= 0 && segment_head_ok(&one))
-		return take_head(set, seg, &one, size);
-	if (err == 0 && n >= 0 && segment_head_ok(&two))
-		return take_head(set, seg, &two, size);
 	seg->kind = SEGMENT_BROKEN;
 	if (err == 0 && n >= 0)
 		seg->kind = headless(page, size, set->bytes);
-	return 0;
+	if (err < 0 || n < 0)
+		err = 0;
+	else if (segment_head_ok(&one))
+		err = take_head(set, seg, &one, size);
+	else if (segment_head_ok(&two))
+		err = take_head(set, seg, &two, size);
+	if (err == 0 && seg->kind == SEGMENT_LIVE)
+		(void)segment_map(set, seg, fd, &map);
+	file->close(file->arg, fd);
+	return err;
 }
 
 /* Give each live segment its place, and the end that its successor names. */

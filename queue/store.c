@@ -468,6 +468,11 @@ int queue_store_apply(struct queue *q, uint32_t now_s)
 	return 1;
 }
 
+int queue_store_failed(const struct queue *q)
+{
+	return q->store->failed;
+}
+
 /* --- opening and closing ------------------------------------------------------------ */
 
 int queue_store_open(struct queue *q, uint32_t now_s,

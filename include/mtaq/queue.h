@@ -24,6 +24,7 @@
  */
 #include "base/span.h"
 
+#include <errno.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -256,13 +257,20 @@ struct queue_view {
 	void *pin;
 };
 
+/* Is this error of a want of memory or descriptors, which says nothing of the
+ * mail or the disk?  The same again later. */
+static inline bool queue_is_short(int err)
+{
+	return err == -ENOMEM || err == -EMFILE || err == -ENFILE;
+}
+
 /*
  * Open a message by its id and pin its segments.  Identity and CRC are
  * checked first, and its pages are brought in, so that a bad disk is an
  * errno here and not a signal later.  -ENOENT: no such message (its segment
  * is gone, the id is not durable, or another record is there, or its last
  * part is not durable).  -EUCLEAN: its octets are damaged; it must not be
- * sent.  -EIO: they cannot be read.
+ * sent.  -EIO: they cannot be read.  queue_is_short(): not now.
  */
 int queue_message_open(struct queue *q, uint64_t id, struct queue_view *view_r);
 void queue_message_close(struct queue *q, struct queue_view *view);
@@ -324,6 +332,8 @@ int queue_cursor_open(struct queue *q, uint64_t from_lsn,
 void queue_cursor_close(struct queue_cursor **cursor);
 /* 1: a record; 0: none yet; or a negative errno value. */
 int queue_cursor_next(struct queue_cursor *cursor, struct queue_record *rec_r);
+/* The record at lsn, which the cursor has given last, once more. */
+void queue_cursor_again(struct queue_cursor *cursor, uint64_t lsn);
 /* Everything below lsn is done with: remember it (with the next checkpoint),
  * and let go of its segments. */
 void queue_cursor_done(struct queue_cursor *cursor, uint64_t lsn);
@@ -350,10 +360,12 @@ struct queue_task {
 
 /*
  * Take in what has become durable since the last call, a bounded piece of it.
- * 1: there is more; 0: that was all.  After a negative errno value memory is
+ * 1: there is more; 0: that was all.  A negative errno value: of the log, which
+ * may be read again later; or, when queue_store_failed() says it too, memory is
  * only half true: close the queue and open it again.
  */
 int queue_store_apply(struct queue *q, uint32_t now_s);
+int queue_store_failed(const struct queue *q);
 
 /*
  * The next task that is due and not loaded, or new: it is loaded from then

@@ -24,7 +24,7 @@ static const struct args_command command = {
 	.options = options,
 	.more = "Exit codes: 0 stopped by a signal, 64 wrong usage, 71 and 74 "
 		"something broke, 75 another mtaq owns the spool or the "
-		"socket, 78 the configuration is wrong.",
+		"socket, or memory or descriptors ran out, 78 the configuration is wrong.",
 };
 
 static int exit_of(int err)
@@ -36,6 +36,9 @@ static int exit_of(int err)
 	case -EADDRINUSE:
 	case -EUCLEAN:
 	case -EAGAIN:
+	case -EMFILE:
+	case -ENFILE:
+	case -ENOMEM:
 		return EX_TEMPFAIL;
 	case -EIO:
 	case -ENOSPC:

@@ -194,7 +194,9 @@ int attempt_begin(struct worker_state *s, struct conn *c,
 	err = queue_message_open(s->w->set.queue, task->id, &a->view);
 	if (err < 0) {
 		attempt_free(s, a);
-		if (err != -ENOMEM)
+		if (queue_is_short(err))
+			ours_short(s, err);
+		else
 			*settled_r = give_up_damaged(s, task, c->site) == 0;
 		return err;
 	}

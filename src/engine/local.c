@@ -187,7 +187,7 @@ static bool settle_with(struct storer_state *s, const struct queue_task *t,
 		queue_message_close(s->st->set.queue, &view);
 		return done;
 	}
-	if (err != -ENOMEM)
+	if (!queue_is_short(err))
 		return hold_damaged(s, t);
 	queue_store_return(s->st->set.queue, t->id, t->first, s->now_s + 60);
 	return true;

@@ -23,6 +23,7 @@ static const char *what(enum ours_kind kind)
 		[OURS_SOURCE] = "no connection can be opened from one of our "
 				"addresses (it is not of this machine, or has "
 				"no port left)",
+		[OURS_READING] = "mail cannot be read from the spool",
 		[OURS_IPV4] = "no IPv4 host can be connected to",
 		[OURS_IPV6] = "no IPv6 host can be connected to",
 	};
@@ -139,4 +140,14 @@ bool ours_took(struct worker_state *s, struct conn *c, int err)
 	list_del(&c->ready);
 	worker_kick(s, c->site);
 	return true;
+}
+
+void ours_short(struct worker_state *s, int err)
+{
+	if (ours_note(s->w->set.ours, OURS_READING, err, s->now_ms,
+		      s->now_ms + OURS_PAUSE_MS))
+		fprintf(stderr,
+			"mtaq: %s: %s; it stays in the queue and is tried "
+			"again\n",
+			what(OURS_READING), cause(err));
 }

@@ -13,6 +13,7 @@
 enum ours_kind {
 	OURS_RESOURCES, /* no descriptor, no memory: nothing can connect */
 	OURS_SOURCE,    /* no local port, or the source is not our address */
+	OURS_READING,   /* neither, for a message that is to be sent */
 	OURS_IPV4,      /* no way out to such addresses */
 	OURS_IPV6,
 	OURS_KINDS

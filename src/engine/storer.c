@@ -20,6 +20,7 @@
 #include "engine/wire.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #define TASKS_PER_TURN 4096
@@ -282,6 +283,25 @@ static int take_log(struct storer_state *s)
 	return err;
 }
 
+/* Nothing is lost by waiting: the log has it all, and what was taken in is
+ * whole.  False: that error is for good. */
+static bool waits_out(struct storer_state *s, int err)
+{
+	if (err >= 0 && s->log_waits)
+		fputs("mtaq: the store reads the log again\n", stderr);
+	if (err < 0 &&
+	    (!queue_is_short(err) || queue_store_failed(s->st->set.queue) < 0))
+		return false;
+	if (err < 0 && !s->log_waits)
+		fprintf(stderr,
+			"mtaq: the store cannot read the log: %s; it waits and "
+			"tries again, nothing is lost; raise the limits of "
+			"the system or the unit\n",
+			strerrordesc_np(-err));
+	s->log_waits = err < 0;
+	return true;
+}
+
 /* Negative: the store cannot go on.  Otherwise *more_r: turn again at once. */
 static int turn(struct storer_state *s, bool *more_r)
 {
@@ -291,7 +311,7 @@ static int turn(struct storer_state *s, bool *more_r)
 	s->now_ms = clock_now_ms();
 	s->now_s = clock_mail_s(s->st->set.clock);
 	err = take_log(s);
-	if (err < 0)
+	if (!waits_out(s, err))
 		return err;
 	behind = err == 1;
 	take_answers(s);

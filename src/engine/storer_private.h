@@ -55,6 +55,7 @@ struct storer_state {
 	uint32_t *spare; /* numbers of forgotten domains */
 	uint32_t spare_count, spare_size, sweep_at;
 	uint32_t targets_made; /* their numbers are never used again */
+	bool log_waits;        /* for memory or a descriptor to read it */
 	bool have_task;        /* task could not be placed: its lane is full */
 	struct queue_task task;
 	struct backoff_settings backoff;

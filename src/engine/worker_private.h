@@ -258,6 +258,8 @@ void conn_text(const struct conn *c, char *text, size_t size);
 /* c's connect failed with err.  True: for a reason of ours; c has left its
  * site, which goes on with what it can. */
 bool ours_took(struct worker_state *s, struct conn *c, int err);
+/* A message could not be opened: queue_is_short(err). */
+void ours_short(struct worker_state *s, int err);
 
 /* share.c */
 /* The next open recipient at or behind `at`, or task->span. */

@@ -143,11 +143,13 @@ static uint32_t first_new(const struct eventlog *log,
 static int part_lines(struct eventlog *log, const struct queue_record *rec)
 {
 	struct queue_view view;
-	int places = 0;
+	int places = 0, err;
 
-	if (rec->part.abandoned ||
-	    queue_message_open(log->q, rec->part.id, &view) < 0)
-		return 0; /* more parts are to come, or it never will be */
+	if (rec->part.abandoned)
+		return 0;
+	err = queue_message_open(log->q, rec->part.id, &view);
+	if (err < 0) /* more parts are to come, or it never will be */
+		return queue_is_short(err) ? err : 0;
 	if (rec->part.offset + rec->part.length == view.size)
 		places = event_accepted(&view, rec->lsn, first_new(log, rec),
 					&log->lines);
@@ -169,12 +171,16 @@ static int gather(struct eventlog *log)
 
 	while (log->lines.len < BATCH_BYTES &&
 	       (got = queue_cursor_next(log->cursor, &rec)) == 1) {
-		log->pending_done = rec.end;
-		if (log->any && rec.lsn < log->lsn)
+		if (log->any && rec.lsn < log->lsn) {
+			log->pending_done = rec.end;
 			continue;
+		}
 		places = record_lines(log, &rec);
-		if (places < 0)
+		if (places < 0) {
+			queue_cursor_again(log->cursor, rec.lsn);
 			return places;
+		}
+		log->pending_done = rec.end;
 		if (places == 0)
 			continue;
 		log->lsn = rec.lsn;

@@ -4,6 +4,7 @@
 test_faults.py MTAQ [NAME...]
 """
 import os
+import resource
 import socket
 import struct
 import threading
@@ -56,6 +57,35 @@ def a_disk_that_fails_for_good_stops_the_daemon(mtaq):
         submit(box, "after@d3.test")
         box.wait_for(lambda: box.count_events().get("delivered", 0) >= 2, 60,
                      "both mails")
+        box.stop_daemon()
+
+
+# --- descriptors ---------------------------------------------------------------
+
+def no_descriptor_left_loses_nothing(mtaq):
+    """The limit falls below what is open: nothing connects, nothing ends,
+    nothing is held as damaged, and no host is called dead; when there are
+    descriptors again everything goes out in its first attempt."""
+    with Box(mtaq) as box:
+        box.start_sink()
+        box.configure(session__idle="100ms")
+        box.start_daemon()
+        pid = box.daemon.pid
+        fds = f"/proc/{pid}/fd"
+        soft, hard = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+        box.run("campaign", "pause", "news", "-c", box.conf)
+        box.load("--messages", "1000", "--campaign", "news")
+        # Room for the operator's connection and a few more, not for 100.
+        most = max(int(fd) for fd in os.listdir(fds)) + 2
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, (most, hard))
+        box.run("campaign", "resume", "news", "-c", box.conf)
+        box.wait_for(lambda: box.said("no descriptor left"), 60, "the words")
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, (soft, hard))
+        box.wait_final(1000)
+        got = box.count_events()
+        must(got.get("delivered") == 1000 and not got.get("deferred") and
+             not got.get("held"), str(got))
+        must("answers no more" not in box.daemon_log.read_text(), "dead site")
         box.stop_daemon()
 
 
@@ -174,6 +204,7 @@ def who_is_sent_away_for_now_comes_again(mtaq):
 
 
 TESTS = [a_disk_that_fails_for_good_stops_the_daemon,
+         no_descriptor_left_loses_nothing,
          a_daemon_that_answers_is_believed,
          nonsense_from_the_daemon_is_told_and_final,
          who_is_sent_away_for_now_comes_again]

@@ -595,6 +595,37 @@ START_TEST(no_descriptors_is_not_for_good)
 }
 END_TEST
 
+/* Not the walk, not a cursor, not a message, in the segment of now and in one
+ * of before a restart: the daemon may have none left when they are wanted. */
+START_TEST(reading_needs_no_descriptor)
+{
+	struct queue_cursor *cursor;
+	struct queue_record rec;
+	uint64_t ids[2], count;
+	int i;
+
+	ck_assert_int_eq(qhelp_add(q, 0, 2000, &ids[0]), 0);
+	queue_close(&q);
+	open_queue();
+	ck_assert_int_eq(qhelp_add(q, 1, 2000, &ids[1]), 0);
+	ck_assert_int_eq(queue_cursor_open(q, ids[0], &cursor), 0);
+	count = qfile_calls(disk, QFILE_OPEN);
+	qfile_fail(disk, QFILE_OPEN, 1, 1000, -ENFILE);
+	for (i = 0; i < 2; i++) {
+		ck_assert_int_eq(queue_cursor_next(cursor, &rec), 1);
+		ck_assert_uint_eq(rec.lsn, ids[i]);
+	}
+	queue_cursor_again(cursor, ids[1]);
+	ck_assert_int_eq(queue_cursor_next(cursor, &rec), 1);
+	ck_assert_uint_eq(rec.lsn, ids[1]);
+	ck_assert_int_eq(qhelp_check(q, ids[0], 0), 0);
+	ck_assert_int_eq(qhelp_check(q, ids[1], 1), 0);
+	ck_assert_uint_eq(qfile_calls(disk, QFILE_OPEN), count);
+	qfile_fail(disk, QFILE_OPEN, 0, 0, 0);
+	queue_cursor_close(&cursor);
+}
+END_TEST
+
 START_TEST(an_unreadable_page_is_an_errno)
 {
 	uint64_t id;
@@ -651,6 +682,7 @@ int main(void)
 	tcase_add_loop_test(t, a_failed_commit_moves_the_group, 0, 3);
 	tcase_add_test(t, a_second_failure_is_final);
 	tcase_add_test(t, no_descriptors_is_not_for_good);
+	tcase_add_test(t, reading_needs_no_descriptor);
 	tcase_add_test(t, an_unreadable_page_is_an_errno);
 	tcase_add_test(t, a_spool_has_one_owner);
 	suite_add_tcase(s, t);
