@@ -10,8 +10,6 @@
  */
 #include "engine/worker_private.h"
 
-#define LEARNED_MS (UINT64_C(24) * 3600 * 1000)
-
 static bool is_utf8(struct span s)
 {
 	size_t i;
@@ -30,13 +28,10 @@ bool share_needs_utf8(const struct queue_view *view, struct span rcpt)
 
 uint32_t share_room(const struct worker_state *s, const struct conn *c)
 {
-	const struct wsite *ws = c->site;
+	uint32_t learned = site_rcpts_max(c->site->site, s->now_ms);
 	uint32_t room = smtp_session_room(c->smtp);
 
-	if (ws->rcpts_max > 0 && s->now_ms < ws->rcpts_until_ms &&
-	    ws->rcpts_max < room)
-		return ws->rcpts_max;
-	return room;
+	return learned > 0 && learned < room ? learned : room;
 }
 
 void share_fill(struct attempt *a, uint32_t max)
@@ -64,10 +59,7 @@ void share_fill(struct attempt *a, uint32_t max)
 
 void share_learn(struct worker_state *s, const struct attempt *a)
 {
-	struct wsite *ws = a->wsite;
-
-	if (a->again == 0 || !a->any_accepted)
-		return;
-	ws->rcpts_max = a->count - a->again;
-	ws->rcpts_until_ms = s->now_ms + LEARNED_MS;
+	if (a->again > 0 && a->any_accepted)
+		site_rcpts_learn(a->wsite->site, a->count - a->again,
+				 s->now_ms);
 }

@@ -31,8 +31,6 @@ struct wsite {           /* a site, as this worker sees it */
 	struct wheel_node timer; /* ask site_want() again */
 	uint64_t timer_ms;
 	struct list queues;
-	uint32_t rcpts_max; /* learned (rule 14); 0: none is known */
-	uint64_t rcpts_until_ms;
 	struct list picky; /* tasks that not every host takes: picky.c */
 	uint32_t picky_count;
 	bool dead_told;   /* people know that it is parked */

@@ -160,3 +160,17 @@ void site_limits_why(struct limits *limits, const struct smtp_verdict *verdict)
 {
 	site_reply_line(limits->why, verdict);
 }
+
+/* --- recipients per transaction -------------------------------------------- */
+
+void site_rcpts_learn(struct site *site, uint32_t carried, uint64_t now_ms)
+{
+	BUG_ON(carried == 0);
+	site->rcpts_max = carried;
+	site->rcpts_until_ms = now_ms + site->table->set.learned_ms;
+}
+
+uint32_t site_rcpts_max(const struct site *site, uint64_t now_ms)
+{
+	return now_ms < site->rcpts_until_ms ? site->rcpts_max : 0;
+}

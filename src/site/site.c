@@ -10,6 +10,7 @@
 #include <stdlib.h>
 
 #define UNUSED_KEEP_MS 3600000u
+#define KEPT_MAX       10000u /* sites that are kept longer; 1 KB each */
 #define REAP_MAX       64
 #define ADDRS_MAX      (2 * MX_HOSTS_MAX * MX_ADDRS_MAX)
 
@@ -35,12 +36,33 @@ struct site_table *site_table_new(const struct site_settings *set,
 	return table;
 }
 
+static void unkeep(struct site *site)
+{
+	BUG_ON(site->kept && site->table->kept == 0);
+	site->table->kept -= site->kept;
+	site->kept = false;
+}
+
+/* What it taught costs somebody a round trip to learn again. */
+static bool keep(struct site *site, uint64_t now_ms)
+{
+	struct site_table *table = site->table;
+
+	if (site_rcpts_max(site, now_ms) == 0 ||
+	    (!site->kept && table->kept >= KEPT_MAX))
+		return false;
+	table->kept += !site->kept;
+	site->kept = true;
+	return true;
+}
+
 static void site_free(struct site *site)
 {
 	struct site_table *table = site->table;
 	uint32_t i;
 
 	BUG_ON(site->refs != 0);
+	unkeep(site);
 	map_del(&table->sites, site->hash, site);
 	list_del(&site->unused);
 	for (i = 0; i < site->addr_count; i++)
@@ -95,7 +117,8 @@ void site_table_reap(struct site_table *table, uint64_t now_ms)
 
 		if (now_ms < site->unused_ms + UNUSED_KEEP_MS)
 			return;
-		if (site->connecting + site->sessions == 0) {
+		if (site->connecting + site->sessions == 0 &&
+		    !keep(site, now_ms)) {
 			site_free(site);
 			continue;
 		}
@@ -154,6 +177,7 @@ struct site *site_get(struct site_table *table, const struct site_key *key,
 		(void)site_refresh(site, set, now_ms);
 	}
 	list_del(&site->unused);
+	unkeep(site);
 	site->refs++;
 	return site;
 }

@@ -66,8 +66,9 @@ struct site_settings {
 	uint32_t bad_max_ms;   /* [1h] ... up to */
 	uint32_t stagger_ms;   /* [2s] a connect unanswered for so long lets
 				* another one start (SMTP.md 8) */
-	uint32_t learned_ms;   /* [24h] how long messages per session, as a
-				* server taught them, are remembered */
+	uint32_t learned_ms;   /* [24h] how long messages per session and
+				* recipients per transaction, as a server
+				* taught them, are remembered */
 };
 /* Fill in the defaults in brackets. */
 void site_settings_default(struct site_settings *set);
@@ -152,6 +153,15 @@ uint64_t site_hash(const struct site *site);
 /* An operator's word that it may be well again: a bad host is probed at once,
  * pauses that replies asked for end. */
 void site_retry(struct site *site, uint64_t now_ms);
+
+/*
+ * Rule 14: after a transaction of which the server took carried recipients and
+ * put the rest over, the others there are not larger, for learned_ms; the site
+ * is kept so long, used or not (at most 10,000 for this reason alone).
+ */
+void site_rcpts_learn(struct site *site, uint32_t carried, uint64_t now_ms);
+/* 0: none is known. */
+uint32_t site_rcpts_max(const struct site *site, uint64_t now_ms);
 
 /* An operator's pause: nothing opens, sessions close when idle. */
 void site_pause(struct site *site, bool paused);

@@ -77,6 +77,9 @@ struct site {
 	uint32_t refs;
 	struct list unused; /* in the table's list while refs == 0 */
 	uint64_t unused_ms;
+	bool kept; /* unused for long, for what it taught: table->kept */
+	uint32_t rcpts_max; /* rule 14: 0, or what it taught */
+	uint64_t rcpts_until_ms;
 	uint64_t refresh_ms;
 	char *name;
 	bool paused;
@@ -110,6 +113,7 @@ struct site_table {
 	struct site_settings set;
 	struct map sites, limits, health;
 	struct list unused; /* oldest first */
+	uint32_t kept;      /* of them, at most KEPT_MAX */
 	uint32_t conns, conns_max;
 	struct list conns_free; /* memory of closed ones */
 	uint64_t now_ms;        /* the latest time heard of */

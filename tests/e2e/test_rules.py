@@ -280,6 +280,39 @@ def rule_14_the_limit_is_learned(mtaq):
         must(len(over) == 6, f"{len(over)} recipients were put over")
 
 
+def rule_14_the_limit_outlives_the_session(mtaq):
+    """Three sessions one after another: only the first is put over, although
+    the site has been forgotten by all but that in between."""
+    def sites():
+        return box.run("site", "list", "--json", "-c", box.conf).stdout
+
+    def answer(session, line):
+        if line.startswith("MAIL"):
+            session.rcpts = 0
+        if line.startswith("RCPT"):
+            session.rcpts += 1
+            if session.rcpts > 10:
+                session.over = getattr(session, "over", 0) + 1
+                return "452 4.5.3 too many recipients"
+        return None
+
+    with Server(answer=answer) as server, \
+            box_of(mtaq, server, site__connections="1",
+                   session__idle="10ms") as box:
+        box.start_daemon()
+        for n in range(3):
+            submit(box, *[w for i in range(35)
+                          for w in ("-t", f"r{n}x{i}@x.test")])
+            box.wait_final(35 * (n + 1), 60)
+            box.wait_for(lambda: "QUIT" in server.sessions[n].lines, 60,
+                         f"the end of session {n}")
+            box.wait_for(lambda: not sites(), 60, "the site forgotten")
+        must(len(server.sessions) == 3, f"{len(server.sessions)} sessions")
+        must([getattr(s, "over", 0) for s in server.sessions] == [25, 0, 0],
+             f"put over: {[getattr(s, 'over', 0) for s in server.sessions]}")
+        must(not events(box, "deferred"), "somebody was deferred")
+
+
 def rule_14_put_over_twice_then_deferred(mtaq):
     def answer(session, line):
         if line.startswith("RCPT"):

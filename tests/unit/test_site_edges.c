@@ -140,6 +140,32 @@ START_TEST(a_site_in_use_is_reaped_later)
 }
 END_TEST
 
+/* Rule 14: a day, not the hour; and only as long as it is unused. */
+START_TEST(what_a_site_taught_outlives_its_last_use)
+{
+	struct site *site;
+	uint64_t day = 24 * 3600000, hour;
+	size_t at = 0;
+
+	start(NULL);
+	ck_assert_uint_eq(site_rcpts_max(r.site, r.now), 0);
+	site_rcpts_learn(r.site, 20, r.now);
+	site = r.site;
+	site_put(&site);
+	for (hour = 1; hour < 24; hour++) {
+		site_table_reap(r.table, r.now + hour * 3600000);
+		at = 0;
+		ck_assert_ptr_eq(site_table_walk(r.table, &at), r.site);
+	}
+	ck_assert_uint_eq(site_rcpts_max(r.site, r.now + day - 1), 20);
+	ck_assert_uint_eq(site_rcpts_max(r.site, r.now + day), 0);
+	site_table_reap(r.table, r.now + day);
+	at = 0;
+	ck_assert_ptr_null(site_table_walk(r.table, &at));
+	site_table_free(&r.table);
+}
+END_TEST
+
 START_TEST(a_host_without_a_name_is_told_by_its_address)
 {
 	struct mxset *a = mxset_new(1), *b = mxset_new(1);
@@ -325,6 +351,7 @@ int main(void)
 	tcase_add_test(tc, the_reason_is_without_controls);
 	tcase_add_test(tc, a_full_table_opens_nothing);
 	tcase_add_test(tc, a_site_in_use_is_reaped_later);
+	tcase_add_test(tc, what_a_site_taught_outlives_its_last_use);
 	tcase_add_test(tc, a_host_without_a_name_is_told_by_its_address);
 	tcase_add_test(tc, an_old_session_closes_when_its_age_comes);
 	tcase_add_test(tc, in_a_pause_nothing_is_grouped);
