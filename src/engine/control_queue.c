@@ -85,32 +85,40 @@ static const char *state_of(const struct control_task *t, uint32_t now_s)
 							    : "queued";
 }
 
+/* What rows of a message and of its recipients alike say of it. */
+static void begin_row(struct buf *out, const char *verb,
+		      const struct queue_view *view, uint32_t now_s)
+{
+	char id[MSGID_LEN + 1];
+
+	msgid_print(view->id, id);
+	admin_begin(out, verb);
+	admin_text(out, "id", span_str(id));
+	admin_text(out, "from", view->sender);
+	admin_text(out, "tenant", view->tenant);
+	admin_text(out, "campaign", view->campaign);
+	admin_text(out, "class",
+		   view->flags & QUEUE_MSG_TRANSACTIONAL ? SPAN("transactional")
+							 : SPAN("bulk"));
+	admin_number(out, "size", view->size);
+	admin_number(out, "recipients", view->rcpt_count);
+	admin_number(out, "arrived", view->arrived_s);
+	admin_number(out, "age_s",
+		     now_s > view->arrived_s ? now_s - view->arrived_s : 0);
+}
+
 static void add_row(struct buf *out, const struct control_task *t,
 		    const struct queue_view *view, struct span rcpt,
 		    uint32_t now_s)
 {
 	const struct queue_task *k = &t->task;
 	bool timed = k->slot < QUEUE_SLOT_DAMAGED;
-	char id[MSGID_LEN + 1];
 
-	msgid_print(k->id, id);
-	admin_begin(out, "row");
-	admin_text(out, "id", span_str(id));
+	begin_row(out, "row", view, now_s);
 	admin_text(out, "state", span_str(state_of(t, now_s)));
-	admin_text(out, "from", view->sender);
 	admin_text(out, "to", rcpt);
 	admin_text(out, "domain", span_str(t->words[2]));
 	admin_text(out, "site", span_str(t->site));
-	admin_text(out, "tenant", span_str(t->words[0]));
-	admin_text(out, "campaign", span_str(t->words[1]));
-	admin_text(out, "class",
-		   k->flags & QUEUE_MSG_TRANSACTIONAL ? SPAN("transactional")
-						      : SPAN("bulk"));
-	admin_number(out, "size", view->size);
-	admin_number(out, "recipients", view->rcpt_count);
-	admin_number(out, "arrived", view->arrived_s);
-	admin_number(out, "age_s",
-		     now_s > view->arrived_s ? now_s - view->arrived_s : 0);
 	admin_number(out, "due_in_s",
 		     timed && k->slot > now_s ? k->slot - now_s : 0);
 	admin_number(out, "attempts", k->attempts);
@@ -153,11 +161,22 @@ static uint32_t count_others(const struct wish *w, const struct queue_task *t,
 }
 
 /* A message that cannot be opened has no words: its row says what is known. */
+static struct queue_view unread(const struct control_task *t, uint32_t now_s)
+{
+	return (struct queue_view){
+		.id = t->task.id,
+		.tenant = span_str(t->words[0]),
+		.campaign = span_str(t->words[1]),
+		.flags = t->task.flags,
+		.arrived_s = now_s,
+	};
+}
+
 static uint32_t add_task(struct control *c, struct buf *out,
 			 const struct wish *w, const struct control_task *t)
 {
 	uint32_t now_s = clock_mail_s(&c->e->clock), at, n = 0, others;
-	struct queue_view view = { .id = 0 };
+	struct queue_view view;
 	struct queue_rcpt r = { .address = SPAN("") };
 	int err;
 
@@ -167,7 +186,7 @@ static uint32_t add_task(struct control *c, struct buf *out,
 	if (err == -ENOENT)
 		return 0; /* it has come to its end meanwhile */
 	if (err < 0)
-		view.arrived_s = now_s;
+		view = unread(t, now_s);
 	if (now_s - view.arrived_s < w->older_s) {
 		if (err == 0)
 			queue_message_close(c->e->queue, &view);
@@ -268,25 +287,11 @@ static void add_message(struct control *c, struct buf *out)
 {
 	uint32_t now_s = clock_mail_s(&c->e->clock);
 	struct queue_view view;
-	char id[MSGID_LEN + 1];
 
 	if (queue_message_open(c->e->queue, c->id, &view) < 0)
 		return;
-	msgid_print(c->id, id);
-	admin_begin(out, "message");
-	admin_text(out, "id", span_str(id));
-	admin_text(out, "from", view.sender);
-	admin_text(out, "tenant", view.tenant);
-	admin_text(out, "campaign", view.campaign);
-	admin_number(out, "size", view.size);
-	admin_number(out, "recipients", view.rcpt_count);
-	admin_text(out, "class",
-		   view.flags & QUEUE_MSG_TRANSACTIONAL ? SPAN("transactional")
-							: SPAN("bulk"));
-	admin_number(out, "arrived", view.arrived_s);
+	begin_row(out, "message", &view, now_s);
 	admin_number(out, "expires", view.expires_s);
-	admin_number(out, "age_s",
-		     now_s > view.arrived_s ? now_s - view.arrived_s : 0);
 	admin_number(out, "expires_in_s",
 		     view.expires_s > now_s ? view.expires_s - now_s : 0);
 	admin_end(out);
