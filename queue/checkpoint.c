@@ -46,7 +46,8 @@ static uint64_t cover(struct queue *q, uint32_t now_s)
 	}
 	if (s->checkpoint.all && queue_walk_lsn(s->walk) > lsn)
 		lsn = queue_walk_lsn(s->walk);
-	if (!list_empty(&s->partials)) {
+	/* (What is made anew is never replayed upon.) */
+	if (!s->rebuilding && !list_empty(&s->partials)) {
 		first = CONTAINER_OF(s->partials.next, struct partial, link);
 		if (first->id < lsn)
 			lsn = first->id;

@@ -245,8 +245,8 @@ static void close_env(struct index *x)
 	x->env = NULL;
 }
 
-int index_open(const char *dir, uint64_t bytes_max, uint32_t segment_bytes,
-	       struct index **index_r)
+int index_open(const char *dir, const char *name, uint64_t bytes_max,
+	       uint32_t segment_bytes, struct index **index_r)
 {
 	struct index *x = calloc(1, sizeof(*x));
 	int err;
@@ -256,7 +256,7 @@ int index_open(const char *dir, uint64_t bytes_max, uint32_t segment_bytes,
 	x->bytes_max = bytes_max;
 	x->segment_bytes = segment_bytes;
 	map_init(&x->changes);
-	if (asprintf(&x->path, "%s/index", dir) < 0) {
+	if (asprintf(&x->path, "%s/%s", dir, name) < 0) {
 		free(x);
 		return -ENOMEM;
 	}

@@ -51,8 +51,10 @@ struct index_meta {
 
 struct index;
 
-int index_open(const char *dir, uint64_t bytes_max, uint32_t segment_bytes,
-	       struct index **index_r);
+#define INDEX_NAME "index"
+#define INDEX_NEW  "index.new" /* while it is made anew */
+int index_open(const char *dir, const char *name, uint64_t bytes_max,
+	       uint32_t segment_bytes, struct index **index_r);
 void index_close(struct index **index);
 /* As committed last. */
 const struct index_meta *index_meta(const struct index *x);

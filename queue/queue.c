@@ -33,7 +33,7 @@ void queue_report_say(struct queue_report *report, const char *fmt, ...)
 			(field) = (value);                                     \
 	} while (0)
 
-static int take_settings(struct queue *q, const struct queue_settings *set)
+int queue_settings_take(struct queue *q, const struct queue_settings *set)
 {
 	struct queue_settings *s = &q->set;
 
@@ -96,7 +96,7 @@ static void name_holder(struct queue *q, int fd, struct queue_report *report)
 			 q->set.dir, pid[0] == '\0' ? "(unknown)" : pid);
 }
 
-static int take_lock(struct queue *q, struct queue_report *report, int *fd_r)
+int queue_lock_take(struct queue *q, struct queue_report *report, int *fd_r)
 {
 	const struct queue_file_ops *file = q->file;
 	char path[4096], pid[LOCK_BYTES + 1];
@@ -189,7 +189,7 @@ static int copy_over(struct segments *set, int fd, uint64_t from, uint64_t to)
  * called clean, so syncing is not enough: it is written again first, with the
  * header.  All before that group was durable when it was written.
  */
-static int settle(struct segments *set, uint64_t group, uint64_t end)
+int queue_log_settle(struct segments *set, uint64_t group, uint64_t end)
 {
 	uint64_t last = atomic_load(&set->last);
 	struct segment *seg = segments_find(set, last);
@@ -233,7 +233,7 @@ static int recover(struct queue *q, uint64_t checkpoint_lsn,
 		queue_report_say(report, "%.*s", (int)check.words.len,
 				 check.words.p);
 	log_check_free(&check);
-	err = settle(set, check.last_group, end);
+	err = queue_log_settle(set, check.last_group, end);
 	if (err < 0)
 		return err;
 	if (end < checkpoint_lsn) {
@@ -258,7 +258,7 @@ static int open_log(struct queue *q, struct queue_report *report)
 	int fd, err = make_folders(q);
 
 	if (err == 0)
-		err = take_lock(q, report, &fd);
+		err = queue_lock_take(q, report, &fd);
 	if (err < 0)
 		return err;
 	err = segments_open(q->file, q->set.dir, q->set.segment_bytes, &set);
@@ -285,7 +285,7 @@ int queue_open(const struct queue_settings *set, uint32_t now_s,
 	*report_r = (struct queue_report){ .records = 0 };
 	if (q == NULL)
 		return -ENOMEM;
-	err = take_settings(q, set);
+	err = queue_settings_take(q, set);
 	if (err == 0)
 		err = open_log(q, report_r);
 	if (err == 0)

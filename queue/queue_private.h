@@ -33,6 +33,7 @@ struct queue {
 	const struct queue_file_ops *file;
 	struct queue_log *log;     /* the log half's */
 	struct queue_store *store; /* the store half's, NULL before its open */
+	bool rebuilding;           /* queue_store_open(): a new index beside */
 };
 
 /* --- what the store half gives ------------------------------------------- */
@@ -130,6 +131,15 @@ int queue_log_prepare(struct queue *q);
 /* The lowest LSN that some event cursor still needs; UINT64_MAX: none.  The
  * store remembers it with each checkpoint. */
 uint64_t queue_cursor_lowest(const struct queue *q);
+
+/* Pieces of opening, for rebuild.c.  Fill in the defaults. */
+int queue_settings_take(struct queue *q, const struct queue_settings *set);
+/* -EBUSY: the words name the holder. */
+int queue_lock_take(struct queue *q, struct queue_report *report, int *fd_r);
+struct segments;
+/* Make durable what recovery has believed: where the last whole group begins,
+ * and where the log ends. */
+int queue_log_settle(struct segments *set, uint64_t group, uint64_t end);
 
 /* Append a sentence to report->words, as far as it fits. */
 void queue_report_say(struct queue_report *report, const char *fmt, ...)

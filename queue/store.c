@@ -242,6 +242,8 @@ static int make_task(struct queue_store *s, const struct queue_record *rec,
 	size_t len;
 	int err;
 
+	if (s->rebuilding)
+		row.key.slot = QUEUE_SLOT_HELD;
 	queue_view_rcpt(msg, first, &rcpt);
 	len = line_pack(words, msg->tenant, msg->campaign, rcpt.domain);
 	err = store_line(s, span_of(words, len), &line);
@@ -312,6 +314,16 @@ static void partial_free(struct queue_store *s, struct partial *p)
 	free(p);
 }
 
+uint64_t store_drop_partials(struct queue_store *s)
+{
+	uint64_t count = 0;
+
+	for (; !list_empty(&s->partials); count++)
+		partial_free(s, CONTAINER_OF(s->partials.next, struct partial,
+					     link));
+	return count;
+}
+
 static int apply_part(struct queue *q, const struct queue_record *rec)
 {
 	struct queue_store *s = q->store;
@@ -347,20 +359,21 @@ static bool is_final(uint8_t state)
 	return state >= QUEUE_DELIVERED;
 }
 
-static uint32_t slot_of(const struct queue_out_rcpt *r)
+static uint32_t slot_of(const struct queue_store *s,
+			const struct queue_out_rcpt *r)
 {
-	if (r->state == QUEUE_HELD)
+	if (s->rebuilding || r->state == QUEUE_HELD)
 		return QUEUE_SLOT_HELD;
 	return r->state == QUEUE_DAMAGED ? QUEUE_SLOT_DAMAGED : r->due_s;
 }
 
 /* Do both go the same way? */
-static bool alike(const struct queue_out_rcpt *a,
+static bool alike(const struct queue_store *s, const struct queue_out_rcpt *a,
 		  const struct queue_out_rcpt *b)
 {
 	if (is_final(a->state) || is_final(b->state))
 		return is_final(a->state) && is_final(b->state);
-	return slot_of(a) == slot_of(b) && a->attempts == b->attempts &&
+	return slot_of(s, a) == slot_of(s, b) && a->attempts == b->attempts &&
 	       a->unsure == b->unsure;
 }
 
@@ -373,18 +386,20 @@ static int move_from(struct queue_store *s, struct line *line,
 {
 	const struct queue_out_rcpt *r = &out->rcpts[at];
 	struct index_key key = { .id = out->id, .slot = out->slot };
-	struct move move = { .slot = slot_of(r),
+	struct move move = { .slot = slot_of(s, r),
 			     .attempts = r->attempts,
 			     .unsure = r->unsure };
 	struct task *t;
 	uint32_t i;
 	int err;
 
+	if (s->rebuilding)
+		key.slot = QUEUE_SLOT_HELD;
 	err = store_find(s, line, &key, r->rcpt, &t);
 	if (err < 0)
 		return err == -ENOENT ? 0 : err;
 	for (i = at; i < out->rcpt_count; i++) {
-		if (bits_has(done, i) || !alike(r, &out->rcpts[i]) ||
+		if (bits_has(done, i) || !alike(s, r, &out->rcpts[i]) ||
 		    !task_has(t, out->rcpts[i].rcpt))
 			continue;
 		bits_set(done, i);
@@ -414,7 +429,14 @@ static int apply_out(struct queue_store *s, const struct queue_out *out)
 
 /* --- following the log ------------------------------------------------------------ */
 
-static int apply(struct queue *q, const struct queue_record *rec)
+/* Of decisions: what is held anyway, and what would let it go. */
+static bool is_undone(enum queue_verb verb)
+{
+	return verb == QUEUE_VERB_HOLD || verb == QUEUE_VERB_RELEASE ||
+	       verb == QUEUE_VERB_RETRY;
+}
+
+int store_apply(struct queue *q, const struct queue_record *rec)
 {
 	switch (rec->type) {
 	case QUEUE_REC_MSG:
@@ -424,6 +446,8 @@ static int apply(struct queue *q, const struct queue_record *rec)
 	case QUEUE_REC_OUT:
 		return apply_out(q->store, &rec->out);
 	case QUEUE_REC_DEC:
+		if (q->store->rebuilding && is_undone(rec->dec.verb))
+			return 0;
 		return decide_note(q->store, rec->lsn, &rec->dec);
 	case QUEUE_REC_MOVE:
 	case QUEUE_REC_BODY:
@@ -461,7 +485,7 @@ int queue_store_apply(struct queue *q, uint32_t now_s)
 		if (rc <= 0)
 			return rc;
 		q->store->applied_s = now_s;
-		err = apply(q, &rec);
+		err = store_apply(q, &rec);
 		if (err < 0) /* half applied; the log still has it all */
 			return q->store->failed = err;
 	}
@@ -493,8 +517,10 @@ int queue_store_open(struct queue *q, uint32_t now_s,
 	s->outside_slot = 0; /* nothing was looked at yet */
 	s->freeing = true;   /* what was free before a restart is not now */
 	s->checkpoint.began_s = s->expire_s = now_s;
-	err = index_open(q->set.dir, q->set.index_bytes_max,
-			 q->set.segment_bytes, &s->index);
+	s->rebuilding = q->rebuilding;
+	err = index_open(q->set.dir, q->rebuilding ? INDEX_NEW : INDEX_NAME,
+			 q->set.index_bytes_max, q->set.segment_bytes,
+			 &s->index);
 	if (err == -EUCLEAN)
 		queue_report_say(report,
 				 "The index %s/index cannot be read. "
@@ -535,7 +561,7 @@ int queue_store_replay(struct queue *q, uint32_t now_s,
 	s->delta.replaying = index_meta(s->index)->reached_lsn >
 			     index_meta(s->index)->checkpoint_lsn;
 	while ((rc = queue_log_next(s->walk, &rec)) > 0) {
-		rc = apply(q, &rec);
+		rc = store_apply(q, &rec);
 		if (rc < 0)
 			return rc;
 		report->records++;
@@ -543,9 +569,7 @@ int queue_store_replay(struct queue *q, uint32_t now_s,
 	}
 	s->delta.replaying = false;
 	/* Their submitters are gone and no part of them can follow. */
-	while (!list_empty(&s->partials))
-		partial_free(s, CONTAINER_OF(s->partials.next, struct partial,
-					     link));
+	(void)store_drop_partials(s);
 	mark(s, now_s);
 	return rc;
 }
@@ -556,9 +580,7 @@ void queue_store_close(struct queue *q)
 
 	if (s == NULL)
 		return;
-	while (!list_empty(&s->partials))
-		partial_free(s, CONTAINER_OF(s->partials.next, struct partial,
-					     link));
+	(void)store_drop_partials(s);
 	checkpoint_free(s);
 	idem_close(s);
 	decide_close(s);

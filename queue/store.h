@@ -81,10 +81,17 @@ struct queue_store {
 	uint32_t free_s, prepare_s;
 	uint32_t applied_s; /* when a record was last taken in */
 	int failed;         /* memory is not to be relied on any more */
+	/* The index is made anew (rebuild.c): every task stands in slot HELD,
+	 * and outcomes find it there whatever slot they name. */
+	bool rebuilding;
 	struct index_row rows[128];
 };
 
 /* store.c */
+/* Take in one record. */
+int store_apply(struct queue *q, const struct queue_record *rec);
+/* The messages whose parts did not all come never will be; so many. */
+uint64_t store_drop_partials(struct queue_store *s);
 int store_line(struct queue_store *s, struct span words, struct line **line_r);
 /* As store_line(), by a number that a row has. */
 int store_line_numbered(struct queue_store *s, uint32_t number,

@@ -22,7 +22,7 @@ _mtaq()
 	submit) opts='-c --config -f --from -t --to --to-file --each --tenant --campaign --class -N --notify -R --ret -V --envid --orcpt --token-header -n --dry-run -q --quiet --json -h --help' verbs='' files=y ;;
 	top) opts='-c --config -i --interval --once --json -h --help' verbs='' files= ;;
 	trace) opts='-c --config --site --domain --id --for --max --json -h --help' verbs='' files= ;;
-	verify) opts='-c --config --spool --json -h --help' verbs='' files= ;;
+	verify) opts='-c --config --spool --rebuild -n --dry-run --force --json -h --help' verbs='' files= ;;
 	version) opts='' verbs='' files= ;;
 	esac
 	case "$cmd $prev" in

@@ -176,5 +176,8 @@ complete -c mtaq -n '__fish_seen_subcommand_from trace' -l json -d 'one JSON obj
 complete -c mtaq -n '__fish_seen_subcommand_from trace' -s h -l help -d 'what the command does'
 complete -c mtaq -n '__fish_seen_subcommand_from verify' -s c -l config -r -F -d 'the configuration'
 complete -c mtaq -n '__fish_seen_subcommand_from verify' -l spool -x -a '(__fish_complete_directories)' -d 'this spool'
+complete -c mtaq -n '__fish_seen_subcommand_from verify' -l rebuild -d 'make an index that cannot be read anew from the log: all mail is held, nothing is sent before mtaq queue release'
+complete -c mtaq -n '__fish_seen_subcommand_from verify' -s n -l dry-run -d 'with --rebuild: only tell'
+complete -c mtaq -n '__fish_seen_subcommand_from verify' -l force -d 'with --rebuild: even when the index can be opened'
 complete -c mtaq -n '__fish_seen_subcommand_from verify' -l json -d 'one JSON object'
 complete -c mtaq -n '__fish_seen_subcommand_from verify' -s h -l help -d 'what the command does'

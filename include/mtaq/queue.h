@@ -491,4 +491,58 @@ struct queue_verify_report {
  */
 int queue_verify(const char *dir, struct queue_verify_report *report_r);
 
+/* --- making an unreadable index anew --------------------------------------- */
+
+struct queue_rebuild_report {
+	uint64_t log_bytes, log_done; /* to follow, and followed so far */
+	uint64_t records, messages, outs, decisions;
+	uint64_t held; /* recipients without a final outcome: all are held */
+	/* Of these so many at most were delivered already: the outcome may
+	 * have stood in what is written over or damaged, or the server may
+	 * have the mail.  What was being sent, or was and its outcome not yet
+	 * durable, when the last owner died comes on top; nobody knows it. */
+	uint64_t second_max;
+	uint64_t incomplete;      /* messages left out: parts are missing */
+	uint64_t pauses, cancels; /* decisions in force again */
+	uint64_t gaps;            /* where segments were written over */
+	uint64_t torn_bytes, damaged, content_damaged; /* as in verifying */
+	char kept[64];    /* the old index's new name in the spool; "" */
+	char words[2048]; /* damage, a line each; or why it failed */
+};
+
+/*
+ * Make the index anew from the log alone: each recipient without a final
+ * outcome is held, so nothing is sent before a release.  What a release or
+ * retry in the log said is not done again; a cancel is, and pauses hold.
+ * The new index is made beside the old one and takes its name when it is
+ * whole and durable; the old one is kept under another.
+ *
+ *	queue_rebuild_begin()			takes spool/lock; checks the log
+ *	while (queue_rebuild_step() == 1)	bounded pieces
+ *		;
+ *	queue_rebuild_finish()			the names change
+ *
+ * A crash before the end leaves the old index as it was.  now_s is the wall
+ * clock.  set as for queue_open(); segment_bytes is taken from the log.
+ * After a failure only queue_rebuild_drop() may follow, and must.
+ *
+ * begin: -EBUSY: another process owns the spool; -EEXIST: the index can be
+ * opened and force is false (force also goes on without segments that cannot
+ * be opened or mapped); -ENOENT: there is no spool; -EPROTO: a version
+ * that this program does not know; or what a system call said.  On failure
+ * *rebuild_r is not set.
+ */
+struct queue_rebuild;
+int queue_rebuild_begin(const struct queue_settings *set, uint32_t now_s,
+			bool force, struct queue_rebuild **rebuild_r,
+			struct queue_rebuild_report *report_r);
+/* 1: there is more; 0: the report is whole; or a negative errno value. */
+int queue_rebuild_step(struct queue_rebuild *rebuild,
+		       struct queue_rebuild_report *report);
+/* After step gave 0.  On success *rebuild is NULL. */
+int queue_rebuild_finish(struct queue_rebuild **rebuild,
+			 struct queue_rebuild_report *report);
+/* Leave all as it was; so tells who only wants the report. */
+void queue_rebuild_drop(struct queue_rebuild **rebuild);
+
 #endif

@@ -1,11 +1,13 @@
 /*
  * cmd/verify.c - mtaq verify: is every record of a spool whole?
  *
- * Reads, changes nothing.  Beside a living daemon the tail may seem torn.
+ * Reads, changes nothing (but with --rebuild, rebuild.c).  Beside a living
+ * daemon the tail may seem torn.
  */
 #include "base/buf.h"
 #include "base/json.h"
 #include "cmd/commands.h"
+#include "cmd/rebuild.h"
 #include "mtaq/queue.h"
 
 #include <errno.h>
@@ -16,19 +18,33 @@
 static const struct args_option options[] = {
 	OPTION_CONFIG,
 	{ "spool", 0, "FOLDER", "this spool; no configuration is read", 's' },
+	{ "rebuild", 0, NULL,
+	  "make an index that cannot be read anew from the log: all mail is "
+	  "held, nothing is sent before `mtaq queue release`",
+	  'r' },
+	{ "dry-run", 'n', NULL, "with --rebuild: only tell", 'n' },
+	{ "force", 0, NULL, "with --rebuild: even when the index can be opened",
+	  'f' },
 	OPTION_JSON("one JSON object"),
 	OPTION_END,
 };
 
 static const struct args_command command = {
 	.name = "mtaq verify",
-	.usage = "mtaq verify [-c FILE | --spool FOLDER] [--json]",
+	.usage = "mtaq verify [-c FILE | --spool FOLDER] [--json]\n"
+		 "mtaq verify --rebuild [-n] [--force] [-c FILE | --spool "
+		 "FOLDER] [--json]",
 	.about = "Reads every segment of the spool and checks every record. "
-		 "Changes nothing; best while no daemon runs.",
+		 "Changes nothing; best while no daemon runs.\n\n"
+		 "With --rebuild: makes an index that cannot be read anew. "
+		 "Every recipient without a final outcome in the log is held; "
+		 "how many of them may have been delivered before is printed. "
+		 "The old index is kept under another name.",
 	.options = options,
 	.more = "Exit codes: 0 the log is whole, 64 wrong usage, 65 it is "
 		"damaged (what and where is printed), 66 there is no spool, 74 "
-		"it cannot be read, 78 the configuration is wrong.",
+		"it cannot be read, 75 (--rebuild) another process owns the "
+		"spool, 78 the configuration is wrong.",
 };
 
 static void print_json(const struct queue_verify_report *r, bool whole)
@@ -75,17 +91,22 @@ static void print_text(const struct queue_verify_report *r, bool whole)
 	puts(whole ? "the log is whole" : "the log is DAMAGED");
 }
 
-static int verify(const char *dir, bool json)
+static int verify(const char *dir, const struct rebuild_options *o,
+		  bool rebuild)
 {
 	struct queue_verify_report r = { .segments = 0 };
-	int err = queue_verify(dir, &r);
+	int err;
+
+	if (rebuild)
+		return rebuild_spool(dir, o);
+	err = queue_verify(dir, &r);
 
 	if (err < 0 && err != -EUCLEAN) {
 		fprintf(stderr, "mtaq verify: %s: %s\n", dir,
 			strerrordesc_np(-err));
 		return err == -ENOENT ? EX_NOINPUT : EX_IOERR;
 	}
-	if (json)
+	if (o->json)
 		print_json(&r, err == 0);
 	else
 		print_text(&r, err == 0);
@@ -97,7 +118,8 @@ int verify_main(int argc, char **argv)
 	const char *file = NULL, *spool = NULL;
 	struct settings set;
 	struct args args;
-	bool json = false;
+	struct rebuild_options o = { .dry = false };
+	bool rebuild = false;
 	int id, code;
 
 	args_begin(&args, &command, argc, argv);
@@ -106,20 +128,29 @@ int verify_main(int argc, char **argv)
 			file = args.value;
 		else if (id == 's')
 			spool = args.value;
+		else if (id == 'r')
+			rebuild = true;
+		else if (id == 'n')
+			o.dry = true;
+		else if (id == 'f')
+			o.force = true;
 		else
-			json = true;
+			o.json = true;
 	}
 	if (code != EX_OK)
 		return code < 0 ? EX_OK : code;
 	if (args.word_count > 0)
 		return command_wrong(&args, "'%s' is one argument too many",
 				     args.words[0]);
+	if (!rebuild && (o.dry || o.force))
+		return command_wrong(&args, "%s says nothing without --rebuild",
+				     o.dry ? "-n" : "--force");
 	if (spool != NULL)
-		return verify(spool, json);
+		return verify(spool, &o, rebuild);
 	code = command_settings(file, &set);
 	if (code != EX_OK)
 		return code;
-	code = verify(set.spool, json);
+	code = verify(set.spool, &o, rebuild);
 	settings_free(&set);
 	return code;
 }

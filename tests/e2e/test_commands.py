@@ -9,7 +9,7 @@ import json
 import re
 import subprocess
 
-from harness import Box, main, must
+from harness import Box, Follower, main, must
 
 
 def spool_with_mail(box, count=3, killed=False):
@@ -130,6 +130,72 @@ def an_unreadable_index_stops_the_daemon_with_the_way_out(mtaq):
         box.stop_daemon()
 
 
+def a_lost_index_is_made_anew_and_nothing_is_lost(mtaq):
+    """Killed with 2,000 messages on the way, zeros over the index, made anew:
+    nothing is sent before the release, and then all of it arrives."""
+    with Box(mtaq) as box:
+        # A third is not to be had at first: there is mail that waits.
+        box.start_sink("--fail", "rcpt=4:0.5")
+        box.configure(limits__connections="20", workers="2",
+                      max_unsynced_outcomes="16", retry='["1h"]')
+        box.start_daemon()
+        box.load("--messages", 2000, "--domains", 20)
+        box.wait_final(500)
+        rebuild = ["verify", "--rebuild", "-c", box.conf]
+        done = box.run(*rebuild, ok=(75,))
+        must(f"process {box.daemon.pid}" in done.stderr, done.stderr)
+        box.kill_daemon()
+        done = box.run(*rebuild, ok=(64,))
+        must("--force" in done.stderr, done.stderr)
+        index = box.dir / "spool" / "index"
+        index.write_bytes(bytes(index.stat().st_size))
+        box.run("run", "-c", box.conf, ok=(75,))
+        told = json.loads(box.run(*rebuild, "-n", "--json").stdout)
+        must(told["rebuilt"] is False and not any(index.read_bytes()[:4096]),
+             told)
+        got = json.loads(box.run(*rebuild, "--json").stdout)
+        must(got["rebuilt"] is True and got["held"] == told["held"]
+             and got["damaged"] == 0, got)
+        kept = box.dir / "spool" / got["old_index"]
+        must(not any(kept.read_bytes()), "the old index was not kept")
+        before = box.ledger_file.read_bytes().count(b"\n")
+        box.start_daemon()
+        listed = box.run("queue", "list", "-c", box.conf, "--json").stdout
+        must(listed.count('"held"') > 0 or got["held"] == 0, listed[:500])
+        must(box.ledger_file.read_bytes().count(b"\n") == before,
+             "something was sent before the release")
+        box.run("queue", "release", "-c", box.conf, "--all")
+        follow = Follower(box.events)
+        for _ in range(100):    # each time half of them are refused again
+            while follow.read():
+                pass
+            if follow.final >= 2000:
+                break
+            box.run("queue", "retry", "-c", box.conf, "--all")
+        box.wait_final(2000)
+        box.stop_daemon()
+        r = box.equation()
+        # What was on the way when it was killed comes on top.
+        must(r["extra"] <= got["second_copies_max"] + 20 + 2 * 16, r)
+        return f"held {got['held']}, extra {r['extra']}"
+
+
+def the_words_of_a_rebuild_say_what_is_gone(mtaq):
+    with Box(mtaq) as box:
+        spool_with_mail(box)
+        (box.dir / "spool" / "index").write_bytes(bytes(65536))
+        verify(box, "-n", ok=(64,))
+        done = verify(box, "--rebuild", "-n")
+        for words in ("held", "second copies", "only", "submissions",
+                      "pauses", "nothing was changed"):
+            must(words in done.stdout, f"{words!r} is not in {done.stdout}")
+        done = verify(box, "--rebuild")
+        must("index.unreadable-1" in done.stdout
+             and "mtaq queue release" in done.stdout, done.stdout)
+        box.run("verify", "--rebuild", "--spool", box.dir / "none", ok=(66,))
+        must(not (box.dir / "none").exists(), "it made a spool")
+
+
 # --- check --------------------------------------------------------------------
 
 def check_says_whether_the_file_is_right(mtaq):
@@ -184,6 +250,8 @@ TESTS = [a_whole_log_is_counted, a_message_with_wrong_octets_is_counted,
          a_damaged_record_is_named_with_its_place,
          no_spool_is_66_and_wrong_words_are_64,
          an_unreadable_index_stops_the_daemon_with_the_way_out,
+         a_lost_index_is_made_anew_and_nothing_is_lost,
+         the_words_of_a_rebuild_say_what_is_gone,
          check_says_whether_the_file_is_right,
          what_check_prints_is_a_configuration, a_full_device_is_told_of]
 
