@@ -339,6 +339,7 @@ START_TEST(a_parked_flow_waits_others_do_not)
 	ck_assert(!sched_rq_ready(rq, 999));
 	ck_assert(sched_rq_ready(rq, 1000));
 	t = sched_next(rq, 1000, &when);
+	ck_assert_ptr_nonnull(t); /* not a millisecond later */
 	ck_assert_uint_eq(t->id, 3);
 	finish(t);
 	sched_rq_counts(rq, &c);
