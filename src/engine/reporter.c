@@ -49,6 +49,23 @@ static void note_error(struct reporter *r, int *own, int err)
 		fputs("mtaq: the event log is written again\n", stderr);
 }
 
+/* SIGHUP comes once: what fails is tried again until it succeeds, else a
+ * rotated file would be written to for ever. */
+static void reopen(struct reporter *r)
+{
+	int err = eventlog_reopen(r->log), before = r->reopen_error;
+
+	r->reopen_error = err;
+	if (err < 0 && err != before)
+		fprintf(stderr,
+			"mtaq: the event log cannot be opened anew: %s; "
+			"events go to the old file, and this is tried again "
+			"each second\n",
+			strerrordesc_np(-err));
+	if (err == 0 && before < 0)
+		fputs("mtaq: the event log has been opened anew\n", stderr);
+}
+
 static void *reporter_main(void *arg)
 {
 	struct reporter *r = arg;
@@ -56,8 +73,8 @@ static void *reporter_main(void *arg)
 	int got;
 
 	while (!atomic_load(&r->stop)) {
-		if (atomic_exchange(&r->reopen, false))
-			note_error(r, &r->write_error, eventlog_reopen(r->log));
+		if (atomic_exchange(&r->reopen, false) || r->reopen_error < 0)
+			reopen(r);
 		bell_doze(r->bell);
 		got = eventlog_write(r->log);
 		note_error(r, &r->write_error, got);

@@ -16,7 +16,7 @@ struct reporter {
 	struct eventlog *log; /* NULL: no event log is wanted */
 	atomic_bool stop, reopen;
 	_Atomic int failing; /* the error of the file, 0 when it works */
-	int write_error, sync_error; /* the thread's own */
+	int write_error, sync_error, reopen_error; /* the thread's own */
 	pthread_t thread;
 };
 

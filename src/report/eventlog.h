@@ -22,7 +22,8 @@ void eventlog_close(struct eventlog **log);
 int eventlog_write(struct eventlog *log);
 /* Sync the file and let go of what is in it. */
 int eventlog_sync(struct eventlog *log);
-/* Go on in a new file (the old one was renamed): for log rotation. */
+/* Go on in a new file (the old one was renamed): for log rotation.  0, or a
+ * negative errno value: it goes on in the old one. */
 int eventlog_reopen(struct eventlog *log);
 
 #endif

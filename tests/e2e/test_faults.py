@@ -5,6 +5,7 @@ test_faults.py MTAQ [NAME...]
 """
 import os
 import resource
+import signal
 import socket
 import struct
 import threading
@@ -58,6 +59,36 @@ def a_disk_that_fails_for_good_stops_the_daemon(mtaq):
         box.wait_for(lambda: box.count_events().get("delivered", 0) >= 2, 60,
                      "both mails")
         box.stop_daemon()
+
+
+# --- the event log -------------------------------------------------------------
+
+def an_event_log_that_cannot_be_opened_is_tried_again(mtaq):
+    """One SIGHUP, and the path is a folder: events go on in the old file, and
+    in the new one as soon as there can be one."""
+    with Box(mtaq) as box:
+        box.start_sink()
+        box.configure()
+        box.start_daemon()
+        submit(box, "one@d1.test")
+        box.wait_final(1)
+        old = box.events.with_suffix(".1")
+        box.events.rename(old)
+        box.events.mkdir()
+        box.daemon.send_signal(signal.SIGHUP)
+        box.wait_for(lambda: box.said("cannot be opened anew: Is a directory"),
+                     60, "the words")
+        submit(box, "two@d1.test")
+        box.wait_for(lambda: old.read_text().count('"delivered"') == 2, 60,
+                     "events in the old file")
+        box.events.rmdir()
+        box.wait_for(lambda: box.said("has been opened anew"), 60, "a file")
+        submit(box, "three@d1.test")
+        box.wait_for(lambda: '"delivered"' in box.events.read_text(), 60,
+                     "events in the new file")
+        must('"begin"' in box.events.read_text().splitlines()[0], "no begin")
+        said = box.daemon_log.read_text()
+        must(said.count("cannot be opened anew") == 1, said)
 
 
 # --- descriptors ---------------------------------------------------------------
@@ -204,6 +235,7 @@ def who_is_sent_away_for_now_comes_again(mtaq):
 
 
 TESTS = [a_disk_that_fails_for_good_stops_the_daemon,
+         an_event_log_that_cannot_be_opened_is_tried_again,
          no_descriptor_left_loses_nothing,
          a_daemon_that_answers_is_believed,
          nonsense_from_the_daemon_is_told_and_final,
