@@ -9,7 +9,8 @@
 
 static uint64_t own(unsigned workers)
 {
-	return DESCRIPTORS_OWN + (uint64_t)DESCRIPTORS_WORKER * workers;
+	return (uint64_t)DESCRIPTORS_OWN +
+	       (uint64_t)DESCRIPTORS_WORKER * workers;
 }
 
 int descriptors_share(const struct settings *set, unsigned workers,

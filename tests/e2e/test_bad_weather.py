@@ -10,6 +10,7 @@ import json
 import os
 import pathlib
 import pwd
+import re
 import resource
 import socket
 import struct
@@ -96,6 +97,32 @@ def io_uring_demanded_and_forbidden_is_a_wrong_configuration(mtaq):
                  "instead" in words, words)
 
 
+def the_daemons_own_descriptors_are_counted(mtaq):
+    """As many operators and scrapers as may come: with all of them it has no
+    more open than it sets aside for itself."""
+    with Box(mtaq) as box:
+        metrics = str(box.dir / "metrics.sock")
+        box.configure(**QUICK, workers="2", metrics__listen=metrics)
+        words = fails(box, [], 75, preexec_fn=lambda: resource.setrlimit(
+            resource.RLIMIT_NOFILE, (60, 60)))
+        own = int(re.search(r"needs (\d+) at least", words)[1]) - 16
+        box.start_daemon()
+        fds = f"/proc/{box.daemon.pid}/fd"
+        idle = len(os.listdir(fds))
+        clients = []
+        for path, count in ((metrics, 16),
+                            (str(box.dir / "run" / "control.sock"), 32)):
+            for _ in range(count):
+                clients.append(socket.socket(socket.AF_UNIX))
+                clients[-1].connect(path)
+        box.wait_for(lambda: len(os.listdir(fds)) >= idle + 48, 30, "clients")
+        must(len(os.listdir(fds)) <= own, f"{len(os.listdir(fds))} > {own}")
+        for c in clients:
+            c.close()
+        box.stop_daemon()
+        return f"{idle} idle, {idle + 48} at most, {own} set aside"
+
+
 def few_descriptors_are_shared_out(mtaq):
     """Connections wait for one another; files can always be opened."""
     def limit(n):
@@ -104,12 +131,12 @@ def few_descriptors_are_shared_out(mtaq):
         box.start_sink("--domains", 40, "--delay", 5,
                        listen="127.0.0.2-127.0.0.9")
         box.configure(**QUICK, workers="2")
-        words = fails(box, [], 71, preexec_fn=limit(60))
-        must("this process may open 60 files (RLIMIT_NOFILE) and needs 88 at "
+        words = fails(box, [], 75, preexec_fn=limit(60))
+        must("this process may open 60 files (RLIMIT_NOFILE) and needs 124 at "
              "least; raise LimitNOFILE of the unit, or ulimit -n" in words,
              words)
-        start_with(box, [], preexec_fn=limit(100))
-        must("mtaq: RLIMIT_NOFILE is 100: at most 21 connections "
+        start_with(box, [], preexec_fn=limit(136))
+        must("mtaq: RLIMIT_NOFILE is 136: at most 21 connections "
              "(limits.connections: 20000) and 7 submitters "
              "(limits.submitters: 200) at once; raise LimitNOFILE" in
              said(box), said(box))
@@ -610,6 +637,7 @@ def a_spool_of_another_is_refused_with_both_names(mtaq):
 TESTS = [io_uring_forbidden_falls_back_with_one_line,
          io_uring_demanded_and_forbidden_is_a_wrong_configuration,
          few_descriptors_are_shared_out,
+         the_daemons_own_descriptors_are_counted,
          without_any_descriptor_left_nothing_is_lost,
          a_dead_resolver_delays_and_bounces_nobody,
          a_lying_resolver_is_not_believed,
