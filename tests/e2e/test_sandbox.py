@@ -173,6 +173,9 @@ def as_the_unit_confines_it(mtaq):
         return "skipped: only root can make such a place"
     if shutil.which("systemd-analyze") is None:
         return "skipped: systemd-analyze is not installed"
+    if not os.path.ismount("/"):
+        return "skipped: / is a plain folder (a chroot) that cannot be " \
+               "mounted read-only"
     must(unit_of("CapabilityBoundingSet") == [""] and
          unit_of("NoNewPrivileges") == ["yes"] and
          unit_of("ProtectSystem") == ["strict"] and
