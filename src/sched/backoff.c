@@ -103,7 +103,8 @@ uint32_t backoff_slot(const struct backoff_settings *set,
 	delay = delay_base(set, ask, &least);
 	delay = jitter(set, ask, delay, least);
 	step = delay < set->coarse_from_s ? set->fine_s : set->coarse_s;
-	slot = round_up(ask->now_s + delay, step);
+	/* now_s has begun already: a minimum counts from its end. */
+	slot = round_up(ask->now_s + delay + (least > 0), step);
 	if (slot <= ask->old_slot)
 		slot = round_up(ask->old_slot + 1ull, step);
 	return slot < UINT32_MAX ? (uint32_t)slot : UINT32_MAX;

@@ -46,7 +46,7 @@ struct backoff_ask {
 	uint64_t queue_hash; /* sched_queue.hash */
 	uint32_t epoch;      /* of the store's last batch */
 	uint32_t old_slot;   /* the new one is always larger */
-	uint32_t now_s;      /* mail time */
+	uint32_t now_s;      /* mail time, a second that has begun */
 };
 
 /* The slot (mail time in seconds) of the next attempt. */

@@ -20,7 +20,7 @@ from harness import Failed, must
 
 HERE = pathlib.Path(__file__).resolve().parent
 TIED = ["setpriv", "--pdeathsig", "TERM"]
-START_SECONDS = 30
+START_SECONDS = 120
 # What receivers are told to allow, low enough for a test to reach.
 RECIPIENTS_MAX, MESSAGES_MAX, SIZE_MAX = 10, 20, 1_000_000
 
