@@ -168,6 +168,7 @@ static int gather(struct eventlog *log)
 {
 	struct queue_record rec;
 	int got = 0, places;
+	size_t before;
 
 	while (log->lines.len < BATCH_BYTES &&
 	       (got = queue_cursor_next(log->cursor, &rec)) == 1) {
@@ -175,8 +176,10 @@ static int gather(struct eventlog *log)
 			log->pending_done = rec.end;
 			continue;
 		}
+		before = log->lines.len;
 		places = record_lines(log, &rec);
-		if (places < 0) {
+		if (places < 0) { /* of its lines some may stand there */
+			buf_cut(&log->lines, before);
 			queue_cursor_again(log->cursor, rec.lsn);
 			return places;
 		}
