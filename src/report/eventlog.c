@@ -180,6 +180,7 @@ static int gather(struct eventlog *log)
 		places = record_lines(log, &rec);
 		if (places < 0) { /* of its lines some may stand there */
 			buf_cut(&log->lines, before);
+			log->lines.failed = 0;
 			queue_cursor_again(log->cursor, rec.lsn);
 			return places;
 		}

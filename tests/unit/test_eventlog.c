@@ -9,6 +9,8 @@
 
 #include "queue/queue_private.h"
 
+#include "nomem.h"
+
 #include <check.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -137,6 +139,35 @@ START_TEST(cut_anywhere_it_comes_out_whole)
 }
 END_TEST
 
+/* Memory runs out once, anywhere while the lines are made; with the next try
+ * each line is there, once and whole. */
+START_TEST(short_memory_costs_no_line)
+{
+	static char whole[FILE_MAX], again[FILE_MAX];
+	size_t size;
+	struct nomem n;
+	int i;
+
+	for (i = 1; i <= MESSAGES; i++)
+		add_message((uint64_t)i);
+	write_on();
+	size = read_file(whole);
+	for (nomem_begin(&n); nomem_again(&n);) {
+		nomem_fail(0, false);
+		eventlog_close(&rig.log);
+		ck_assert_int_eq(truncate(rig.path, 0), 0);
+		ck_assert_int_eq(eventlog_open(rig.q, rig.path, &rig.log), 0);
+		nomem_fail(n.turn, false);
+		i = eventlog_write(rig.log);
+		ck_assert(i >= 0 || i == -ENOMEM);
+		nomem_stop();
+		write_on();
+		ck_assert_uint_eq(read_file(again), size);
+		ck_assert_mem_eq(again, whole, size);
+	}
+}
+END_TEST
+
 START_TEST(cursor_moves_behind_the_sync)
 {
 	uint64_t before = queue_cursor_lowest(rig.q), end;
@@ -167,6 +198,7 @@ int main(void)
 	tcase_set_timeout(tc, 120);
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, cut_anywhere_it_comes_out_whole);
+	tcase_add_test(tc, short_memory_costs_no_line);
 	tcase_add_test(tc, cursor_moves_behind_the_sync);
 	suite_add_tcase(suite, tc);
 	srunner_run_all(runner, CK_NORMAL);
