@@ -16,6 +16,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 
 #define FORMAT 1u
 
@@ -140,6 +141,24 @@ static int parse_row(const MDB_val *k, const MDB_val *v,
 
 /* --- opening --------------------------------------------------------------- */
 
+static int save_meta(const struct index *x, MDB_txn *txn,
+		     const struct index_meta *n)
+{
+	struct meta_disk m = {
+		.format = htole32(FORMAT),
+		.queue_next = htole32(n->queue_next),
+		.checkpoint_lsn = htole64(n->checkpoint_lsn),
+		.cursor_lsn = htole64(n->cursor_lsn),
+		.waiting = htole64(n->totals.waiting),
+		.held = htole64(n->totals.held),
+		.saved_s = htole32(n->saved_s),
+		.reached_lsn = htole64(n->reached_lsn),
+	};
+	MDB_val k = { 4, (void *)(uintptr_t) "meta" }, v = { sizeof(m), &m };
+
+	return index_error(mdb_put(txn, x->table[TABLE_META], &k, &v, 0));
+}
+
 static int load_meta(struct index *x, MDB_txn *txn)
 {
 	MDB_val k = { 4, (void *)(uintptr_t) "meta" }, v;
@@ -149,7 +168,7 @@ static int load_meta(struct index *x, MDB_txn *txn)
 	if (rc == MDB_NOTFOUND) {
 		x->meta = (struct index_meta){ .cursor_lsn = UINT64_MAX,
 					       .queue_next = 1 };
-		return 0;
+		return x->make ? save_meta(x, txn, &x->meta) : -ENODATA;
 	}
 	if (rc != 0)
 		return index_error(rc);
@@ -167,24 +186,6 @@ static int load_meta(struct index *x, MDB_txn *txn)
 		.reached_lsn = le64toh(m.reached_lsn),
 	};
 	return 0;
-}
-
-static int save_meta(struct index *x)
-{
-	const struct index_meta *n = &x->next;
-	struct meta_disk m = {
-		.format = htole32(FORMAT),
-		.queue_next = htole32(n->queue_next),
-		.checkpoint_lsn = htole64(n->checkpoint_lsn),
-		.cursor_lsn = htole64(n->cursor_lsn),
-		.waiting = htole64(n->totals.waiting),
-		.held = htole64(n->totals.held),
-		.saved_s = htole32(n->saved_s),
-		.reached_lsn = htole64(n->reached_lsn),
-	};
-	MDB_val k = { 4, (void *)(uintptr_t) "meta" }, v = { sizeof(m), &m };
-
-	return index_error(mdb_put(x->write, x->table[TABLE_META], &k, &v, 0));
 }
 
 static int open_tables(struct index *x)
@@ -209,10 +210,22 @@ static int open_tables(struct index *x)
 	return index_error(mdb_txn_commit(txn));
 }
 
+/* LMDB would make a new one of nothing. */
+static bool is_missing(const struct index *x)
+{
+	struct stat st;
+
+	if (stat(x->path, &st) < 0)
+		return errno == ENOENT;
+	return st.st_size == 0;
+}
+
 static int open_env(struct index *x)
 {
 	int rc, err;
 
+	if (!x->make && is_missing(x))
+		return -ENODATA;
 	rc = mdb_env_create(&x->env);
 	if (rc != 0)
 		return index_error(rc);
@@ -246,7 +259,7 @@ static void close_env(struct index *x)
 }
 
 int index_open(const char *dir, const char *name, uint64_t bytes_max,
-	       uint32_t segment_bytes, struct index **index_r)
+	       uint32_t segment_bytes, bool make, struct index **index_r)
 {
 	struct index *x = calloc(1, sizeof(*x));
 	int err;
@@ -255,6 +268,7 @@ int index_open(const char *dir, const char *name, uint64_t bytes_max,
 		return -ENOMEM;
 	x->bytes_max = bytes_max;
 	x->segment_bytes = segment_bytes;
+	x->make = make;
 	map_init(&x->changes);
 	if (asprintf(&x->path, "%s/%s", dir, name) < 0) {
 		free(x);
@@ -265,6 +279,7 @@ int index_open(const char *dir, const char *name, uint64_t bytes_max,
 		index_close(&x);
 		return err;
 	}
+	x->make = false; /* it never becomes a new one under our hands */
 	*index_r = x;
 	return 0;
 }
@@ -344,7 +359,7 @@ int index_commit(struct index *x, bool *unsure_r)
 
 	*unsure_r = false;
 	if (err == 0)
-		err = save_meta(x);
+		err = save_meta(x, x->write, &x->next);
 	if (err < 0) {
 		index_abort(x);
 		return err;

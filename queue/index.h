@@ -53,8 +53,11 @@ struct index;
 
 #define INDEX_NAME "index"
 #define INDEX_NEW  "index.new" /* while it is made anew */
+/* make: where there is none, or one without a single commit, make it; else
+ * that is -ENODATA and nothing is changed.  -EUCLEAN: it cannot be read;
+ * -EPROTO: another version; or what LMDB and the system say. */
 int index_open(const char *dir, const char *name, uint64_t bytes_max,
-	       uint32_t segment_bytes, struct index **index_r);
+	       uint32_t segment_bytes, bool make, struct index **index_r);
 void index_close(struct index **index);
 /* As committed last. */
 const struct index_meta *index_meta(const struct index *x);

@@ -35,6 +35,7 @@ struct index {
 	char *path;
 	uint64_t bytes_max;
 	uint32_t segment_bytes;
+	bool make;                    /* a new one, where there is none */
 	struct index_meta meta, next; /* committed; of the transaction */
 	struct map changes;
 };

@@ -122,6 +122,20 @@ int queue_lock_take(struct queue *q, struct queue_report *report, int *fd_r)
 	return 0;
 }
 
+/* The disk may read it an hour later; behind a checkpoint nobody would. */
+static int cannot_read(const struct queue *q, const struct segment *seg,
+		       int err, struct queue_report *report)
+{
+	queue_report_say(report,
+			 "The segment %s/log/seg-%08x cannot be read now (%s). "
+			 "Nothing was changed and nothing was sent. Try "
+			 "again; if it stays so, put a copy in its place (dd "
+			 "bs=4096 conv=noerror,sync): what is zeros there is "
+			 "damage, named and stepped over. ",
+			 q->set.dir, seg->number, strerrordesc_np(-err));
+	return err;
+}
+
 /* What is free becomes ready; what was never finished is finished. */
 static int sort_segments(struct queue *q)
 {
@@ -163,7 +177,8 @@ static void make_reserve(struct queue *q, struct queue_report *report)
 	}
 }
 
-static int copy_over(struct segments *set, int fd, uint64_t from, uint64_t to)
+static int copy_over(struct segments *set, const struct segment *seg, int fd,
+		     uint64_t from, uint64_t to)
 {
 	char part[SEGMENT_HEAD];
 	int err = 0;
@@ -176,7 +191,7 @@ static int copy_over(struct segments *set, int fd, uint64_t from, uint64_t to)
 		err = queue_file_read(set->file, fd, part, len, from);
 		if (err == 0)
 			err = queue_file_write(set->file, fd, &iov, 1, from);
-		else if (err == -EIO) /* named as damage already */
+		else if (err == -EIO && atomic_load(&seg->unreadable))
 			err = 0;
 		from += len;
 	}
@@ -205,9 +220,9 @@ int queue_log_settle(struct segments *set, uint64_t group, uint64_t end)
 	fd = set->file->open(set->file->arg, path, O_RDWR);
 	if (fd < 0)
 		return fd;
-	err = copy_over(set, fd, 0, SEGMENT_HEAD);
+	err = copy_over(set, seg, fd, 0, SEGMENT_HEAD);
 	if (err == 0)
-		err = copy_over(set, fd, group % set->bytes,
+		err = copy_over(set, seg, fd, group % set->bytes,
 				group % set->bytes + (end - group));
 	if (err == 0)
 		err = set->file->sync_data(set->file->arg, fd);
@@ -226,7 +241,13 @@ static int recover(struct queue *q, uint64_t checkpoint_lsn,
 	log_check_init(&check, sizeof(report->words));
 	if (from / set->bytes > last) /* the log has lost its end */
 		from = last * set->bytes;
+	check.stop = true;
 	end = log_check_run(set, from, true, &check);
+	if (check.failed < 0) {
+		err = cannot_read(q, check.unread, check.failed, report);
+		log_check_free(&check);
+		return err;
+	}
 	report->torn_bytes = check.torn_bytes;
 	report->damaged = check.damaged + check.content_damaged;
 	if (check.words.len > 0)
@@ -254,6 +275,7 @@ static int recover(struct queue *q, uint64_t checkpoint_lsn,
 
 static int open_log(struct queue *q, struct queue_report *report)
 {
+	const struct segment *unread;
 	struct segments *set;
 	int fd, err = make_folders(q);
 
@@ -272,6 +294,9 @@ static int open_log(struct queue *q, struct queue_report *report)
 		return err;
 	}
 	q->log->lock_fd = fd;
+	unread = segments_unread(set);
+	if (unread != NULL)
+		return cannot_read(q, unread, unread->unread, report);
 	return sort_segments(q);
 }
 
@@ -369,6 +394,16 @@ int queue_segment_free(struct queue *q, uint64_t sequence)
 	    cursor_needs(q, atomic_load(&seg->end)))
 		return -EBUSY;
 	return segments_free(set, seg, cursor_needs, q);
+}
+
+bool queue_log_is_used(const struct queue *q)
+{
+	const struct segment *seg = atomic_load(&q->log->set->all);
+
+	while (seg != NULL && seg->kind != SEGMENT_LIVE &&
+	       seg->kind != SEGMENT_BROKEN)
+		seg = seg->all;
+	return seg != NULL;
 }
 
 void queue_segment_counts(const struct queue *q, uint64_t *segments_r,

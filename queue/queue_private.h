@@ -115,6 +115,9 @@ int queue_segment_next(const struct queue *q, uint64_t sequence,
  * -ENOENT: no such segment
  */
 int queue_segment_free(struct queue *q, uint64_t sequence);
+/* Was a segment of the log ever begun, as far as the headers say that were
+ * there at opening?  One whose header is damaged may have been. */
+bool queue_log_is_used(const struct queue *q);
 /* Segments in all, and those ready to be written over. */
 void queue_segment_counts(const struct queue *q, uint64_t *segments_r,
 			  uint64_t *free_r);

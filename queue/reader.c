@@ -139,16 +139,22 @@ static int read_record(struct queue_walk *w, uint64_t end,
 	       record_decode(p, &h, w->rcpts, rec_r);
 }
 
-static void step_over(struct queue_walk *w, uint64_t end)
+/* What cannot be read now is not stepped over, unless it was named. */
+static int step_over(struct queue_walk *w, uint64_t end)
 {
-	uint64_t next = segment_resync(w->q->log->set, w->seg, w->lsn + 8, end);
+	int err = 0;
+	uint64_t next =
+		segment_resync(w->q->log->set, w->seg, w->lsn + 8, end, &err);
 
+	if (err < 0 && !atomic_load(&w->seg->unreadable))
+		return err;
 	/* Where nobody knows the end, the rest may never have been. */
 	if (next < end || atomic_load(&w->seg->end_known)) {
 		atomic_store(&w->seg->damaged, true);
 		w->skipped += next - w->lsn;
 	}
 	w->lsn = next;
+	return 0;
 }
 
 int queue_log_next(struct queue_walk *w, struct queue_record *rec_r)
@@ -172,13 +178,15 @@ int queue_log_next(struct queue_walk *w, struct queue_record *rec_r)
 		}
 		done = read_record(w, end, rec_r);
 		if (queue_is_short(done) ||
-		    (done < 0 && !atomic_load(&w->seg->damaged)))
+		    (done < 0 && !atomic_load(&w->seg->unreadable)))
 			return done;
 		if (done > 0) {
 			w->lsn = rec_r->end;
 			return 1;
 		}
-		step_over(w, end);
+		done = step_over(w, end);
+		if (done < 0)
+			return done;
 	}
 }
 

@@ -118,7 +118,7 @@ static int can_open(struct queue *q, uint32_t now_s)
 
 	if (!path_of(q, INDEX_NAME, path))
 		return -ENAMETOOLONG;
-	/* LMDB would make a new one of nothing. */
+	/* Beside a log never used it would be made of nothing. */
 	if (stat(path, &st) < 0)
 		return errno == ENOENT ? 0 : -errno;
 	if (st.st_size == 0)
@@ -158,40 +158,63 @@ static void find_gaps(struct queue_rebuild *rb, struct queue_rebuild_report *r)
 			rb->unsure_below = UINT64_MAX;
 }
 
+static void say_unread(const struct segments *set, const struct segment *seg,
+		       struct queue_rebuild_report *r)
+{
+	char path[PATH_ROOM];
+
+	if (segment_path(set, seg, path, sizeof(path))) {
+		say(r, span_str(path));
+		say(r, SPAN(" cannot be read now: "));
+	}
+}
+
 /*
  * A segment that cannot be opened or mapped now may be readable an hour later,
  * and what is left out of the new index is not looked at again.  Damage inside
- * is another matter: that is named and stepped over.
+ * is another matter: that is named and stepped over.  (The check of the log
+ * stops at what cannot be read in their midst.)
  */
 static int try_segments(struct segments *set, struct queue_rebuild_report *r)
 {
 	uint64_t s = atomic_load(&set->first), last = atomic_load(&set->last);
-	char path[PATH_ROOM];
+	const struct segment *unread = segments_unread(set);
 	struct segment *seg;
 	const char *p;
 	int err = 0;
 
+	if (unread != NULL) {
+		say_unread(set, unread, r);
+		return unread->unread;
+	}
 	for (; err == 0 && s != 0 && s <= last; s++) {
 		seg = segments_find(set, s);
 		if (seg == NULL)
 			continue;
 		err = segment_show(set, seg, 0, SEGMENT_HEAD, &p);
-		if (err < 0 && segment_path(set, seg, path, sizeof(path))) {
-			say(r, span_str(path));
-			say(r, SPAN(" cannot be read now: "));
-		}
+		if (err == -EUCLEAN) /* cut off */
+			err = 0;
+		if (err < 0)
+			say_unread(set, seg, r);
 	}
 	return err;
 }
 
-static void check_log(struct queue_rebuild *rb, struct queue_rebuild_report *r)
+static int check_log(struct queue_rebuild *rb, bool force,
+		     struct queue_rebuild_report *r)
 {
 	struct queue_log *log = rb->q->log;
 	uint64_t last = atomic_load(&log->set->last);
 	struct log_check check;
 
 	log_check_init(&check, sizeof(r->words) - 1);
+	check.stop = !force;
 	rb->end = log_check_run(log->set, 0, false, &check);
+	if (!force && check.failed < 0) {
+		say_unread(log->set, check.unread, r);
+		log_check_free(&check);
+		return check.failed;
+	}
 	rb->first = atomic_load(&log->set->first) * log->set->bytes;
 	rb->last_group = check.last_group;
 	r->torn_bytes = check.torn_bytes;
@@ -204,6 +227,7 @@ static void check_log(struct queue_rebuild *rb, struct queue_rebuild_report *r)
 	/* Events that were not told yet are kept: until a cursor is opened. */
 	atomic_store(&log->cursor_floor, 0);
 	find_gaps(rb, r);
+	return 0;
 }
 
 static void remove_new(struct queue *q)
@@ -247,8 +271,8 @@ static int begin(struct queue_rebuild *rb, const struct queue_settings *set,
 		rc = try_segments(rb->q->log->set, r);
 	if (rc < 0)
 		return rc;
-	check_log(rb, r);
-	return open_new(rb);
+	rc = check_log(rb, force, r);
+	return rc < 0 ? rc : open_new(rb);
 }
 
 int queue_rebuild_begin(const struct queue_settings *set, uint32_t now_s,

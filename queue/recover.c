@@ -11,13 +11,16 @@
  *
  * proves that FAILS was durable once: damage, stepped over and named.  With no
  * such record behind it, FAILS is the tail, and the log ends there.  What the
- * disk cannot read is always damage: it may have been acknowledged.
+ * disk cannot read is always damage: it may have been acknowledged.  It may
+ * also be read an hour later, so opening the queue stops there instead
+ * (log_check.stop): behind a checkpoint nobody would look at it again.
  */
 #include "queue/recover.h"
 
 #include "base/bug.h"
 #include "queue/record.h"
 
+#include <errno.h>
 #include <stdio.h>
 
 enum found {
@@ -32,6 +35,7 @@ struct place {
 	struct segment *seg;
 	uint64_t sequence, to;
 	bool unreadable; /* what look() failed at: no tail, a bad disk */
+	int err;         /* the first read that failed */
 };
 
 void log_check_init(struct log_check *c, size_t words_max)
@@ -47,10 +51,19 @@ void log_check_free(struct log_check *c)
 
 static bool show(struct place *w, uint64_t at, uint64_t len, const char **p_r)
 {
-	if (segment_show(w->set, w->seg, at % w->set->bytes, len, p_r) == 0)
+	int err = segment_show(w->set, w->seg, at % w->set->bytes, len, p_r);
+
+	if (err == 0)
 		return true;
+	if (err != -EUCLEAN && w->err == 0) /* not just cut off */
+		w->err = err;
 	w->unreadable = true;
 	return false;
+}
+
+static uint64_t resync(struct place *w, uint64_t from)
+{
+	return segment_resync(w->set, w->seg, from, w->to, &w->err);
 }
 
 static enum found look(struct place *w, uint64_t at, struct record_head *h_r)
@@ -74,19 +87,18 @@ static enum found look(struct place *w, uint64_t at, struct record_head *h_r)
  * Is what fails at `at` the torn tail?  Gives where the torn octets end: at
  * the last thing that still looks like a record of this group.
  */
-static bool is_tail(const struct place *w, uint64_t at, uint64_t *torn_end_r)
+static bool is_tail(struct place *w, uint64_t at, uint64_t *torn_end_r)
 {
 	uint64_t base = w->sequence * w->set->bytes, torn = at, next;
 	struct record_head h;
 	const char *p;
 
-	if (segment_show(w->set, w->seg, at - base, RECORD_HEAD, &p) == 0 &&
+	if (show(w, at, RECORD_HEAD, &p) &&
 	    record_head_read(p, w->to - at, at, &h))
 		torn = record_end(&h);
-	for (next = segment_resync(w->set, w->seg, at + 8, w->to); next < w->to;
-	     next = segment_resync(w->set, w->seg, record_end(&h), w->to)) {
-		if (segment_show(w->set, w->seg, next - base, RECORD_HEAD, &p) <
-			    0 ||
+	for (next = resync(w, at + 8); next < w->to;
+	     next = resync(w, record_end(&h))) {
+		if (!show(w, next, RECORD_HEAD, &p) ||
 		    !record_head_read(p, w->to - next, next, &h))
 			break;
 		if (base + h.group > at)
@@ -104,6 +116,8 @@ static void say_damage(struct log_check *c, const struct place *w,
 	uint64_t base = w->sequence * w->set->bytes;
 
 	atomic_store(&w->seg->damaged, true);
+	if (w->unreadable)
+		atomic_store(&w->seg->unreadable, true);
 	(void)buf_printf(&c->words,
 			 "log/seg-%08x: octets %llu to %llu (LSN %llu): %s\n",
 			 w->seg->number, (unsigned long long)(from - base),
@@ -117,7 +131,7 @@ static void check_segment(struct place *w, uint64_t at, struct log_check *c)
 	struct record_head h;
 	uint64_t torn_end, next;
 
-	while (at < w->to) {
+	while (at < w->to && !(c->stop && w->err < 0)) {
 		enum found found = look(w, at, &h);
 
 		if (found != FOUND_WHOLE && !known && !w->unreadable &&
@@ -126,7 +140,7 @@ static void check_segment(struct place *w, uint64_t at, struct log_check *c)
 			break;
 		}
 		if (found == FOUND_NOTHING) {
-			next = segment_resync(w->set, w->seg, at + 8, w->to);
+			next = resync(w, at + 8);
 			if (next == w->to && !known && !w->unreadable)
 				break;
 			if (next == w->to && !known) /* up to the next page */
@@ -179,6 +193,14 @@ static void say_broken(const struct segments *set, struct log_check *c)
 	}
 }
 
+static void note_failed(const struct place *w, struct log_check *c)
+{
+	if (c->failed == 0 && w->err < 0) {
+		c->failed = w->err;
+		c->unread = w->seg;
+	}
+}
+
 uint64_t log_check_run(struct segments *set, uint64_t from_lsn, bool all,
 		       struct log_check *c)
 {
@@ -191,7 +213,7 @@ uint64_t log_check_run(struct segments *set, uint64_t from_lsn, bool all,
 	for (; s != 0 && s <= last; s++) {
 		struct segment *seg = segments_find(set, s);
 		uint64_t at = segment_first(set, s);
-		struct place w = { set, seg, s, 0, false };
+		struct place w = { set, seg, s, 0, false, 0 };
 
 		if (seg == NULL)
 			continue;
@@ -200,6 +222,9 @@ uint64_t log_check_run(struct segments *set, uint64_t from_lsn, bool all,
 			check_missing(set, seg, from_sequence, c);
 		check_segment(&w, from_lsn > at ? from_lsn : at, c);
 		end = atomic_load(&seg->end);
+		note_failed(&w, c);
+		if (c->stop && c->failed < 0)
+			break;
 	}
 	return end;
 }

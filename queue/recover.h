@@ -16,6 +16,11 @@ struct log_check {
 	uint64_t torn_bytes;
 	uint64_t damaged, content_damaged; /* places; records */
 	struct buf words;                  /* a line for each */
+	/* The first read that failed: 0 or a negative errno value, and its
+	 * segment.  It may succeed an hour later. */
+	int failed;
+	const struct segment *unread;
+	bool stop; /* the caller's: go no further after it */
 };
 
 void log_check_init(struct log_check *c, size_t words_max);

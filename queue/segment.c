@@ -199,6 +199,8 @@ int segment_show(struct segments *set, struct segment *seg, uint64_t offset,
 	int err = 0;
 
 	BUG_ON(len > set->bytes || offset > set->bytes - len);
+	if (seg->cut > 0 && offset + len > seg->cut)
+		return -EUCLEAN;
 	if (map == NULL)
 		err = map_once(set, seg, &map);
 	if (err == 0)
@@ -209,24 +211,32 @@ int segment_show(struct segments *set, struct segment *seg, uint64_t offset,
 	return 0;
 }
 
+static bool try_show(struct segments *set, struct segment *seg, uint64_t offset,
+		     uint64_t len, const char **p_r, int *err)
+{
+	int rc = segment_show(set, seg, offset, len, p_r);
+
+	if (rc < 0 && rc != -EUCLEAN && *err == 0)
+		*err = rc;
+	return rc == 0;
+}
+
 /* Is there a record at lsn, its envelope right?  The page of lsn is in. */
 static bool record_at(struct segments *set, struct segment *seg, uint64_t lsn,
-		      uint64_t to)
+		      uint64_t to, int *err)
 {
 	uint64_t offset = lsn % set->bytes;
 	struct record_head h;
 	const char *p;
 
-	if (segment_show(set, seg, offset, RECORD_HEAD, &p) < 0 ||
-	    !record_head_read(p, to - lsn, lsn, &h))
-		return false;
-	if (segment_show(set, seg, offset, RECORD_HEAD + h.envelope, &p) < 0)
-		return false;
-	return record_envelope_ok(p, &h);
+	return try_show(set, seg, offset, RECORD_HEAD, &p, err) &&
+	       record_head_read(p, to - lsn, lsn, &h) &&
+	       try_show(set, seg, offset, RECORD_HEAD + h.envelope, &p, err) &&
+	       record_envelope_ok(p, &h);
 }
 
 uint64_t segment_resync(struct segments *set, struct segment *seg,
-			uint64_t from, uint64_t to)
+			uint64_t from, uint64_t to, int *err)
 {
 	const uint16_t magic = RECORD_MAGIC;
 	uint64_t at = record_room(from);
@@ -238,10 +248,10 @@ uint64_t segment_resync(struct segments *set, struct segment *seg,
 
 		if (step > to - at)
 			step = to - at;
-		if (segment_show(set, seg, offset, step, &p) == 0) {
+		if (try_show(set, seg, offset, step, &p, err)) {
 			for (i = 0; i + sizeof(magic) <= step; i += 8) {
 				if (memcmp(p + i, &magic, sizeof(magic)) == 0 &&
-				    record_at(set, seg, at + i, to))
+				    record_at(set, seg, at + i, to, err))
 					return at + i;
 			}
 		}

@@ -42,6 +42,9 @@ struct segment {
 	_Atomic uint64_t end;      /* LSN: records below are durable */
 	_Atomic int32_t pins;      /* -1: may not be pinned */
 	_Atomic bool damaged;      /* never freed */
+	_Atomic bool unreadable;   /* damaged, and walks may step over it */
+	int unread;                /* errno: its header could not be read */
+	uint64_t cut;              /* octets of a file cut off; 0: whole */
 	const char *_Atomic map;
 	uint64_t prev_sequence, prev_end; /* as its header says */
 	_Atomic bool end_known;           /* by a header, or this process */
@@ -72,11 +75,14 @@ struct segments {
  * Look at the files in dir/log.  -EPROTO: a version that is not ours.
  * -EINVAL: bytes is not what they have (bytes 0 takes what they have, or the
  * default when there is none).  Live ones are in the table, their ends as far
- * as headers say.
+ * as headers say.  A header that the disk cannot read is no error here: see
+ * segments_unread().
  */
 int segments_open(const struct queue_file_ops *file, const char *dir,
 		  uint32_t bytes, struct segments **set_r);
 void segments_close(struct segments **set);
+/* One whose header could not be read; NULL: there is none. */
+const struct segment *segments_unread(const struct segments *set);
 
 /* Make the path of a segment's file; false when it does not fit. */
 bool segment_path(const struct segments *set, const struct segment *seg,
@@ -137,14 +143,15 @@ int segment_pin(const struct segments *set, uint64_t sequence,
 		struct segment **seg_r);
 void segment_unpin(struct segment *seg);
 /*
- * Its octets offset..offset+len-1, mapped and brought in.  -EIO and what
- * mapping says.  Valid while pinned.
+ * Its octets offset..offset+len-1, mapped and brought in.  -EUCLEAN: the file
+ * is cut off before them; -EIO and what mapping says.  Valid while pinned.
  */
 int segment_show(struct segments *set, struct segment *seg, uint64_t offset,
 		 uint64_t len, const char **p_r);
 /* The LSN >= from of the next record whose head and envelope are right, or
- * to.  Pages that cannot be read are stepped over. */
+ * to.  Pages that cannot be read are stepped over; *err, when it is 0, takes
+ * what the first of them said (nothing where the file is cut off). */
 uint64_t segment_resync(struct segments *set, struct segment *seg,
-			uint64_t from, uint64_t to);
+			uint64_t from, uint64_t to, int *err);
 
 #endif

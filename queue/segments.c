@@ -78,6 +78,14 @@ static enum segment_kind headless(const char *page, uint64_t size,
 							  : SEGMENT_BROKEN;
 }
 
+/* Of its last page there is all: the kernel gives zeros for the rest. */
+static void cut_off(struct segment *seg, uint64_t size)
+{
+	seg->cut = (size + SEGMENT_HEAD - 1) / SEGMENT_HEAD * SEGMENT_HEAD;
+	atomic_store(&seg->damaged, true);
+	atomic_store(&seg->unreadable, true);
+}
+
 static int take_head(struct segments *set, struct segment *seg,
 		     const struct segment_head *h, uint64_t size)
 {
@@ -96,12 +104,13 @@ static int take_head(struct segments *set, struct segment *seg,
 		if (seg->kind == SEGMENT_FREE)
 			seg->kind = SEGMENT_UNFINISHED;
 		else
-			atomic_store(&seg->damaged, true);
+			cut_off(seg, size);
 	}
 	return 0;
 }
 
-/* A file that cannot be read at all is broken, not a reason to stop. */
+/* A file that cannot be read at all is broken; whether that is a reason to
+ * stop is the caller's to say. */
 static int read_head(struct segments *set, struct segment *seg)
 {
 	const struct queue_file_ops *file = set->file;
@@ -122,7 +131,8 @@ static int read_head(struct segments *set, struct segment *seg)
 	seg->kind = SEGMENT_BROKEN;
 	if (err == 0 && n >= 0)
 		seg->kind = headless(page, size, set->bytes);
-	if (err < 0 || n < 0)
+	seg->unread = n < 0 ? (int)n : err;
+	if (seg->unread < 0)
 		err = 0;
 	else if (segment_head_ok(&one))
 		err = take_head(set, seg, &one, size);
@@ -197,6 +207,15 @@ int segments_open(const struct queue_file_ops *file, const char *dir,
 	segments_look(set);
 	*set_r = set;
 	return 0;
+}
+
+const struct segment *segments_unread(const struct segments *set)
+{
+	const struct segment *seg = atomic_load(&set->all);
+
+	while (seg != NULL && seg->unread == 0)
+		seg = seg->all;
+	return seg;
 }
 
 static void end_making(struct segments *set, int err);

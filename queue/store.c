@@ -499,6 +499,37 @@ int queue_store_failed(const struct queue *q)
 
 /* --- opening and closing ------------------------------------------------------------ */
 
+/*
+ * A new index is made only where no mail can be: beside a log in use it would
+ * call every message open, and all of it would be sent again.  Its name is
+ * durable before there is a record.
+ */
+static int open_index(struct queue *q, struct queue_report *report)
+{
+	bool make = q->rebuilding || !queue_log_is_used(q);
+	int err = index_open(q->set.dir, q->rebuilding ? INDEX_NEW : INDEX_NAME,
+			     q->set.index_bytes_max, q->set.segment_bytes, make,
+			     &q->store->index);
+
+	if (err == -EUCLEAN || err == -ENODATA)
+		queue_report_say(report,
+				 "The index %s/index %s. "
+				 "Nothing was sent. Make it anew with "
+				 "mtaq verify --rebuild.",
+				 q->set.dir,
+				 err == -EUCLEAN ? "cannot be read"
+						 : "is missing or empty, and "
+						   "the log is not");
+	if (err == -EPROTO)
+		queue_report_say(report,
+				 "The index %s/index is of a version that "
+				 "this program does not know.",
+				 q->set.dir);
+	if (err == 0 && make)
+		err = q->file->sync_dir(q->file->arg, q->set.dir);
+	return err == -ENODATA ? -EUCLEAN : err;
+}
+
 int queue_store_open(struct queue *q, uint32_t now_s,
 		     struct queue_report *report, uint64_t *checkpoint_lsn_r,
 		     uint64_t *cursor_lsn_r)
@@ -518,20 +549,7 @@ int queue_store_open(struct queue *q, uint32_t now_s,
 	s->freeing = true;   /* what was free before a restart is not now */
 	s->checkpoint.began_s = s->expire_s = now_s;
 	s->rebuilding = q->rebuilding;
-	err = index_open(q->set.dir, q->rebuilding ? INDEX_NEW : INDEX_NAME,
-			 q->set.index_bytes_max, q->set.segment_bytes,
-			 &s->index);
-	if (err == -EUCLEAN)
-		queue_report_say(report,
-				 "The index %s/index cannot be read. "
-				 "Nothing was sent. Make it anew with "
-				 "mtaq verify --rebuild.",
-				 q->set.dir);
-	if (err == -EPROTO)
-		queue_report_say(report,
-				 "The index %s/index is of a version that "
-				 "this program does not know.",
-				 q->set.dir);
+	err = open_index(q, report);
 	if (err == 0)
 		err = idem_open(s);
 	if (err == 0)

@@ -72,7 +72,11 @@ struct queue_report {
 /*
  * Open or create the spool, take spool/lock, recover.
  * -EBUSY: another process owns the spool (words name it)
- * -EUCLEAN: the index cannot be read (words name `mtaq verify --rebuild`)
+ * -EUCLEAN: the index cannot be read, or is gone while the log is there
+ *	(words name `mtaq verify --rebuild`)
+ * -EIO, -EMFILE, -ENFILE, -ENOMEM: the log cannot be read now (words name the
+ *	segment): nothing was changed.  What is read and is wrong is damage: it
+ *	is named and stepped over
  * -EPROTO: a format version that this program does not know
  * -EINVAL: segment_bytes is not the spool's, or not allowed
  * or what a system call said.  The report is filled on failure too.
@@ -527,8 +531,8 @@ struct queue_rebuild_report {
  * After a failure only queue_rebuild_drop() may follow, and must.
  *
  * begin: -EBUSY: another process owns the spool; -EEXIST: the index can be
- * opened and force is false (force also goes on without segments that cannot
- * be opened or mapped); -ENOENT: there is no spool; -EPROTO: a version
+ * opened and force is false (force also goes on without what of the log cannot
+ * be opened, mapped or read); -ENOENT: there is no spool; -EPROTO: a version
  * that this program does not know; or what a system call said.  On failure
  * *rebuild_r is not set.
  */

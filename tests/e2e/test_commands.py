@@ -125,6 +125,11 @@ def an_unreadable_index_stops_the_daemon_with_the_way_out(mtaq):
         done = box.run("run", "-c", box.conf, ok=(75,))
         must("index" in done.stderr and "mtaq verify --rebuild" in done.stderr
              and "Nothing was sent" in done.stderr, done.stderr)
+        index.unlink()
+        done = box.run("run", "-c", box.conf, ok=(75,))
+        must("is missing" in done.stderr
+             and "mtaq verify --rebuild" in done.stderr
+             and not index.exists(), done.stderr)
         index.write_bytes(whole)
         box.start_daemon()
         box.stop_daemon()

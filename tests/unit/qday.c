@@ -27,6 +27,7 @@ struct mail {
 };
 
 bool (*qday_excuse)(int error);
+bool qday_ends_early;
 const struct queue_file_ops *qday_file;
 
 static char dir[64], command[128];
@@ -253,8 +254,9 @@ bool qday_run(void)
 		return false;
 	while (n < MAILS && put(q, n))
 		n++;
-	ok = n == MAILS && apply(q) && tasks(q) && decide(q) && store(q) &&
-	     tasks(q) && store(q) && read_mail(q) && follow(q);
+	ok = n == MAILS && apply(q) && tasks(q) && decide(q) &&
+	     (qday_ends_early ||
+	      (store(q) && tasks(q) && store(q) && read_mail(q) && follow(q)));
 	queue_close(&q);
 	ck_assert_ptr_null(q);
 	return ok;

@@ -13,6 +13,7 @@
 /* Is an error that the queue gave the one that the test had made? */
 extern bool (*qday_excuse)(int error);
 /* The disk of the day; NULL: the system's.  The morning has the system's. */
+extern bool qday_ends_early; /* before its first checkpoint */
 extern const struct queue_file_ops *qday_file;
 extern struct queue_settings qday_settings;
 

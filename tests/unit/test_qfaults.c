@@ -246,6 +246,45 @@ START_TEST(no_mail_is_lost_by_short_writes)
 }
 END_TEST
 
+/*
+ * All of the log is to be read again, and a call fails: what is opened all the
+ * same makes a checkpoint, which would forget whatever was stepped over.
+ */
+START_TEST(a_spool_is_opened_whole_or_not_at_all)
+{
+	static const int errors[] = { -EIO, -EMFILE, -ENFILE, -ENOMEM };
+	struct queue_report report;
+	struct queue *q;
+	bool was_hit = true;
+	unsigned nth;
+	int rc;
+
+	qday_excuse = anything;
+	shorten = false;
+	qday_ends_early = true;
+	for (nth = 1; was_hit; nth++) {
+		qday_file = NULL;
+		break_call(0, false, 0);
+		ck_assert(qday_run());
+		qday_settings.file = &bad_disk;
+		break_call(nth, false, errors[_i]);
+		rc = queue_open(&qday_settings, 1100, &q, &report);
+		was_hit = hit;
+		ck_assert(rc == 0 || rc == errors[_i]);
+		break_call(0, false, 0);
+		if (rc == 0) {
+			ck_assert_uint_eq(report.damaged, 0);
+			ck_assert_int_eq(queue_store_checkpoint(q, 1200), 0);
+			queue_close(&q);
+		}
+		qday_morning();
+		qday_clean();
+	}
+	ck_assert_uint_gt(nth, 20);
+	qday_ends_early = false;
+}
+END_TEST
+
 START_TEST(no_mail_is_lost_by_a_failing_index)
 {
 	static const int errors[] = { EIO, ENOSPC, MDB_MAP_FULL, MDB_PANIC };
@@ -269,6 +308,7 @@ int main(void)
 	tcase_set_timeout(tc, 280);
 	tcase_add_loop_test(tc, no_mail_is_lost_by_a_failing_disk, 0, 3);
 	tcase_add_test(tc, no_mail_is_lost_by_short_writes);
+	tcase_add_loop_test(tc, a_spool_is_opened_whole_or_not_at_all, 0, 4);
 	tcase_add_loop_test(tc, no_mail_is_lost_by_a_failing_index, 0, 2);
 	suite_add_tcase(suite, tc);
 	runner = srunner_create(suite);

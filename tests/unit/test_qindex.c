@@ -19,7 +19,7 @@ static bool unsure;
 
 static void open_with(uint64_t bytes)
 {
-	ck_assert_int_eq(index_open(dir, INDEX_NAME, bytes, SEG, &x), 0);
+	ck_assert_int_eq(index_open(dir, INDEX_NAME, bytes, SEG, true, &x), 0);
 }
 
 static void setup(void)
@@ -177,7 +177,7 @@ START_TEST(an_unreadable_index_is_euclean)
 	ck_assert_int_ge(fd, 0);
 	ck_assert_int_eq(pwrite(fd, noise, sizeof(noise), 0), sizeof(noise));
 	close(fd);
-	ck_assert_int_eq(index_open(dir, INDEX_NAME, 64u << 20, SEG, &x),
+	ck_assert_int_eq(index_open(dir, INDEX_NAME, 64u << 20, SEG, true, &x),
 			 -EUCLEAN);
 }
 END_TEST

@@ -76,6 +76,59 @@ START_TEST(an_index_that_cannot_be_read)
 }
 END_TEST
 
+/* Where nothing was ever written a lost index is no loss. */
+START_TEST(a_spool_never_used_gets_a_new_index)
+{
+	ck_assert_int_eq(_i == 0 ? unlink(path) : truncate(path, 0), 0);
+	ck_assert_int_eq(open_and_close(), 0);
+}
+END_TEST
+
+static void put_mail(void)
+{
+	static char text[] = "Subject: x\r\n\r\nhi\r\n";
+	struct iovec iov = { text, sizeof(text) - 1 };
+	struct queue_rcpt rcpt = { .address = SPAN("r@x"),
+				   .domain = SPAN("x") };
+	struct queue_message msg = { .submission = { 9 },
+				     .number = 1,
+				     .tenant = SPAN("t"),
+				     .sender = SPAN("s@y"),
+				     .rcpts = &rcpt,
+				     .rcpt_count = 1,
+				     .arrived_s = 1000,
+				     .due_s = 1000,
+				     .expires_s = 9000,
+				     .content = &iov,
+				     .content_count = 1,
+				     .size = sizeof(text) - 1 };
+	struct queue_committed done;
+	struct queue *q;
+	uint64_t id;
+
+	ck_assert_int_eq(queue_open(&set, 1000, &q, &report), 0);
+	ck_assert_int_eq(queue_put_message(q, &msg, &id), 0);
+	ck_assert_int_eq(queue_commit(q, &done), 0);
+	queue_close(&q);
+}
+
+/* Killed before its first checkpoint, a spool is no spool without index. */
+START_TEST(an_index_that_is_gone)
+{
+	put_mail();
+	ck_assert_int_eq(open_and_close(), 0);
+	ck_assert_uint_eq(report.messages, 1);
+	ck_assert_int_eq(rename(path, kept), 0);
+	ck_assert_int_eq(open_and_close(), -EUCLEAN);
+	ck_assert_ptr_nonnull(strstr(report.words, "missing or empty"));
+	ck_assert_ptr_nonnull(strstr(report.words, "mtaq verify --rebuild"));
+	ck_assert_int_eq(access(path, F_OK), -1); /* and none was made */
+	ck_assert_int_eq(rename(kept, path), 0);
+	ck_assert_int_eq(open_and_close(), 0);
+	ck_assert_uint_eq(report.messages, 1);
+}
+END_TEST
+
 START_TEST(a_spool_that_is_open_already)
 {
 	struct queue *q;
@@ -121,6 +174,8 @@ int main(void)
 
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_loop_test(tc, an_index_that_cannot_be_read, 0, 2);
+	tcase_add_loop_test(tc, a_spool_never_used_gets_a_new_index, 0, 2);
+	tcase_add_test(tc, an_index_that_is_gone);
 	tcase_add_test(tc, a_spool_that_is_open_already);
 	tcase_add_test(tc, segments_of_another_size);
 	tcase_add_test(tc, a_folder_that_is_a_file);

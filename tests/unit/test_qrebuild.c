@@ -127,6 +127,27 @@ static void write_zeros(const struct qmodel *m)
 	ck_assert_int_eq(truncate(path, st.st_size), 0);
 }
 
+enum loss {
+	ZEROS,
+	EMPTIED,
+	DELETED
+};
+
+static void lose_index(const struct qmodel *m, enum loss loss)
+{
+	char path[128];
+
+	if (loss == ZEROS) {
+		write_zeros(m);
+		return;
+	}
+	snprintf(path, sizeof(path), "%s/index", m->dir);
+	if (loss == EMPTIED)
+		ck_assert_int_eq(truncate(path, 0), 0);
+	else
+		ck_assert_int_eq(unlink(path), 0);
+}
+
 static int open_spool(struct qmodel *m)
 {
 	struct queue_report opened;
@@ -281,7 +302,10 @@ START_TEST(nothing_held_is_given_before_a_release)
 
 	live(&m, 77, 1500);
 	queue_close(&m.q);
-	write_zeros(&m);
+	lose_index(&m, (enum loss)_i);
+	/* A new one would send everything again; and none is left behind. */
+	ck_assert_int_eq(open_spool(&m), -EUCLEAN);
+	ck_assert_int_eq(open_spool(&m), -EUCLEAN);
 	ck_assert_int_eq(make(&m, &m.set, false), 0);
 	ck_assert_uint_gt(report.held, 0);
 	ck_assert_int_eq(open_spool(&m), 0);
@@ -453,7 +477,8 @@ int main(void)
 	tcase_add_test(
 		tc,
 		nothing_open_is_lost_and_second_copies_stay_within_the_bound);
-	tcase_add_test(tc, nothing_held_is_given_before_a_release);
+	tcase_add_loop_test(tc, nothing_held_is_given_before_a_release, ZEROS,
+			    DELETED + 1);
 	tcase_add_test(tc, an_index_that_can_be_opened_is_left_alone);
 	tcase_add_loop_test(
 		tc, a_crash_or_failure_leaves_the_old_index_or_the_new, 0, 2);
