@@ -111,8 +111,8 @@ static int set_text(struct settings *set, const struct option_row *o,
 	if (o->type == OPTION_LOCAL && text.len > 0 && text.p[0] != '/' &&
 	    !is_loopback(text))
 		return refuse(why, "must be an absolute path, or a loopback "
-				   "address with its port, as 127.0.0.1:9090 "
-				   "or [::1]:9090");
+				   "address with its port, as 127.0.0.1:9525 "
+				   "or [::1]:9525");
 	if (o->type == OPTION_HOSTNAME && text.len > 0 && !is_literal(text) &&
 	    (!option_is_name(text) || span_find(text, '.') < 0 ||
 	     option_is_ip(text)))

@@ -98,7 +98,7 @@ const struct option_row option_table[] = {
   "Figures for Prometheus, at /metrics." },
 { "metrics.listen", OPTION_LOCAL, AT(metrics.listen), 0, 100, "", NULL,
   "Where they can be fetched by HTTP: an address of this machine alone, as "
-  "127.0.0.1:9090 or [::1]:9090, or the path of a Unix socket; empty: "
+  "127.0.0.1:9525 or [::1]:9525, or the path of a Unix socket; empty: "
   "nowhere. Nobody is asked for a password there." },
 { "metrics.top_sites", OPTION_NUMBER, AT(metrics.top_sites), 0, 1000, "20", NULL,
   "Sites with figures of their own, shared out among the workers; the rest is "
