@@ -456,9 +456,8 @@ static void draw_help(int width, int height)
 		"Tab               sites, campaigns",
 		"p                 pause: no mail of it is begun",
 		"u                 resume: end the pause",
-		"r                 retry now: a dead or slowed site is probed "
-		"at once,",
-		"                  a campaign's mail that was put off is due",
+		"r                 retry now: probe a dead or slowed site,",
+		"                  make a campaign's mail due that was put off",
 		"s, S              sort by the next column; turn the order",
 		"/                 filter by what a row says; Esc ends it",
 		"+, -              look more, less often",

@@ -212,8 +212,10 @@ END_TEST
 START_TEST(every_limit_has_its_words)
 {
 	for (int i = 0; i < SITE_LIMIT_COUNT; i++) {
-		ck_assert_uint_gt(strlen(site_limit_name(i)), 0);
-		ck_assert_uint_gt(strlen(site_limit_words(i)), 10);
+		enum site_limit limit = (enum site_limit)i;
+
+		ck_assert_uint_gt(strlen(site_limit_name(limit)), 0);
+		ck_assert_uint_gt(strlen(site_limit_words(limit)), 10);
 	}
 }
 END_TEST
