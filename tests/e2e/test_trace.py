@@ -7,6 +7,7 @@ import json
 import signal
 import socket
 import subprocess
+import threading
 import time
 
 from harness import Box, main, must
@@ -21,17 +22,43 @@ class Trace:
             [box.mtaq, "trace", *map(str, args), "--json", "-c",
              str(box.conf)], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
             text=True, process_group=0)
+        self.box, self.rows, self.err = box, [], ""
+        self.readers = [threading.Thread(target=t, daemon=True)
+                        for t in (self.read, self.read_err)]
+        for reader in self.readers:
+            reader.start()
         box.wait_for(lambda: taken_up(box) > before, 30, "a trace")
 
+    def read(self):
+        for line in self.process.stdout:
+            self.rows.append(json.loads(line))
+
+    def read_err(self):
+        self.err = self.process.stderr.read()
+
+    def lines(self):
+        """What has come so far, as (side, text)."""
+        return [(r["side"], r["text"]) for r in list(self.rows)]
+
+    def wait(self, side, begin, count=1):
+        """Until it has told so many lines: what the event log says comes
+        from another thread of the daemon and may be there before them."""
+        self.box.wait_for(
+            lambda: sum(x.startswith(begin) for x in
+                        texts(self.lines(), side)) >= count,
+            30, f"{count} of {begin}")
+        return self
+
     def end(self, code=0, sig=signal.SIGINT):
-        """The lines as (side, text)."""
+        """All its lines as (side, text)."""
         if sig:
             self.process.send_signal(sig)
-        out, err = self.process.communicate(timeout=60)
+        self.process.wait(60)
+        for reader in self.readers:
+            reader.join(60)
         must(self.process.returncode == code,
-             f"trace ended with {self.process.returncode}: {err}")
-        self.rows = [json.loads(line) for line in out.splitlines()]
-        return [(r["side"], r["text"]) for r in self.rows]
+             f"trace ended with {self.process.returncode}: {self.err}")
+        return self.lines()
 
 
 def taken_up(box):
@@ -50,9 +77,7 @@ def a_conversation_is_seen_whole(mtaq):
         t = Trace(box, "--site", "mx0.d0.test", "--for", "60s")
         box.load("--messages", 2, "--domains", 2, "--size", 3000)
         box.wait_final(2)
-        box.wait_for(lambda: sessions_of(box, "mx0.d0.test") == 0, 30,
-                     "the end")
-        lines = t.end()
+        lines = t.wait("note", "closed").end()
         must({r["site"] for r in t.rows} == {"mx0.d0.test"}, str(t.rows))
         must(len({r["session"] for r in t.rows if r["session"]}) == 1,
              str(t.rows))
@@ -74,12 +99,6 @@ def a_conversation_is_seen_whole(mtaq):
         must(times == sorted(times), "times go back")
 
 
-def sessions_of(box, site):
-    out = box.run("site", "show", site, "--json", "-c", box.conf).stdout
-    row = json.loads(out.splitlines()[0])
-    return row["sessions"] + row["connecting"]
-
-
 def sessions_open(box):
     out = box.run("status", "--json", "-c", box.conf).stdout
     return json.loads(out)["sessions_open"]
@@ -97,7 +116,7 @@ def content_is_never_shown(mtaq):
         t = Trace(box, "--site", "mx0.d0.test", "--for", "60s")
         must(begin.wait(60) == 0, "load")
         box.wait_final(30)
-        lines = t.end()
+        lines = t.wait("client", "<", 2).end()
         for text in texts(lines, "client"):
             word = text.split(" ")[0].split(":")[0]
             must(word in ("EHLO", "MAIL", "RCPT", "DATA", "QUIT", "RSET") or
@@ -113,7 +132,7 @@ def by_domain_and_by_id_from_mail_to_the_dot(mtaq):
         t = Trace(box, "--domain", "D1.test", "--for", "60s")
         box.load("--messages", 9, "--domains", 3)
         box.wait_final(9)
-        lines = t.end()
+        lines = t.wait("client", "<", 3).end()
         rcpts = [x for x in texts(lines, "client") if x.startswith("RCPT")]
         must(len(rcpts) == 3 and all("@d1.test" in x for x in rcpts),
              str(lines))
@@ -127,7 +146,7 @@ def by_domain_and_by_id_from_mail_to_the_dot(mtaq):
         t = Trace(box, "--id", row["id"], "--for", "60s")
         box.run("campaign", "resume", "c", "-c", box.conf)
         box.wait_final(11)
-        lines = t.end()
+        lines = t.wait("client", "RCPT").end()
         rcpts = [x for x in texts(lines, "client") if x.startswith("RCPT")]
         must(rcpts == [f"RCPT TO:<{row['to']}>"], str(lines))
 
@@ -135,7 +154,8 @@ def by_domain_and_by_id_from_mail_to_the_dot(mtaq):
 def two_traces_and_the_fifth(mtaq):
     with Box(mtaq) as box:
         box.start_sink("--domains", 2, "--mx", 1)
-        box.configure().start_daemon()
+        box.configure(session__idle="200ms", site__connections=1)
+        box.start_daemon()
         all_of = [Trace(box, "--site", "mx0.d0.test", "--for", "60s")
                   for _ in range(2)]
         other = Trace(box, "--site", "mx0.d1.test", "--for", "60s")
@@ -144,7 +164,8 @@ def two_traces_and_the_fifth(mtaq):
         box.load("--messages", 4, "--domains", 2)
         box.wait_final(4)
         must(len(few.end(sig=None)) == 5, "--max 5")
-        a, b, c = (t.end() for t in (*all_of, other))
+        a, b, c = (t.wait("note", "closed").end()
+                   for t in (*all_of, other))
         must(a == b and len(a) > 10, f"{a}\n{b}")
         must([r["time_ms"] for r in all_of[0].rows] ==
              [r["time_ms"] for r in all_of[1].rows], "the same lines")
