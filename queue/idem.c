@@ -158,31 +158,30 @@ static int bring_in(struct queue_store *s, const uint8_t name[16],
 	return 0;
 }
 
-int idem_note(struct queue_store *s, const struct queue_record *rec)
+int idem_note(struct queue_store *s, const struct idem_name *name, uint64_t id)
 {
 	static const uint8_t none[16];
 	struct submission *sub;
 	int err;
 
-	if (memcmp(rec->submission, none, 16) == 0)
+	if (memcmp(name->submission, none, 16) == 0)
 		return 0;
-	err = bring_in(s, rec->submission, &sub);
+	err = bring_in(s, name->submission, &sub);
 	if (err < 0)
 		return err;
 	list_del(&sub->link);
 	list_add_tail(&s->idem->changed, &sub->link);
-	if (rec->msg.arrived_s > sub->used_s)
-		sub->used_s = rec->msg.arrived_s;
-	if (sub->count > 0 && rec->submission_number <= sub->highest)
+	if (name->used_s > sub->used_s)
+		sub->used_s = name->used_s;
+	if (sub->count > 0 && name->number <= sub->highest)
 		return 0; /* a replay of what a checkpoint knew */
 	if (sub->count == ANSWERS) {
 		memmove(sub->answers, sub->answers + 1,
 			(ANSWERS - 1) * sizeof(struct answer));
 		sub->count--;
 	}
-	sub->answers[sub->count++] =
-		(struct answer){ rec->submission_number, rec->lsn };
-	sub->highest = rec->submission_number;
+	sub->answers[sub->count++] = (struct answer){ name->number, id };
+	sub->highest = name->number;
 	return 0;
 }
 

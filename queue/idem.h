@@ -12,7 +12,8 @@
 
 int idem_open(struct queue_store *s);
 void idem_close(struct queue_store *s);
-int idem_note(struct queue_store *s, const struct queue_record *rec);
+/* A message is whole; numbers of a submission come rising. */
+int idem_note(struct queue_store *s, const struct idem_name *name, uint64_t id);
 /* Write a piece of what changed, and drop a piece of what is 3 days old, in
  * the open transaction, or a new one.  1: more; 0: done. */
 int idem_checkpoint(struct queue_store *s, uint32_t now_s);

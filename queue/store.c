@@ -279,26 +279,35 @@ static int make_tasks(struct queue_store *s, const struct queue_record *rec,
 	return err;
 }
 
+/*
+ * A submission knows a message once it is whole: what a crash or a full disk
+ * left in pieces does not exist, and whoever repeats it must not be told that
+ * it was taken.
+ */
 static int apply_message(struct queue *q, const struct queue_record *rec)
 {
 	struct queue_store *s = q->store;
+	struct idem_name name = { .number = rec->submission_number,
+				  .used_s = rec->msg.arrived_s };
 	struct partial *p;
 	struct list tasks;
 	int err;
 
+	memcpy(name.submission, rec->submission, sizeof(name.submission));
 	list_init(&tasks);
 	err = make_tasks(s, rec, &tasks);
-	if (err == 0)
-		err = idem_note(s, rec);
-	if (err < 0 || rec->content_bytes >= rec->msg.size)
+	if (err == 0 && rec->content_bytes >= rec->msg.size) {
+		err = idem_note(s, &name, rec->lsn);
 		return err < 0 ? err : arrive(s, &tasks, 0);
-	p = calloc(1, sizeof(*p));
+	}
+	p = err < 0 ? NULL : calloc(1, sizeof(*p));
 	if (p == NULL)
-		return -ENOMEM;
+		return err < 0 ? err : -ENOMEM;
 	*p = (struct partial){ .id = rec->lsn,
 			       .size = rec->msg.size,
 			       .got = rec->content_bytes,
-			       .segment = queue_segment_of(q, rec->lsn) };
+			       .segment = queue_segment_of(q, rec->lsn),
+			       .name = name };
 	list_init(&p->link);
 	list_init(&p->tasks);
 	while (!list_empty(&tasks))
@@ -345,6 +354,8 @@ static int apply_part(struct queue *q, const struct queue_record *rec)
 		return 0;
 	segments = p->segment - queue_segment_of(q, p->id);
 	if (!rec->part.abandoned)
+		err = idem_note(s, &p->name, p->id);
+	if (!rec->part.abandoned && err == 0)
 		err = arrive(s, &p->tasks,
 			     segments > UINT16_MAX ? UINT16_MAX
 						   : (uint16_t)segments);

@@ -25,10 +25,18 @@ struct store_mark {
 	uint32_t at_s;
 };
 
+/* What a submission is to remember of a message. */
+struct idem_name {
+	uint8_t submission[16];
+	uint64_t number;
+	uint32_t used_s;
+};
+
 struct partial { /* a message whose parts are coming */
 	struct list link;
 	uint64_t id, size, got;
 	uint64_t segment; /* of its last part so far */
+	struct idem_name name;
 	struct list tasks;
 };
 

@@ -409,6 +409,63 @@ START_TEST(memory_does_not_grow_with_the_queue)
 }
 END_TEST
 
+/* Two messages of two parts; the second's second part comes never (0: the
+ * process dies, 1: the disk is full) or late (2). */
+START_TEST(a_submission_does_not_know_half_a_message)
+{
+	static char text[] = "Subject: x\r\n\r\nhi\r\n";
+	struct iovec iov = { text, sizeof(text) - 1 };
+	struct queue_rcpt rcpt = { .address = SPAN("r@x"),
+				   .domain = SPAN("x") };
+	struct queue_message msg = { .submission = { 7 },
+				     .sender = SPAN("s@y"),
+				     .rcpts = &rcpt,
+				     .rcpt_count = 1,
+				     .content = &iov,
+				     .content_count = 1,
+				     .size = 2 * iov.iov_len };
+	struct qmodel m = { .run_rows = 2, .step_rows = 1 };
+	uint64_t id, known;
+	uint32_t n;
+
+	qmodel_open(&m, &small, 1);
+	msg.arrived_s = msg.due_s = m.now_s;
+	msg.expires_s = m.now_s + 90000;
+	for (n = 1; n <= 2; n++) {
+		msg.number = n;
+		ck_assert_int_eq(queue_put_message(m.q, &msg, &id), 0);
+		qmodel_commit(&m);
+		qmodel_apply(&m);
+		ck_assert_int_eq(
+			queue_store_submitted(m.q, msg.submission, n, &known),
+			0);
+		if (n == 2 && _i == 0)
+			break;
+		if (n == 2 && _i == 1)
+			ck_assert_int_eq(queue_put_abandon(m.q, id), 0);
+		else
+			ck_assert_int_eq(
+				queue_put_part(m.q, id, iov.iov_len, &iov, 1),
+				0);
+		qmodel_commit(&m);
+		qmodel_apply(&m);
+	}
+	if (_i == 1)
+		ck_assert_int_eq(queue_store_checkpoint(m.q, m.now_s), 0);
+	queue_close(&m.q);
+	ck_assert_int_eq(queue_open(&m.set, m.now_s, &m.q,
+				    &(struct queue_report){ .records = 0 }),
+			 0);
+	ck_assert_int_eq(queue_store_submitted(m.q, msg.submission, 1, &known),
+			 1);
+	ck_assert_int_eq(queue_store_submitted(m.q, msg.submission, 2, &known),
+			 _i == 2);
+	if (_i == 2)
+		ck_assert_uint_eq(known, id);
+	qmodel_close(&m);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("qstore");
@@ -425,6 +482,8 @@ int main(void)
 	tcase_add_test(tc, a_decision_with_ids_keeps_to_its_queues);
 	tcase_add_test(
 		tc, a_submission_is_known_after_a_crash_and_forgotten_in_time);
+	tcase_add_loop_test(tc, a_submission_does_not_know_half_a_message, 0,
+			    3);
 	tcase_add_test(tc, memory_does_not_grow_with_the_queue);
 	suite_add_tcase(s, tc);
 	sr = srunner_create(s);
