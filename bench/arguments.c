@@ -6,6 +6,25 @@
 #include <stdio.h>
 #include <sysexits.h>
 
+static void say(struct buf *words, FILE *to)
+{
+	(void)fwrite(words->p, 1, words->len, to);
+	buf_free(words);
+}
+
+int bench_wrong(const struct args_command *command, const char *what,
+		const char *word)
+{
+	char words[ARGS_WRONG_MAX];
+	struct buf out;
+
+	(void)snprintf(words, sizeof(words), "%s: %s", what, word);
+	buf_init(&out, 4096);
+	args_refuse(command, words, &out);
+	say(&out, stderr);
+	return EX_USAGE;
+}
+
 int bench_option(struct args *a, int *code_r)
 {
 	int id = args_next(a);
@@ -13,17 +32,12 @@ int bench_option(struct args *a, int *code_r)
 
 	if (id > 0)
 		return id;
-	*code_r = EX_OK;
-	if (id == ARGS_HELP) {
-		*code_r = -1;
-		buf_init(&out, 64u << 10);
+	buf_init(&out, 64u << 10);
+	*code_r = id == ARGS_HELP ? -1 : id == ARGS_WRONG ? EX_USAGE : EX_OK;
+	if (id == ARGS_HELP)
 		args_help(a->command, &out);
-		(void)fwrite(out.p, 1, out.len, stdout);
-		buf_free(&out);
-	} else if (id == ARGS_WRONG) {
-		*code_r = EX_USAGE;
-		fprintf(stderr, "%s: %s (`%s --help` tells all)\n",
-			a->command->name, a->wrong, a->command->name);
-	}
+	else if (id == ARGS_WRONG)
+		args_refuse(a->command, a->wrong, &out);
+	say(&out, id == ARGS_HELP ? stdout : stderr);
 	return 0;
 }

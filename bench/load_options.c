@@ -137,21 +137,23 @@ int load_options(int argc, char **argv, struct load_config *cfg_r)
 				   .reconnects = 5 };
 	struct args args;
 	int id, code = EX_OK;
+	char text[64];
 
 	args_begin(&args, &command, argc, argv);
 	while ((id = bench_option(&args, &code)) > 0)
 		if (!take(&cfg, id, args.value)) {
-			fprintf(stderr, "mtaq load: --%s %s is out of range\n",
-				args.option->name, args.value);
-			return EX_USAGE;
+			(void)snprintf(text, sizeof(text), "--%s",
+				       args.option->name);
+			return bench_wrong(&command, text,
+					   "the value is out of range");
 		}
 	cfg.help = code < 0;
 	if (code > 0)
 		return code;
-	if (!cfg.help && (cfg.socket == NULL || args.word_count > 0)) {
-		fputs("mtaq load: --socket, and no words\n", stderr);
-		return EX_USAGE;
-	}
+	if (!cfg.help && cfg.socket == NULL)
+		return bench_wrong(&command, "--socket", "it is missing");
+	if (!cfg.help && args.word_count > 0)
+		return bench_wrong(&command, args.words[0], "a word too many");
 	*cfg_r = cfg;
 	return EX_OK;
 }

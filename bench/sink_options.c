@@ -337,15 +337,25 @@ static bool set_value(struct sink_config *c, const struct option *o,
 
 /* --- the whole line ----------------------------------------------------- */
 
+static struct args_option table[ARRAY_LEN(options) + 1];
+static const struct args_command command = {
+	.name = "mtaq sink",
+	.usage = "mtaq sink [OPTION...]",
+	.about = "The pretend internet: SMTP servers and a DNS server. "
+		 "Stages: connect greeting ehlo mail rcpt data content eod.",
+	.options = table,
+	.more = "Exit codes: 0 stopped by a signal, 64 wrong usage, 71 it "
+		"cannot listen, 74 the ledger or the statistics cannot be "
+		"written.",
+};
+
 static int wrong(const char *what, const char *word)
 {
-	fprintf(stderr, "mtaq sink: %s: %s; see `mtaq sink --help`\n", what,
-		word);
-	return EX_USAGE;
+	return bench_wrong(&command, what, word);
 }
 
 /* All options as base/args.h wants them; an id is the place + 1. */
-static void make_table(struct args_option table[ARRAY_LEN(options) + 1])
+static void make_table(void)
 {
 	size_t i;
 
@@ -362,22 +372,10 @@ static void make_table(struct args_option table[ARRAY_LEN(options) + 1])
 /* 0; -1: help was printed; EX_USAGE, told. */
 static int take_options(struct sink_config *c, int argc, char **argv)
 {
-	static struct args_option table[ARRAY_LEN(options) + 1];
-	static const struct args_command command = {
-		.name = "mtaq sink",
-		.usage = "mtaq sink [OPTION...]",
-		.about = "The pretend internet: SMTP servers and a DNS server. "
-			 "Stages: connect greeting ehlo mail rcpt data content "
-			 "eod.",
-		.options = table,
-		.more = "Exit codes: 0 stopped by a signal, 64 wrong usage, 71 "
-			"it cannot listen, 74 the ledger or the statistics "
-			"cannot be written.",
-	};
 	struct args args;
 	int id, code = 0;
 
-	make_table(table);
+	make_table();
 	args_begin(&args, &command, argc, argv);
 	while ((id = bench_option(&args, &code)) > 0)
 		if (!set_value(c, &options[id - 1], args.value))

@@ -71,6 +71,11 @@ void args_begin(struct args *a, const struct args_command *command, int argc,
 int args_next(struct args *a);
 /* The verb of this name; NULL, and a->wrong says what was meant. */
 const struct args_verb *args_verb(struct args *a, const char *name);
+/* What a program says that cannot take its arguments: its name, why, that
+ * nothing was done, and where help is.  What was typed and is no text becomes
+ * '?'. */
+void args_refuse(const struct args_command *command, const char *words,
+		 struct buf *out);
 /* What --help prints. */
 void args_help(const struct args_command *command, struct buf *out);
 

@@ -154,6 +154,21 @@ static void add_verbs(struct buf *out, const struct args_verb *verbs)
 	}
 }
 
+void args_refuse(const struct args_command *command, const char *words,
+		 struct buf *out)
+{
+	size_t at = out->len + strlen(command->name);
+
+	buf_printf(out, "%s: %s%s Nothing was done; see `%s --help`\n",
+		   command->name, words,
+		   words[0] != '\0' && words[strlen(words) - 1] == '?' ? ""
+								       : ".",
+		   command->name);
+	for (; !out->failed && at + 1 < out->len; at++)
+		if ((unsigned char)out->p[at] < 32 || out->p[at] == 127)
+			out->p[at] = '?';
+}
+
 void args_help(const struct args_command *command, struct buf *out)
 {
 	add_usage(out, command->usage);

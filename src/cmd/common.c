@@ -12,20 +12,17 @@
 
 int command_wrong(const struct args *a, const char *fmt, ...)
 {
-	char words[ARGS_WRONG_MAX], *p;
-	size_t len;
+	char words[ARGS_WRONG_MAX];
+	struct buf out;
 	va_list ap;
 
 	va_start(ap, fmt);
 	(void)vsnprintf(words, sizeof(words), fmt, ap);
 	va_end(ap);
-	for (p = words; *p != '\0'; p++) /* what was typed is quoted */
-		if ((unsigned char)*p < 32 || *p == 127)
-			*p = '?';
-	len = strlen(words);
-	fprintf(stderr, "%s: %s%s Nothing was done; see `%s --help`\n",
-		a->command->name, words,
-		len > 0 && words[len - 1] == '?' ? "" : ".", a->command->name);
+	buf_init(&out, 4096);
+	args_refuse(a->command, words, &out);
+	(void)fwrite(out.p, 1, out.len, stderr);
+	buf_free(&out);
 	return EX_USAGE;
 }
 
