@@ -28,8 +28,16 @@ for arg; do
 	esac
 done
 work=$(mktemp -d "${TMPDIR:-/tmp}/mutants.XXXXXX")
-$keep || trap 'rm -rf "$work"' EXIT
 tree=$work/tree build=$work/build
+# What a failed test leaves behind goes with the rest.
+mkdir "$work/tmp"
+export TMPDIR=$work/tmp
+memory=
+if ! $fit && [ -w /dev/shm ]; then
+	memory=$(mktemp -d /dev/shm/mutants.XXXXXX)
+	export MTAQ_TEST_MEMORY=$memory
+fi
+$keep || trap 'rm -rf "$work" ${memory:+"$memory"}' EXIT
 seconds_max=120 # for one test; more is a hang
 say() { $json || printf '%s\n' "$*"; }
 

@@ -74,20 +74,15 @@ def answers(port, zone):
     return got[:2] == b"\x12\x34" and got[3] & 15 == 0
 
 
-class Nsd:
-    """An authoritative server: {zone name: the lines behind its SOA}."""
+class NameServer:
+    """A server with a folder of its own, on a port that was free."""
 
-    HEAD = ("$TTL 60\n@ SOA ns hostmaster 1 3600 600 86400 60\n@ NS ns\n"
-            "ns A 127.0.0.1\n")
-
-    def __init__(self, folder, zones):
-        self.dir, self.zones = pathlib.Path(folder), zones
-        self.process = None
+    def __init__(self, folder):
+        self.dir, self.process = pathlib.Path(folder), None
 
     def __enter__(self):
         self.dir.mkdir()
-        for name, text in self.zones.items():
-            (self.dir / f"{name}.zone").write_text(self.HEAD + text)
+        self.prepare()
         for last in (False, False, True):
             try:
                 self.start()
@@ -101,6 +96,24 @@ class Nsd:
         if self.process:
             end(self.process)
             self.process = None
+
+    def prepare(self):
+        """Write what does not depend on the port."""
+
+
+class Nsd(NameServer):
+    """An authoritative server: {zone name: the lines behind its SOA}."""
+
+    HEAD = ("$TTL 60\n@ SOA ns hostmaster 1 3600 600 86400 60\n@ NS ns\n"
+            "ns A 127.0.0.1\n")
+
+    def __init__(self, folder, zones):
+        super().__init__(folder)
+        self.zones = zones
+
+    def prepare(self):
+        for name, text in self.zones.items():
+            (self.dir / f"{name}.zone").write_text(self.HEAD + text)
 
     def start(self):
         port = free_port(socket.SOCK_DGRAM)
@@ -133,28 +146,12 @@ class Skipped(Exception):
     """This machine cannot run that part; the words say why."""
 
 
-class Unbound:
+class Unbound(NameServer):
     """A resolver that asks an Nsd for its zones, and knows no others."""
 
     def __init__(self, folder, nsd):
-        self.dir, self.nsd = pathlib.Path(folder), nsd
-        self.process = None
-
-    def __enter__(self):
-        self.dir.mkdir()
-        for last in (False, False, True):
-            try:
-                self.start()
-                return self
-            except Failed:          # somebody took the port meanwhile
-                self.__exit__()
-                if last:
-                    raise
-
-    def __exit__(self, *_):
-        if self.process:
-            end(self.process)
-            self.process = None
+        super().__init__(folder)
+        self.nsd = nsd
 
     def start(self):
         port = free_port(socket.SOCK_DGRAM)

@@ -10,6 +10,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import unittest
 
@@ -116,19 +117,19 @@ class Plain(unittest.TestCase):
         r, w = os.pipe()
         with sink("--stats", "/dev/null") as s:
             s.stop()
-        path = f"/tmp/mtaq-sink-stats-{os.getpid()}"
-        done = subprocess.Popen(
-            [MTAQ, "sink", "--port", "0", "--ready-fd", str(w), "--stats",
-             path], pass_fds=[w], stdout=subprocess.PIPE)
-        Sink.used.add("--ready-fd")
-        os.close(w)
-        with os.fdopen(r) as f:
-            self.assertTrue(f.readline().startswith("ready smtp=127.0.0.1:"))
-        done.terminate()
-        self.assertEqual(done.communicate(timeout=20)[0], b"")
-        with open(path, encoding="ascii") as f:
-            self.assertIn('"peak_connections": 0', f.read())
-        os.unlink(path)
+        with tempfile.TemporaryDirectory(prefix="mtaq-sink-") as folder:
+            path = os.path.join(folder, "stats")
+            done = subprocess.Popen(
+                [MTAQ, "sink", "--port", "0", "--ready-fd", str(w), "--stats",
+                 path], pass_fds=[w], stdout=subprocess.PIPE)
+            Sink.used.add("--ready-fd")
+            os.close(w)
+            with os.fdopen(r) as f:
+                self.assertTrue(f.readline().startswith("ready smtp=127.0.0.1:"))
+            done.terminate()
+            self.assertEqual(done.communicate(timeout=20)[0], b"")
+            with open(path, encoding="ascii") as f:
+                self.assertIn('"peak_connections": 0', f.read())
 
     def test_bad_command_lines(self):
         for args in (["--nothing"], ["--delay"], ["--delay", "x"],

@@ -7,6 +7,7 @@
  */
 #include "base/bug.h"
 #include "dns/dns.h"
+#include "tests/unit/tmpdir.h"
 
 #include <arpa/inet.h>
 #include <check.h>
@@ -106,13 +107,13 @@ static inline int rig_udp(uint16_t *port_r)
 
 /* nsd */
 
-static char nsd_dir[] = "/tmp/mtaq-test-dns-XXXXXX";
+static char nsd_dir[TMPDIR_BYTES];
 static char nsd_at[32];
 static pid_t nsd_pid;
 
 static inline FILE *nsd_file(const char *name)
 {
-	char path[64];
+	char path[128];
 	FILE *f;
 
 	snprintf(path, sizeof(path), "%s/%s", nsd_dir, name);
@@ -145,7 +146,7 @@ static inline void nsd_config(uint16_t port)
 /* Start nsd on a free port and wait until it answers. */
 static inline int nsd_start(void)
 {
-	char conf[64];
+	char conf[128];
 	const char *servers[] = { nsd_at };
 	struct dns_settings s = { .servers = servers,
 				  .server_count = 1,
@@ -196,20 +197,8 @@ static inline void nsd_kill(void)
 
 static inline void nsd_stop(void)
 {
-	static const char *const names[] = { "nsd.conf", "test.zone",
-					     "neg.zone", "pid",
-					     "log",      "xfrd",
-					     "list" };
-	char path[64];
-	size_t i;
-
 	nsd_kill();
-	for (i = 0; i < ARRAY_LEN(names); i++) {
-		snprintf(path, sizeof(path), "%s/%s", nsd_dir, names[i]);
-		unlink(path);
-	}
-	if (rmdir(nsd_dir) < 0)
-		perror(nsd_dir);
+	tmpdir_remove(nsd_dir);
 }
 
 #endif

@@ -3,10 +3,13 @@
  */
 #include "qday.h"
 
+#include "tests/unit/tmpdir.h"
+
 #include <check.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define MAILS 6
@@ -30,7 +33,7 @@ bool (*qday_excuse)(int error);
 bool qday_ends_early;
 const struct queue_file_ops *qday_file;
 
-static char dir[64], command[128];
+static char dir[TMPDIR_BYTES];
 static struct mail mails[MAILS];
 struct queue_settings qday_settings = {
 	.dir = dir,
@@ -44,17 +47,12 @@ struct queue_settings qday_settings = {
 
 void qday_begin(void)
 {
-	const char *top = access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp";
-
-	snprintf(dir, sizeof(dir), "%s/mtaq-qnomem-XXXXXX", top);
-	ck_assert_ptr_nonnull(mkdtemp(dir));
-	snprintf(command, sizeof(command), "rm -rf '%s/'*", dir);
+	tmpdir_make(dir, "qday", TMPDIR_MEMORY);
 }
 
 void qday_end(void)
 {
-	ck_assert_int_eq(system(command), 0);
-	ck_assert_int_eq(rmdir(dir), 0);
+	tmpdir_remove(dir);
 }
 
 /* --- a day; each step is false when it failed, and had an excuse --- */
@@ -305,5 +303,6 @@ void qday_morning(void)
 
 void qday_clean(void)
 {
-	ck_assert_int_eq(system(command), 0);
+	tmpdir_remove(dir);
+	ck_assert_int_eq(mkdir(dir, 0700), 0);
 }

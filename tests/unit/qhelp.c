@@ -6,8 +6,8 @@
 #include "base/bug.h"
 #include "base/hash.h"
 #include "queue/queue_private.h"
+#include "tests/unit/tmpdir.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -53,36 +53,16 @@ void queue_store_close(struct queue *q)
 
 char *qhelp_folder(void)
 {
-	char *dir = strdup("/tmp/mtaq-queue-XXXXXX");
+	char *dir = malloc(TMPDIR_BYTES);
 
-	BUG_ON(dir == NULL || mkdtemp(dir) == NULL);
+	BUG_ON(dir == NULL);
+	tmpdir_make(dir, "queue", TMPDIR_DISK);
 	return dir;
-}
-
-static void remove_in(const char *dir)
-{
-	DIR *d = opendir(dir);
-	struct dirent *e;
-	char path[4096];
-
-	while (d != NULL && (e = readdir(d)) != NULL) {
-		(void)snprintf(path, sizeof(path), "%s/%s", dir, e->d_name);
-		if (e->d_name[0] != '.')
-			(void)unlink(path);
-	}
-	if (d != NULL)
-		(void)closedir(d);
 }
 
 void qhelp_remove(const char *dir)
 {
-	char path[4096];
-
-	(void)snprintf(path, sizeof(path), "%s/log", dir);
-	remove_in(path);
-	(void)rmdir(path);
-	remove_in(dir);
-	(void)rmdir(dir);
+	tmpdir_remove(dir);
 }
 
 static char octet(uint64_t n, size_t i)

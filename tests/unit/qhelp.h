@@ -10,7 +10,7 @@
 /* What the store double tells queue_open(); set before. */
 extern uint64_t qdouble_checkpoint_lsn, qdouble_cursor_lsn;
 
-/* A new folder under /tmp; free() it after qhelp_remove(). */
+/* A new folder (tmpdir.h); free() its name after qhelp_remove(). */
 char *qhelp_folder(void);
 void qhelp_remove(const char *dir);
 

@@ -46,12 +46,9 @@ static void open_queue(struct qmodel *m)
 void qmodel_open(struct qmodel *m, const struct queue_settings *set,
 		 uint64_t seed)
 {
-	const char *top = access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp";
-
 	m->seed = seed;
 	m->now_s = 1000000;
-	snprintf(m->dir, sizeof(m->dir), "%s/mtaq-model-XXXXXX", top);
-	ck_assert_ptr_nonnull(mkdtemp(m->dir));
+	tmpdir_make(m->dir, "model", TMPDIR_MEMORY);
 	m->set = *set;
 	m->set.dir = m->dir;
 	m->messages = calloc(QMODEL_MESSAGES, sizeof(*m->messages));
@@ -62,11 +59,8 @@ void qmodel_open(struct qmodel *m, const struct queue_settings *set,
 
 void qmodel_close(struct qmodel *m)
 {
-	char command[128];
-
 	queue_close(&m->q);
-	snprintf(command, sizeof(command), "rm -rf '%s'", m->dir);
-	ck_assert_int_eq(system(command), 0);
+	tmpdir_remove(m->dir);
 	free(m->messages);
 	free(m->loaded);
 }

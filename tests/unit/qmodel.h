@@ -6,6 +6,7 @@
  * both; qmodel_check() compares them recipient by recipient.
  */
 #include "mtaq/queue.h"
+#include "tests/unit/tmpdir.h"
 
 #define QMODEL_MESSAGES 4000
 #define QMODEL_RCPTS    12
@@ -37,7 +38,7 @@ struct qmodel_loaded {
 struct qmodel {
 	struct queue *q;
 	struct queue_settings set;
-	char dir[64];
+	char dir[TMPDIR_BYTES];
 	uint64_t seed;
 	struct queue_committed done;
 	uint32_t now_s;

@@ -4,6 +4,8 @@
 #include "admin/client.h"
 #include "admin/server.h"
 
+#include "tests/unit/tmpdir.h"
+
 #include <check.h>
 #include <errno.h>
 #include <stdio.h>
@@ -124,7 +126,7 @@ END_TEST
 
 /* --- server and client ----------------------------------------------------- */
 
-static char path[64];
+static char dir[TMPDIR_BYTES], path[108];
 static struct admin_server *server;
 static uint64_t now_ms;
 
@@ -132,7 +134,8 @@ static void setup(void)
 {
 	char words[200] = "";
 
-	snprintf(path, sizeof(path), "/tmp/mtaq-admin-%d.sock", getpid());
+	tmpdir_make(dir, "admin", TMPDIR_DISK);
+	snprintf(path, sizeof(path), "%s/s", dir);
 	now_ms = 1000;
 	ck_assert_msg(admin_server_open(path, words, sizeof(words), &server) ==
 			      0,
@@ -143,6 +146,7 @@ static void teardown(void)
 {
 	admin_server_close(&server);
 	ck_assert_int_eq(access(path, F_OK), -1);
+	tmpdir_remove(dir);
 }
 
 static struct admin_request *next_request(void)

@@ -408,8 +408,7 @@ int main(void)
 	tcase_add_test(tc, questions_are_bounded);
 	tcase_add_test(tc, two_thousand_domains);
 	tcase_add_test(tc, bad_names_and_servers);
-	if (mkdtemp(nsd_dir) == NULL)
-		return 1;
+	tmpdir_make(nsd_dir, "dns", TMPDIR_DISK);
 	write_zones();
 	/* Again: somebody may have taken the port meanwhile. */
 	for (tries = 0; tries < 3 && up < 0; tries++) {

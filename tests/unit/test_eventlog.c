@@ -10,6 +10,7 @@
 #include "queue/queue_private.h"
 
 #include "nomem.h"
+#include "tests/unit/tmpdir.h"
 
 #include <check.h>
 #include <errno.h>
@@ -24,7 +25,7 @@
 #define FILE_MAX 8192
 
 static struct {
-	char dir[64], path[96];
+	char dir[TMPDIR_BYTES], path[128];
 	struct queue *q;
 	struct eventlog *log;
 	bool sync_fails;
@@ -77,8 +78,7 @@ static void setup(void)
 				      .segments_ahead = 2 };
 	struct queue_report report;
 
-	snprintf(rig.dir, sizeof(rig.dir), "/tmp/mtaq-eventlog-XXXXXX");
-	ck_assert_ptr_nonnull(mkdtemp(rig.dir));
+	tmpdir_make(rig.dir, "eventlog", TMPDIR_DISK);
 	snprintf(rig.path, sizeof(rig.path), "%s/events", rig.dir);
 	ck_assert_int_eq(queue_open(&set, 1, &rig.q, &report), 0);
 	ck_assert_int_eq(eventlog_open(rig.q, rig.path, &rig.log), 0);
@@ -86,12 +86,9 @@ static void setup(void)
 
 static void teardown(void)
 {
-	char command[96];
-
 	eventlog_close(&rig.log);
 	queue_close(&rig.q);
-	snprintf(command, sizeof(command), "rm -rf '%s'", rig.dir);
-	ck_assert_int_eq(system(command), 0);
+	tmpdir_remove(rig.dir);
 }
 
 static void write_on(void)

@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sysexits.h>
 #include <unistd.h>
 
@@ -243,14 +244,12 @@ static bool feed(struct ingress_conn *c, const char *p, size_t len, size_t step)
 /* A submission as a file: hello, a frame of two messages, the end. */
 static size_t make_file(char *out, size_t size)
 {
-	char name[] = "/tmp/mtaq-frame-XXXXXX";
 	struct submit_message m = message();
 	struct submit_file *f;
-	int fd = mkstemp(name);
+	int fd = memfd_create("frame", 0);
 	ssize_t n;
 
 	ck_assert_int_ge(fd, 0);
-	unlink(name);
 	ck_assert_int_eq(submit_file_new(fd, sub, &f), 0);
 	ck_assert_int_eq(submit_file_put(f, &m), 0);
 	ck_assert_int_eq(submit_file_put(f, &m), 0);

@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 static const char *root;
@@ -85,16 +86,15 @@ static void submission(void)
 				    .rcpts = rcpts,
 				    .rcpt_count = 2,
 				    .content = SPAN("Subject: x\n\nhello\n") };
-	char name[] = "/tmp/mtaq-inomem-XXXXXX", words[500];
+	char words[500];
 	struct submit_file *f;
-	int i, fd = mkstemp(name);
+	int i, fd = memfd_create("inomem", 0);
 	ssize_t n;
 
 	ck_assert_int_eq(settings_parse("t", "hostname: a.example", 19,
 					&settings, words, sizeof(words)),
 			 0);
 	ck_assert_int_ge(fd, 0);
-	unlink(name);
 	ck_assert_int_eq(submit_file_new(fd, sub, &f), 0);
 	for (i = 0; i < MAILS; i++)
 		ck_assert_int_eq(submit_file_put(f, &m), 0);

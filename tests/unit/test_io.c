@@ -3,12 +3,13 @@
  * back ends
  */
 #include "tests/unit/io_rig.h"
+#include "tests/unit/tmpdir.h"
 
 #include <poll.h>
 
 START_TEST(echo)
 {
-	char path[] = "/tmp/mtaq-test-io-XXXXXX", at[64];
+	char path[TMPDIR_BYTES], at[108];
 
 	if (!rig_up(_i))
 		return;
@@ -18,14 +19,13 @@ START_TEST(echo)
 	io_accept(rig.io, rig.listener, token());
 	echo_once();
 	shut_listener();
-	ck_assert_ptr_nonnull(mkdtemp(path));
+	tmpdir_make(path, "io", TMPDIR_DISK);
 	snprintf(at, sizeof(at), "%s/s", path);
 	rig_listen(at);
 	io_accept(rig.io, rig.listener, token());
 	echo_once();
 	shut_listener();
-	unlink(at);
-	rmdir(path);
+	tmpdir_remove(path);
 	ck_assert_uint_eq(rig.io->counters.conns_open, 0);
 	ck_assert_uint_eq(rig.io->counters.sent_octets, 24);
 	ck_assert_uint_eq(rig.io->counters.received_octets, 24);

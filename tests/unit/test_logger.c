@@ -10,6 +10,7 @@
 
 #include "engine/wire.h"
 #include "queue/file.h"
+#include "tests/unit/tmpdir.h"
 
 #include <check.h>
 #include <errno.h>
@@ -28,7 +29,7 @@ static struct disk {
 } disk;
 
 static struct {
-	char dir[64];
+	char dir[TMPDIR_BYTES];
 	struct queue *q;
 	struct logger log;
 	struct bell ingress, control, worker;
@@ -139,8 +140,7 @@ static void setup(void)
 	disk.ops.sync_data = stopping_sync;
 	sem_init(&disk.entered, 0, 0);
 	sem_init(&disk.go, 0, 0);
-	snprintf(rig.dir, sizeof(rig.dir), "/tmp/mtaq-logger-XXXXXX");
-	ck_assert_ptr_nonnull(mkdtemp(rig.dir));
+	tmpdir_make(rig.dir, "logger", TMPDIR_DISK);
 	ck_assert_int_eq(queue_open(&set, 1, &rig.q, &report), 0);
 	ck_assert_int_eq(bell_init(&rig.ingress), 0);
 	ck_assert_int_eq(bell_init(&rig.control), 0);
@@ -160,8 +160,6 @@ static void setup(void)
 
 static void teardown(void)
 {
-	char command[96];
-
 	atomic_store(&disk.stops, false);
 	sem_post(&disk.go);
 	logger_stop(&rig.log);
@@ -170,8 +168,7 @@ static void teardown(void)
 	bell_free(&rig.ingress);
 	bell_free(&rig.control);
 	bell_free(&rig.worker);
-	snprintf(command, sizeof(command), "rm -rf '%s'", rig.dir);
-	ck_assert_int_eq(system(command), 0);
+	tmpdir_remove(rig.dir);
 }
 
 START_TEST(message_is_answered_when_durable)

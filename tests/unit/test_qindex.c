@@ -3,6 +3,8 @@
  */
 #include "queue/index.h"
 
+#include "tests/unit/tmpdir.h"
+
 #include <check.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -13,7 +15,7 @@
 
 #define SEG 65536u
 
-static char dir[64], path[96];
+static char dir[TMPDIR_BYTES], path[128];
 static struct index *x;
 static bool unsure;
 
@@ -24,21 +26,15 @@ static void open_with(uint64_t bytes)
 
 static void setup(void)
 {
-	snprintf(dir, sizeof(dir), "/tmp/mtaq-index-XXXXXX");
-	ck_assert_ptr_nonnull(mkdtemp(dir));
+	tmpdir_make(dir, "index", TMPDIR_DISK);
 	snprintf(path, sizeof(path), "%s/index", dir);
 	open_with(64u << 20);
 }
 
 static void teardown(void)
 {
-	char lock[128];
-
 	index_close(&x);
-	snprintf(lock, sizeof(lock), "%s-lock", path);
-	unlink(path);
-	unlink(lock);
-	ck_assert_int_eq(rmdir(dir), 0);
+	tmpdir_remove(dir);
 }
 
 static struct index_row row_of(uint32_t queue, uint32_t slot, uint64_t id,

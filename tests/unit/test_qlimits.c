@@ -6,13 +6,15 @@
  */
 #include "mtaq/queue.h"
 
+#include "tests/unit/tmpdir.h"
+
 #include <check.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
-static char dir[64], command[100], text[70000];
+static char dir[TMPDIR_BYTES], text[70000];
 static struct queue *q;
 static struct queue_out_rcpt rcpts[QUEUE_RCPTS_MAX + 1];
 static uint64_t ids[QUEUE_DECISION_IDS_MAX + 1];
@@ -27,8 +29,7 @@ static void setup(void)
 	struct queue_report report;
 	uint16_t i;
 
-	snprintf(dir, sizeof(dir), "/tmp/mtaq-qlimits-XXXXXX");
-	ck_assert_ptr_nonnull(mkdtemp(dir));
+	tmpdir_make(dir, "qlimits", TMPDIR_DISK);
 	ck_assert_int_eq(queue_open(&set, 1000, &q, &report), 0);
 	memset(text, 'x', sizeof(text));
 	for (i = 0; i <= QUEUE_RCPTS_MAX; i++)
@@ -39,8 +40,7 @@ static void setup(void)
 static void teardown(void)
 {
 	queue_close(&q);
-	snprintf(command, sizeof(command), "rm -rf '%s'", dir);
-	ck_assert_int_eq(system(command), 0);
+	tmpdir_remove(dir);
 }
 
 static struct queue_out good_out(void)

@@ -6,6 +6,8 @@
  */
 #include "mtaq/queue.h"
 
+#include "tests/unit/tmpdir.h"
+
 #include <check.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -13,7 +15,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-static char dir[64], path[128], kept[128], command[400];
+static char dir[TMPDIR_BYTES], path[128], kept[128], none[128];
 static struct queue_settings set = {
 	.dir = dir,
 	.segment_bytes = 256u << 10,
@@ -37,8 +39,7 @@ static int open_and_close(void)
 
 static void setup(void)
 {
-	snprintf(dir, sizeof(dir), "/tmp/mtaq-qopen-XXXXXX");
-	ck_assert_ptr_nonnull(mkdtemp(dir));
+	tmpdir_make(dir, "qopen", TMPDIR_DISK);
 	ck_assert_int_eq(open_and_close(), 0);
 	snprintf(path, sizeof(path), "%s/index", dir);
 	snprintf(kept, sizeof(kept), "%s/kept", dir);
@@ -46,8 +47,7 @@ static void setup(void)
 
 static void teardown(void)
 {
-	snprintf(command, sizeof(command), "rm -rf '%s'", dir);
-	ck_assert_int_eq(system(command), 0);
+	tmpdir_remove(dir);
 }
 
 /* The index is put aside, and a file of so many odd octets is in its place. */
@@ -160,8 +160,8 @@ START_TEST(a_folder_that_is_a_file)
 	ck_assert_int_eq(open_and_close(), -ENOTDIR);
 	ck_assert_int_eq(queue_verify(path, &verified), -ENOTDIR);
 	set.dir = dir;
-	snprintf(command, sizeof(command), "%s/none", dir);
-	ck_assert_int_eq(queue_verify(command, &verified), -ENOENT);
+	snprintf(none, sizeof(none), "%s/none", dir);
+	ck_assert_int_eq(queue_verify(none, &verified), -ENOENT);
 }
 END_TEST
 

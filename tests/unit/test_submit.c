@@ -5,13 +5,13 @@
  */
 #include "ingress/server.h"
 #include "mtaq/submit.h"
+#include "tests/unit/tmpdir.h"
 
 #include <check.h>
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <sysexits.h>
@@ -22,7 +22,7 @@ struct daemon_state {
 	struct ingress_seen *seen;
 	struct ingress_large large;
 	int listener, stop[2];
-	char dir[64], path[96];
+	char dir[TMPDIR_BYTES], path[108];
 	pthread_t thread;
 	/* hang up after this many items of a connection; 0: never */
 	unsigned hang_up_after;
@@ -136,8 +136,7 @@ static void start(void)
 			 0);
 	d.seen = ingress_seen_new(1000000);
 	ingress_large_init(&d.large);
-	snprintf(d.dir, sizeof(d.dir), "/tmp/mtaq-test-XXXXXX");
-	ck_assert_ptr_nonnull(mkdtemp(d.dir));
+	tmpdir_make(d.dir, "submit", TMPDIR_DISK);
 	snprintf(d.path, sizeof(d.path), "%s/s", d.dir);
 	memcpy(a.sun_path, d.path, strlen(d.path) + 1);
 	d.listener = socket(AF_UNIX, SOCK_STREAM, 0);
@@ -158,8 +157,7 @@ static void finish(void)
 	close(d.listener);
 	close(d.stop[0]);
 	close(d.stop[1]);
-	unlink(d.path);
-	rmdir(d.dir);
+	tmpdir_remove(d.dir);
 	settings_free(&d.set);
 	ingress_seen_free(&d.seen);
 }
