@@ -250,9 +250,9 @@ static bool complete_wake(struct ring *r, struct io_done *done_r)
 	r->wake_armed = !r->stopping;
 	/* Before the caller looks at what it was woken for. */
 	atomic_exchange(&r->woken, false);
-	if (r->stopping)
-		return false;
-	begin(r, IO_WAKE, 0);
+	/* Who frees the ring is woken too: it may have waited for this alone. */
+	if (!r->stopping)
+		begin(r, IO_WAKE, 0);
 	*done_r = (struct io_done){ .op = IO_WAKE, .conn = -1 };
 	return true;
 }
