@@ -13,6 +13,8 @@ import sys
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "e2e"))
+import ending  # noqa: E402
+from disks import Tmpfs  # noqa: E402
 from harness import Box, main, must  # noqa: E402
 from misbehaviour import QUICK  # noqa: E402
 
@@ -165,7 +167,7 @@ def broken_disk_ends_the_daemon(mtaq):
         box.start_sink("--domains", 10, "--delay", 10)
         box.configure(**QUICK)
         # With SIGXFSZ ignored, as Python leaves it, writes give EFBIG.
-        box.daemon = subprocess.Popen(
+        box.daemon = ending.start(
             [box.mtaq, "run", "-c", str(box.conf)], stderr=subprocess.PIPE,
             restore_signals=False)
         box.wait_for(lambda: (box.dir / "run" / "submit.sock").exists(), 30,
@@ -188,27 +190,11 @@ def broken_disk_ends_the_daemon(mtaq):
         box.equation()
 
 
-class SmallDisk:
-    """A tmpfs of so many MiB at box.dir/spool."""
-
-    def __init__(self, box, mib):
-        self.at = box.dir / "spool"
-        self.at.mkdir()
-        subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={mib}m",
-                        "tmpfs", str(self.at)], check=True)
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        subprocess.run(["umount", "-l", str(self.at)], check=True)
-
-
 def full_disk(mtaq):
     """New mail is refused for now, deliveries go on, and it recovers."""
     if os.geteuid() != 0:
         return "skipped: not root, no small disk can be mounted"
-    with Box(mtaq) as box, SmallDisk(box, 250):
+    with Box(mtaq) as box, Tmpfs(box.dir / "spool", 250 << 10):
         box.start_sink("--domains", 10)
         box.configure(**{**QUICK, "min_free": "60MiB",
                          "checkpoint__interval": "1s",

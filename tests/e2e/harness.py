@@ -3,6 +3,7 @@
 Everything lives in one temporary folder; every process is ended by the pid
 that was started here; every wait has a limit and waits for an event.  Each has a
 process group of its own: Ctrl-C is for this process, which ends the others.
+They die with it, and the folder goes, when it is ended itself (ending.py).
 """
 import json
 import os
@@ -12,12 +13,16 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "bench"))
 import ledger  # noqa: E402
+import ending  # noqa: E402
 
+if threading.current_thread() is threading.main_thread():
+    ending.until_ended()
 FINAL = ledger.FINAL
 
 
@@ -44,6 +49,7 @@ class Box:
         self.events = self.dir / "events.jsonl"
         self.ledger_file = self.dir / "ledger.tsv"
         self.accepted = self.dir / "accepted.tsv"
+        ending.undo(self.abandon)
 
     def __enter__(self):
         return self
@@ -60,8 +66,18 @@ class Box:
                     self.daemon_log.exists():
                 print("--- the daemon said:", flush=True)
                 print(self.daemon_log.read_text()[-4000:], flush=True)
+            ending.undone(self.abandon)
             if not self.keep:
                 shutil.rmtree(self.dir, ignore_errors=True)
+
+    def abandon(self):
+        """This test is ended from outside."""
+        for process in (self.daemon, self.sink):
+            if process is not None and process.poll() is None:
+                process.kill()
+                process.wait(30)
+        if not self.keep:
+            shutil.rmtree(self.dir, ignore_errors=True)
 
     # --- the sink ---------------------------------------------------------
 
@@ -70,7 +86,7 @@ class Box:
                 "--ledger", str(self.ledger_file), "--json"]
         if dns:
             args += ["--dns", "127.0.0.1:0"]
-        self.sink = subprocess.Popen(
+        self.sink = ending.start(
             args + [str(o) for o in options], stdout=subprocess.PIPE,
             text=True, process_group=0)
         words = self.sink.stdout.readline().split()
@@ -123,7 +139,7 @@ class Box:
         """env: variables that the daemon has besides ours."""
         with open(self.daemon_log, "ab") as log:
             self.log_from = log.tell()
-            self.daemon = subprocess.Popen(
+            self.daemon = ending.start(
                 [self.mtaq, "run", "-c", str(self.conf)], stderr=log,
                 process_group=0, env={**os.environ, **(env or {})})
         self.wait_for(lambda: self.said("mtaq: ready"), timeout,
@@ -172,8 +188,8 @@ class Box:
         return json.loads(out.stdout.splitlines()[-1])
 
     def start_load(self, *options):
-        return subprocess.Popen([self.mtaq, *self.load_args(*options)],
-                                stdout=subprocess.PIPE, text=True)
+        return ending.start([self.mtaq, *self.load_args(*options)],
+                            stdout=subprocess.PIPE, text=True)
 
     def count_events(self):
         """{type: count} and the number of recipients that are final."""

@@ -20,6 +20,8 @@ import threading
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "crash"))
+import ending  # noqa: E402
+from disks import Tmpfs  # noqa: E402
 from dns_weather import LyingResolver  # noqa: E402
 from harness import Box, main, must  # noqa: E402
 from keeper import Keeper  # noqa: E402
@@ -44,7 +46,7 @@ def start_with(box, before, ready=True, **kw):
     """The daemon behind the words of another command."""
     with open(box.daemon_log, "ab") as log:
         box.log_from = log.tell()
-        box.daemon = subprocess.Popen(
+        box.daemon = ending.start(
             [*before, box.mtaq, "run", "-c", str(box.conf)], stderr=log,
             process_group=0, **kw)
     if ready:
@@ -528,33 +530,11 @@ def a_start_in_the_wrong_year_expires_nothing_untried(mtaq):
 
 # --- disks and owners -----------------------------------------------------------
 
-class SmallDisk:
-    """A tmpfs of so many KiB at a folder that it makes."""
-
-    def __init__(self, at, kib):
-        self.at = at
-        at.mkdir()
-        self.mount(f"size={kib}k")
-
-    def mount(self, options):
-        subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs",
-                        str(self.at)], check=True)
-
-    def resize(self, kib):
-        self.mount(f"remount,size={kib}k")
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        subprocess.run(["umount", "-l", str(self.at)], check=True)
-
-
 def a_full_disk_of_the_event_log_loses_no_event(mtaq):
     """Mail goes on; events wait in the spool; told once, and when it ends."""
     if os.geteuid() != 0:
         return "skipped: not root, no small disk can be mounted"
-    with Box(mtaq) as box, SmallDisk(box.dir / "log", 100) as disk:
+    with Box(mtaq) as box, Tmpfs(box.dir / "log", 100) as disk:
         box.events = box.dir / "log" / "events.jsonl"
         box.start_sink("--domains", 10)
         box.configure(**QUICK, log__events=str(box.events)).start_daemon()
@@ -583,7 +563,7 @@ def deliveries_go_on_while_the_spool_is_full(mtaq):
     goes out all the same, and space that returns is used."""
     if os.geteuid() != 0:
         return "skipped: not root, no small disk can be mounted"
-    with Box(mtaq) as box, SmallDisk(box.dir / "spool", 200 << 10):
+    with Box(mtaq) as box, Tmpfs(box.dir / "spool", 200 << 10):
         box.start_sink("--domains", 10)
         box.configure(**{**QUICK, "min_free": "60MiB"}).start_daemon()
         box.run("campaign", "pause", "later", "-c", box.conf)
