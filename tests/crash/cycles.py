@@ -2,8 +2,8 @@
 that outlives it, the ledger after each cut, and which cut a second copy is
 from.
 
-A cut is a function of the box: it ends the daemon and leaves the spool as it
-is found afterwards.  A spool lives through SPOOL_CUTS cuts, then comes a new
+A cut is a function of the box, a random source and the books: it ends the
+daemon and leaves the spool as it is found afterwards.  A spool lives through SPOOL_CUTS cuts, then comes a new
 one: the ledger of a cycle looks at all mail of its spool.
 """
 import argparse
@@ -19,7 +19,9 @@ import threading
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "e2e"))
-from harness import Box, Failed, must  # noqa: E402
+import ending  # noqa: E402
+from books import Books  # noqa: E402
+from harness import Failed, must  # noqa: E402
 from misbehaviour import QUICK  # noqa: E402
 
 SPOOL_CUTS = 25
@@ -64,7 +66,7 @@ class Load(threading.Thread):
 
     def run(self):
         while not self.end and self.code in self.plan.load_ends:
-            self.process = subprocess.Popen(
+            self.process = ending.start(
                 [self.box.mtaq, *self.box.load_args(
                     "--messages", self.plan.messages, "--rcpts", 2,
                     "--domains", 20, "--start", self.at, "--batch", 1,
@@ -107,22 +109,20 @@ def open_sessions(box):
     return sum(row[2].endswith(port) and row[3] == "01" for row in rows)
 
 
-def write_queued(box):
-    """What the daemon says is in the queue, for the ledger."""
+def queued(box):
+    """{(id, recipient)} of what the daemon says is in the queue."""
     out = box.run("queue", "list", "-c", box.conf, "--all", "--json").stdout
-    path = box.dir / "queued.tsv"
     rows = [json.loads(line) for line in out.splitlines()]
-    path.write_text("".join(f"{r['id']}\t{r['to']}\n" for r in rows))
-    return path
+    return {(r["id"], r["to"]) for r in rows}
 
 
-def settled(box, timeout=120):
+def settled(box, books, timeout=120):
     """The ledger, as soon as it balances.  While it is read events come late
     and mail goes on: lost or false may be so for a moment, but what is truly
     so stays."""
     end = time.monotonic() + timeout
     while True:
-        r = box.balance(write_queued(box))
+        r = books.look(queued(box))
         bad = {k: r[k] for k in SUMS if r[k] != 0}
         if not bad:
             return r
@@ -131,7 +131,16 @@ def settled(box, timeout=120):
         time.sleep(0.05)        # a file has no event to wait for
 
 
-def cycle(box, cut, rnd, load):
+def let_through(box, timeout=300):
+    """To the end of the queue; what waits is told not to wait."""
+    end = time.monotonic() + timeout
+    while queued(box):
+        must(time.monotonic() < end, "the end of the queue did not come")
+        box.run("queue", "retry", "-c", box.conf, "--all")
+        time.sleep(0.1)         # for what was told to go
+
+
+def cycle(box, books, cut, rnd, load):
     """From a running daemon to the next; when it began anew, and how many
     sessions were open at the end."""
     load.start()
@@ -140,14 +149,14 @@ def cycle(box, cut, rnd, load):
         must(box.daemon.poll() is None, "the daemon ended by itself with "
              f"{box.daemon.returncode}")
         sessions = open_sessions(box)
-        cut(box, rnd)
+        cut(box, rnd, books)
         box.run("verify", "-c", box.conf)
         anew = now_ms()
         box.start_daemon()
         load.finish()
     finally:
         load.abandon()
-    settled(box)
+    settled(box, books)
     return anew, sessions
 
 
@@ -175,14 +184,13 @@ def one_spool(box, plan, cut, rnd, cuts):
     """So many cycles; the ledger, and extra and open sessions of each."""
     box.start_sink(*SINK, listen="127.0.0.2-127.0.0.9")
     plan.configure(box).start_daemon()
-    ends, at = [], 0
+    ends, at, books = [], 0, Books(box)
     for _ in range(cuts):
         load = Load(box, at, plan)
-        ends.append(cycle(box, cut, rnd, load))
+        ends.append(cycle(box, books, cut, rnd, load))
         at = load.at
-    box.wait_for(lambda: not write_queued(box).read_text(), 300,
-                 "the end of the queue")
-    settled(box)
+    let_through(box)
+    settled(box, books)
     box.stop_daemon()
     box.run("verify", "-c", box.conf)
     return (box.equation(),

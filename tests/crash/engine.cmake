@@ -1,4 +1,11 @@
-# The engine under attack, on each back end.
+# The engine under attack, on each back end.  100 kills and 50 power cuts in
+# all; a sanitizer takes ten times as long for each.
+set(kills 50)
+set(cuts 25)
+if(MTAQ_SANITIZE OR MTAQ_COVERAGE)
+	set(kills 10)
+	set(cuts 8)
+endif()
 foreach(backend io_uring epoll)
 	# The sink's misbehaviour in turn.
 	add_test(NAME crash_misbehaviour_${backend} COMMAND python3
@@ -7,7 +14,7 @@ foreach(backend io_uring epoll)
 	# kill -9 at random moments under load.
 	add_test(NAME crash_kill_${backend} COMMAND python3
 		${CMAKE_CURRENT_SOURCE_DIR}/crash/kill.py
-		$<TARGET_FILE:mtaq> --cycles 12)
+		$<TARGET_FILE:mtaq> --cycles ${kills})
 	# Stops, disks, the drop folder.
 	add_test(NAME crash_hard_times_${backend} COMMAND python3
 		${CMAKE_CURRENT_SOURCE_DIR}/crash/hard_times.py
@@ -20,14 +27,14 @@ endforeach()
 # One session, one outcome that is not on disk: two copies a kill at most.
 add_test(NAME crash_kill_one COMMAND python3
 	${CMAKE_CURRENT_SOURCE_DIR}/crash/kill.py $<TARGET_FILE:mtaq>
-	--one --cycles 12)
+	--one --cycles ${cuts})
 set_tests_properties(crash_kill_one PROPERTIES LABELS "crash;threads"
 	TIMEOUT 600)
 # The power goes.
 foreach(fs ext4 xfs)
 	add_test(NAME crash_power_${fs} COMMAND python3
 		${CMAKE_CURRENT_SOURCE_DIR}/crash/power.py $<TARGET_FILE:mtaq>
-		--fs ${fs} --cycles 12 --back-end $<TARGET_FILE:qkill>)
+		--fs ${fs} --cycles ${cuts} --back-end $<TARGET_FILE:qkill>)
 	set_tests_properties(crash_power_${fs} PROPERTIES LABELS crash
 		TIMEOUT 600)
 endforeach()

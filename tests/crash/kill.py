@@ -22,7 +22,7 @@ MANY = {"sessions": 40, "unsynced": 32, "workers": 2, "messages": 20}
 ONE = {"sessions": 1, "unsynced": 1, "workers": 1, "messages": 2}
 
 
-def kill(box, _):
+def kill(box, *_):
     box.kill_daemon()
 
 

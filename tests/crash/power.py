@@ -17,76 +17,26 @@ torn writes are those of the queue library's test back end: --back-end QKILL
 plays as many cycles over it where this process may not mount.
 """
 import collections
-import fcntl
-import os
 import random
-import shutil
 import signal
-import struct
 import subprocess
 import sys
 import time
 
 import cycles
-from harness import Box, Failed, must
+import disks
+from harness import Box, must
 
-GOING_DOWN, NO_FLUSH = 0x8004587D, 2
-IMAGE_BYTES = {"ext4": 192 << 20, "xfs": 320 << 20}
-MAKE = {"ext4": ["mkfs.ext4", "-q"], "xfs": ["mkfs.xfs", "-q"]}
 PLAN = {"sessions": 40, "unsynced": 32, "workers": 2, "messages": 20}
-NAMESPACE = "MTAQ_TEST_POWER_NAMESPACE"
 CANNOT_WRITE = 74       # how a daemon ends whose spool fails for good
-
-
-def run_quiet(*args):
-    done = subprocess.run([str(a) for a in args], capture_output=True,
-                          text=True, timeout=60)
-    must(done.returncode == 0,
-         f"{' '.join(map(str, args))}: {done.stderr.strip()}")
-
-
-class Disk:
-    """A file system in a file, whose power can go."""
-
-    def __init__(self, folder, kind):
-        self.kind, self.image, self.at = kind, folder / "image", folder / "disk"
-        self.mounted = False
-        with open(self.image, "wb") as f:
-            f.truncate(IMAGE_BYTES[kind])
-        run_quiet(*MAKE[kind], self.image)
-        self.at.mkdir()
-        self.mount()
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        if self.mounted:
-            run_quiet("umount", "-l", self.at)
-
-    def mount(self):
-        run_quiet("mount", "-t", self.kind, "-o", "loop", self.image, self.at)
-        self.mounted = True
-
-    def shut_down(self):
-        fd = os.open(self.at, os.O_RDONLY)
-        try:
-            fcntl.ioctl(fd, GOING_DOWN, struct.pack("I", NO_FLUSH))
-        finally:
-            os.close(fd)
-
-    def remount(self):
-        run_quiet("umount", self.at)
-        self.mounted = False
-        self.mount()
 
 
 def power_cut(disk, ends):
     """ends: how often a daemon ended by itself over the dead disk.  SIGBUS is
     what a file system makes of reading through a mapping, LMDB's too, what it
     has thrown away; seen about once in 500 cuts, on XFS."""
-    def cut(box, rnd):
-        disk.shut_down()
+    def cut(box, rnd, books):
+        disk.power_off()
         time.sleep(rnd.choice((0, 0.005, 0.05)))    # on over a dead disk
         code = box.daemon.poll()
         must(code in (None, CANNOT_WRITE, -signal.SIGBUS),
@@ -94,6 +44,7 @@ def power_cut(disk, ends):
         ends[code] += 1
         box.kill_daemon()
         disk.remount()
+        books.forget_events()
     return cut
 
 
@@ -102,7 +53,7 @@ def one_disk(args, rnd, figures, ends, cuts):
     plan.messages = args.messages or plan.messages
     plan.load_ends.add(65)      # over the dead disk mail is refused
     with Box(args.mtaq, name="mtaq-power") as box, \
-            Disk(box.dir, args.fs) as disk:
+            disks.Disk(box.dir, args.fs) as disk:
         box.events = disk.at / "events.jsonl"
         plan.changes = {"spool": str(disk.at / "spool"),
                         "log": {"events": str(box.events)}}
@@ -133,46 +84,21 @@ def over_back_end(args, why):
             "said": done.stdout.strip()}
 
 
-def why_not(args):
-    """Why no disk can be had here; None: one can."""
-    if os.geteuid() != 0:
-        return "only root may mount"
-    if shutil.which(MAKE[args.fs][0]) is None:
-        return f"there is no {MAKE[args.fs][0]}"
-    with Box(args.mtaq, name="mtaq-power") as box:
-        try:
-            with Disk(box.dir, args.fs):
-                return None
-        except Failed as e:
-            return f"nothing can be mounted ({e})"
-
-
 def run(args):
-    why = "--no-mounts" if args.no_mounts else why_not(args)
+    why = "--no-mounts" if args.no_mounts else disks.why_not(args.fs)
     return over_back_end(args, why) if why else over_disks(args)
-
-
-def enter_namespace():
-    """This program again, where its mounts are its own."""
-    if os.geteuid() != 0 or NAMESPACE in os.environ:
-        return
-    args = ["unshare", "-m", sys.executable, *sys.argv]
-    if subprocess.run(["unshare", "-m", "true"],
-                      capture_output=True).returncode == 0:
-        os.environ[NAMESPACE] = "1"
-        os.execvp("unshare", args)
 
 
 def main():
     p = cycles.arguments(__doc__, 50)
-    p.add_argument("--fs", choices=sorted(MAKE), default="ext4")
+    p.add_argument("--fs", choices=sorted(disks.MAKE), default="ext4")
     p.add_argument("--back-end", metavar="QKILL",
                    help="where nothing can be mounted: qkill over a test disk")
     p.add_argument("--no-mounts", action="store_true",
                    help="as where nothing can be mounted")
     args = p.parse_intermixed_args()
     if not args.no_mounts:
-        enter_namespace()
+        disks.enter_namespace()
     return cycles.main(run, args)
 
 

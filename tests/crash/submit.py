@@ -20,6 +20,7 @@ import sys
 import time
 
 import cycles
+import ending
 from harness import Box, must
 from misbehaviour import QUICK
 
@@ -52,7 +53,7 @@ class Round:
             env["DIE_AFTER_HELLO"] = "1"
         with open(box.daemon_log, "ab") as log:
             said_from = log.tell()
-            box.daemon = subprocess.Popen(
+            box.daemon = ending.start(
                 [box.mtaq, "run", "-c", str(box.conf)], stderr=log,
                 process_group=0, env=env)
         box.wait_for(lambda: self.is_dead() or "mtaq: ready" in
@@ -82,7 +83,7 @@ class Round:
 
     def start_submit(self, count, say=None):
         to, args = self.submit_args(count)
-        p = subprocess.Popen(args, stdin=subprocess.PIPE, text=True,
+        p = ending.start(args, stdin=subprocess.PIPE, text=True,
                              stdout=subprocess.DEVNULL, stderr=say)
         p.stdin.write(MAIL.format(f"t{to[0]}"))
         p.stdin.close()
@@ -162,9 +163,7 @@ class Round:
         box = self.box
         box.stop_daemon()
         box.configure(**QUICK).start_daemon()
-        box.run("queue", "retry", "-c", box.conf, "--all")
-        box.wait_for(lambda: not cycles.write_queued(box).read_text(), 300,
-                     "the end of the queue")
+        cycles.let_through(box)
         box.stop_daemon()
         got = collections.Counter(
             col[3] for col in map(lambda line: line.split("\t"),
