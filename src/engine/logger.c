@@ -443,22 +443,33 @@ static void refuse_until_stopped(struct logger *l)
 	refuse_turn(l, err);
 }
 
+int logger_turn(struct logger *l)
+{
+	if (turn(l) || atomic_load(&l->failed) != 0)
+		return 0;
+	bell_doze(&l->bell);
+	settle(l);
+	if (!turn(l))
+		return 1000;
+	bell_awake(&l->bell);
+	return 0;
+}
+
 static void *logger_main(void *arg)
 {
 	struct logger *l = arg;
+	bool stop = false;
+	int wait = 0;
 
 	disk_time_here(&l->sync_us);
 	while (atomic_load(&l->failed) == 0) {
-		if (turn(l))
-			continue;
-		if (atomic_load(&l->stop) || atomic_load(&l->failed) != 0)
+		/* Asked first: what the senders left came before it. */
+		stop = atomic_load(&l->stop);
+		wait = logger_turn(l);
+		if (wait > 0 && stop)
 			break;
-		bell_doze(&l->bell);
-		settle(l);
-		if (turn(l))
-			bell_awake(&l->bell);
-		else
-			bell_wait(&l->bell, atomic_load(&l->stop) ? 0 : 1000);
+		if (wait > 0 && atomic_load(&l->failed) == 0)
+			bell_wait(&l->bell, wait);
 	}
 	if (atomic_load(&l->failed) != 0)
 		refuse_until_stopped(l);

@@ -49,6 +49,9 @@ int logger_init(struct logger *l, struct queue *queue, struct bell *ingress,
 /* Lanes from and to the thread that takes operators' decisions. */
 int logger_connect_control(struct logger *l, struct bell *control);
 int logger_start(struct logger *l);
+/* One turn of the thread, which is all that it does until it is stopped or has
+ * failed.  Returns the milliseconds to wait on the bell, or 0: turn again. */
+int logger_turn(struct logger *l);
 /* Commit what is in the lanes, end the thread.  The senders have ended. */
 void logger_stop(struct logger *l);
 void logger_free(struct logger *l);

@@ -352,26 +352,35 @@ static int wait_ms(struct storer_state *s)
 	return wake - s->now_s > 1 ? 1000 : 250;
 }
 
+int storer_turn(struct storer *st)
+{
+	struct storer_state *s = st->state;
+	bool more = false;
+	int err = turn(s, &more);
+
+	if (more || err < 0)
+		return err < 0 ? err : 0;
+	bell_doze(&st->bell);
+	settle(s);
+	err = turn(s, &more);
+	if (err >= 0 && !more)
+		return wait_ms(s);
+	bell_awake(&st->bell);
+	return err < 0 ? err : 0;
+}
+
 static void *storer_main(void *arg)
 {
 	struct storer *st = arg;
-	struct storer_state *s = st->state;
-	bool more = true;
-	int err = 0;
+	int wait = 0;
 
-	while (!atomic_load(&st->stop) && err >= 0) {
-		err = turn(s, &more);
-		if (more || err < 0)
-			continue;
-		bell_doze(&st->bell);
-		settle(s);
-		err = turn(s, &more);
-		if (err < 0)
-			break;
-		bell_wait(&st->bell, more ? 0 : wait_ms(s));
+	while (!atomic_load(&st->stop) && wait >= 0) {
+		wait = storer_turn(st);
+		if (wait > 0)
+			bell_wait(&st->bell, wait);
 	}
-	if (err < 0) {
-		atomic_store(&st->failed, err);
+	if (wait < 0) {
+		atomic_store(&st->failed, wait);
 		bell_ring(st->control);
 	}
 	return NULL;

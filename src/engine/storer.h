@@ -89,6 +89,10 @@ int storer_connect_ingress(struct storer *st, struct bell *ingress);
 int storer_connect(struct storer *st, unsigned worker, struct bell *bell,
 		   struct bell *control);
 int storer_start(struct storer *st);
+/* One turn of the thread, which is all that it does until it is stopped.
+ * Returns the milliseconds to wait on the bell, 0: turn again, or a negative
+ * errno value: the store cannot go on. */
+int storer_turn(struct storer *st);
 /* End the thread; a last whole checkpoint is the caller's. */
 void storer_stop(struct storer *st);
 void storer_free(struct storer *st);

@@ -427,17 +427,16 @@ static int wait_ms(const struct worker_state *s, bool more)
 	return next - s->now_ms > 1000 ? 1000 : (int)(next - s->now_ms);
 }
 
-static void read_clocks(struct worker_state *s)
+void worker_read_clocks(struct worker_state *s)
 {
 	s->now_ms = io_now_ms(s->io);
 	s->now_s = clock_mail_s(s->w->set.clock);
 }
 
-static void turn(struct worker_state *s)
+/* Up to the wait, and how long that may be. */
+static int turn_begin(struct worker_state *s)
 {
-	struct io_done done[DONE_MAX];
 	bool more = take_lane(s);
-	int i, n;
 
 	ask_turn(s);
 	recall_turn(s);
@@ -448,13 +447,21 @@ static void turn(struct worker_state *s)
 	lane_settle(s->w->set.from_store);
 	more = more || mring_fill(s->w->set.from_store->ring) > 0 ||
 	       mring_fill(s->w->set.from_control->ring) > 0;
-	n = io_wait(s->io, wait_ms(s, more), done, DONE_MAX);
+	return wait_ms(s, more);
+}
+
+/* The wait, and what it gave. */
+static void turn_end(struct worker_state *s, int timeout_ms)
+{
+	struct io_done done[DONE_MAX];
+	int i, n = io_wait(s->io, timeout_ms, done, DONE_MAX);
+
 	bell_awake(&s->w->bell);
 	if (n < 0) {
 		atomic_store(&s->w->failed, n);
 		return;
 	}
-	read_clocks(s);
+	worker_read_clocks(s);
 	conn_batch(s, done, n);
 	for (i = 0; i < n; i++)
 		conn_done(s, &done[i]);
@@ -492,169 +499,59 @@ static void abort_all(struct worker_state *s)
 			conn_abort(s, &s->conns[i]);
 }
 
-/* --- begin and end --------------------------------------------------------- */
+/* --- the thread ------------------------------------------------------------ */
 
-static int make_tables(struct worker_state *s)
+int worker_begin_turn(struct worker *w)
 {
-	const struct settings *set = s->set;
-	struct site_settings site;
-	struct sched_settings sched;
-	uint32_t i;
+	struct worker_state *s = w->state;
 
-	tune_site(set, &site);
-	tune_backoff(set, &s->backoff);
-	tune_smtp(set, &s->smtp);
-	sched_settings_default(&sched);
-	s->conns_max = s->w->set.connections / s->w->set.count;
-	if (s->conns_max == 0)
-		s->conns_max = 1;
-	s->sites = site_table_new(&site, s->conns_max);
-	s->pool = sched_pool_new(&sched, set->limits.tasks);
-	s->smtp_pool = smtp_pool_new(QUEUE_RCPTS_MAX);
-	s->conns = calloc(s->conns_max, sizeof(*s->conns));
-	if (s->sites == NULL || s->pool == NULL || s->smtp_pool == NULL ||
-	    s->conns == NULL)
-		return -ENOMEM;
-	for (i = 0; i < s->conns_max; i++) {
-		s->conns[i].slot = i;
-		wheel_node_init(&s->conns[i].timer);
-		list_init(&s->conns[i].ready);
-		list_init(&s->conns[i].attempts);
-		list_add_tail(&s->conns_free, &s->conns[i].ready);
-	}
-	return source_init(s);
+	if (atomic_load(&w->stop) && !s->stopping)
+		begin_stop(s);
+	if (s->stopping && s->now_ms >= s->stop_at_ms && !s->aborted)
+		abort_all(s);
+	if (s->stopping && s->conns_used == 0 && list_empty(&s->stuck))
+		return -1;
+	return turn_begin(s);
 }
 
-static int make_io(struct worker_state *s)
+void worker_end_turn(struct worker *w, int timeout_ms)
 {
-	static const enum io_backend backends[] = {
-		[SETTINGS_IO_AUTO] = IO_BACKEND_AUTO,
-		[SETTINGS_IO_URING] = IO_BACKEND_IO_URING,
-		[SETTINGS_IO_EPOLL] = IO_BACKEND_EPOLL,
-	};
-	struct io_settings io = { .backend = backends[s->set->io_backend],
-				  .conns_max = s->conns_max + 1 };
-	int err = io_new(&io, s->w->why, &s->io);
-
-	if (err == 0)
-		s->w->backend = io_backend_name(s->io);
-	return err;
-}
-
-static void state_free(struct worker_state *s)
-{
-	struct wqueue *q;
-	struct wsite *ws;
-	size_t at = 0;
-
-	io_free(&s->io);
-	attempt_free_all(s);
-	recall_free(s);
-	while ((ws = map_walk(&s->site_map, &at)) != NULL)
-		picky_free(s, ws);
-	at = 0;
-	trace_free(s);
-	while ((q = map_walk(&s->queue_map, &at)) != NULL) {
-		struct list tasks, *l;
-
-		list_init(&tasks);
-		sched_drain(&q->q, &tasks);
-		while ((l = list_pop(&tasks)) != NULL) {
-			struct sched_task *t =
-				CONTAINER_OF(l, struct sched_task, link);
-
-			sched_task_free(s->pool, &t);
-		}
-		sched_queue_detach(&q->q);
-		free(q);
-	}
-	for (at = 0; (ws = map_walk(&s->site_map, &at)) != NULL;) {
-		sched_rq_free(&ws->rq);
-		site_put(&ws->site);
-		free(ws);
-	}
-	map_free(&s->queue_map);
-	map_free(&s->site_map);
-	site_table_free(&s->sites);
-	sched_pool_free(&s->pool);
-	smtp_pool_free(&s->smtp_pool);
-	free(s->conns);
-	source_free(s);
-	free(s);
-}
-
-static struct worker_state *state_new(struct worker *w)
-{
-	struct worker_state *s = calloc(1, sizeof(*s));
-	int err;
-
-	if (s == NULL) {
-		atomic_store(&w->failed, -ENOMEM);
-		return NULL;
-	}
-	s->w = w;
-	s->set = w->set.set;
-	list_init(&s->kicked);
-	list_init(&s->capped);
-	list_init(&s->starved);
-	list_init(&s->empty);
-	list_init(&s->conns_free);
-	list_init(&s->attempts_free);
-	list_init(&s->iovs_free);
-	list_init(&s->stuck);
-	list_init(&s->recalled);
-	map_init(&s->site_map);
-	map_init(&s->queue_map);
-	wheel_node_init(&s->second);
-	err = make_tables(s);
-	if (err == 0)
-		err = make_io(s);
-	if (err < 0) {
-		atomic_store(&w->failed, err);
-		state_free(s);
-		return NULL;
-	}
-	read_clocks(s);
-	wheel_init(&s->wheel, s->now_ms);
-	wheel_add(&s->wheel, &s->second, s->now_ms + 1000);
-	return s;
+	turn_end(w->state, timeout_ms);
 }
 
 static void *worker_main(void *arg)
 {
 	struct worker *w = arg;
-	struct worker_state *s = state_new(w);
+	int wait, err = worker_open(w);
 
-	w->state = s;
-	if (s != NULL)
-		bell_init_io(&w->bell, s->io);
 	sem_post(&w->started);
-	if (s == NULL)
+	if (err < 0)
 		return NULL;
 	while (atomic_load(&w->failed) == 0) {
-		if (atomic_load(&w->stop) && !s->stopping)
-			begin_stop(s);
-		if (s->stopping && s->now_ms >= s->stop_at_ms && !s->aborted)
-			abort_all(s);
-		if (s->stopping && s->conns_used == 0 && list_empty(&s->stuck))
+		wait = worker_begin_turn(w);
+		if (wait < 0)
 			break;
-		turn(s);
+		worker_end_turn(w, wait);
 	}
 	sem_post(&w->ended);
 	while (sem_wait(&w->release) < 0)
 		;
 	/* An io that broke may still hold lent memory: the process ends. */
 	if (atomic_load(&w->failed) == 0)
-		state_free(s);
+		worker_close(w);
 	return NULL;
+}
+
+int worker_init(struct worker *w, const struct worker_settings *set)
+{
+	*w = (struct worker){ .set = *set };
+	return census_init(w);
 }
 
 int worker_start(struct worker *w, const struct worker_settings *set)
 {
-	int err;
+	int err = worker_init(w, set);
 
-	*w = (struct worker){ .set = *set };
-	err = census_init(w);
 	if (err < 0)
 		return err;
 	sem_init(&w->started, 0, 0);

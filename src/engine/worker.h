@@ -67,6 +67,20 @@ struct worker {
 /* Make the thread and wait until its io is there.  Negative errno: why says
  * what failed. */
 int worker_start(struct worker *w, const struct worker_settings *set);
+
+/*
+ * What its thread does, for who turns it by hand instead of worker_start():
+ * worker_init(), worker_open() in the thread that will turn it, then again and
+ * again worker_begin_turn(), which says how many milliseconds its io may wait,
+ * or -1: it was asked to stop and has; and worker_end_turn() with that.  In
+ * the same thread worker_close(), unless it has failed.
+ */
+int worker_init(struct worker *w, const struct worker_settings *set);
+int worker_open(struct worker *w);
+int worker_begin_turn(struct worker *w);
+void worker_end_turn(struct worker *w, int timeout_ms);
+void worker_close(struct worker *w);
+
 /* Begin no mail, wait at most stop_grace for what is under way, end. */
 void worker_ask_stop(struct worker *w);
 /* Wait until it has ended; its bell may still be rung. */

@@ -154,6 +154,7 @@ struct worker_state {
 };
 
 /* worker.c */
+void worker_read_clocks(struct worker_state *s);
 struct wsite *worker_site(struct worker_state *s, uint32_t number);
 /* NULL: it has none of that queue. */
 struct wqueue *worker_queue(struct worker_state *s, uint32_t site,
