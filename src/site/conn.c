@@ -289,6 +289,8 @@ static void ended_by_server(struct site_conn *conn,
 			site_limits_react(site->limits, class,
 					  others_working(conn), now_ms);
 		site_limits_why(site->limits, verdict);
+	} else if (early && conn->disliked) {
+		/* It hung up on a group of transactions: see earn.c. */
 	} else if (early && conn->carried > 0) {
 		site_addr_learn(conn->addr, &site->table->set, conn->carried,
 				now_ms);
@@ -324,6 +326,7 @@ static void conn_free(struct site_conn *conn)
 
 	while (in_flight(conn) > 0)
 		end_one(conn);
+	site_earn_leave(conn);
 	probe_over(conn);
 	list_del(&conn->link);
 	if (conn->state == CONN_READY) {

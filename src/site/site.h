@@ -50,6 +50,13 @@
 
 /* --- settings -------------------------------------------------------------- */
 
+/* SMTP.md 19: transactions grouped behind each other's dot. */
+enum site_grouping {
+	SITE_GROUPING_AUTO, /* where a host has earned it */
+	SITE_GROUPING_OFF,
+	SITE_GROUPING_ON /* no session waits for another to try first */
+};
+
 struct site_settings {
 	/* site: */
 	uint32_t connections;         /* [10] a site */
@@ -69,6 +76,7 @@ struct site_settings {
 	uint32_t learned_ms;   /* [24h] how long messages per session and
 				* recipients per transaction, as a server
 				* taught them, are remembered */
+	enum site_grouping grouping; /* [AUTO] */
 };
 /* Fill in the defaults in brackets. */
 void site_settings_default(struct site_settings *set);
@@ -276,6 +284,26 @@ bool site_conn_fits(const struct site_conn *conn, const struct site_need *need,
 void site_conn_distrust(struct site_conn *conn, uint64_t now_ms);
 bool site_conn_trusted(const struct site_conn *conn, uint64_t now_ms);
 
+/*
+ * Rule 19: what the server offers; tell it when the session is ready, and again
+ * after each EHLO.
+ */
+void site_conn_offers(struct site_conn *conn, bool pipelining);
+/*
+ * May a transaction be grouped behind the one in flight?  Only where
+ * PIPELINING is offered, a message was carried, the address is trusted, and it
+ * has earned it by whole groups of one session: the first that asks.
+ */
+bool site_conn_may_group(struct site_conn *conn, uint64_t now_ms);
+/* So many groups of this session have come out whole by now. */
+void site_conn_grouped(struct site_conn *conn, uint32_t groups);
+/*
+ * The connection has ended within a group, in a way that rule 19 (c) can read.
+ * When no group to this address has ever come out whole: no grouping for 24 h,
+ * and site_conn_close() learns no messages per session from it.
+ */
+void site_conn_group_broke(struct site_conn *conn, uint64_t now_ms);
+
 /* A transaction begins (MAIL goes out); several may be in flight. */
 void site_conn_begin(struct site_conn *conn, uint64_t now_ms);
 /* The oldest one has ended.  carried: its dot was answered 2yz. */
@@ -375,8 +403,12 @@ struct site_host_info {
 	uint32_t conns, sessions; /* all; of them ready */
 	uint32_t window;          /* connections allowed */
 	uint32_t messages;        /* a session, as learned; 0: not learned */
-	const char *why;          /* its last refusal or failure; "" */
-	uint64_t why_ms;          /* when that was */
+	/* Rule 19: "off", "unknown", "not-offered", "trying", "grouped",
+	 * "distrusted": stable; and until when distrusted, else 0. */
+	const char *grouping;
+	uint64_t grouping_ms;
+	const char *why; /* its last refusal or failure; "" */
+	uint64_t why_ms; /* when that was */
 };
 /* The n-th address of the site; false: it has no more. */
 bool site_host(const struct site *site, uint32_t n, uint64_t now_ms,

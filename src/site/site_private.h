@@ -15,6 +15,13 @@ enum health {
 	HEALTH_COUNT
 };
 
+/* PIPELINING, as the newest session was told. */
+enum offer {
+	OFFER_UNKNOWN,
+	OFFER_NO,
+	OFFER_YES
+};
+
 /* Of one address, for all sites of the table that lead there. */
 struct site_health {
 	struct site_table *table;
@@ -28,6 +35,10 @@ struct site_health {
 	uint32_t sessions; /* ready ones, of all sites */
 	char *why; /* SITE_WHY_MAX octets, owned; NULL: it never said no */
 	uint64_t why_ms;
+	/* earn.c */
+	enum offer offer;
+	uint32_t groups;         /* whole ones, counted until it is earned */
+	struct site_conn *trier; /* the session that tries; or NULL */
 };
 
 struct site_addr {
@@ -103,8 +114,11 @@ struct site_conn {
 	enum conn_state state;
 	struct list link; /* addr->connecting, or the table's free list */
 	bool probe;
-	bool told;   /* the server's last word has been acted on */
-	bool judged; /* it has answered a transaction, well or ill */
+	bool told;       /* the server's last word has been acted on */
+	bool judged;     /* it has answered a transaction, well or ill */
+	bool pipelining; /* offered */
+	bool disliked;   /* it hung up on the first group that it saw */
+	uint32_t groups; /* that came out whole */
 	uint32_t begun, ended, carried;
 	uint64_t opened_ms, ready_ms, idle_ms;
 };
@@ -136,6 +150,15 @@ bool site_addr_same(const struct mx_addr *a, const struct mx_addr *b);
 /* trust.c */
 void site_trust_init(struct site_table *table);
 void site_trust_free(struct site_table *table);
+/* Until when it is not trusted; 0: it is. */
+uint64_t site_distrusted_until(const struct site_table *table,
+			       const struct mx_addr *addr, uint64_t now_ms);
+
+/* earn.c: the connection goes */
+void site_earn_leave(struct site_conn *conn);
+/* See site_host_info.grouping. */
+const char *site_earn_state(const struct site_table *table,
+			    const struct site_health *health, uint64_t now_ms);
 
 /* conn.c: a new connection, counted; NULL when out of memory. */
 struct site_conn *site_conn_new(struct site *site, struct site_addr *addr,

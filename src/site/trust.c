@@ -87,6 +87,7 @@ void site_conn_distrust(struct site_conn *conn, uint64_t now_ms)
 	struct distrust *d =
 		map_find(&table->distrusted, site_addr_hash(addr), same, addr);
 
+	conn->addr->health->groups = 0; /* to be earned again, in a day */
 	if (d == NULL) {
 		make_room(table, now_ms);
 		d = remember(table, addr);
@@ -100,14 +101,20 @@ void site_conn_distrust(struct site_conn *conn, uint64_t now_ms)
 	list_add_tail(&table->distrust, &d->link);
 }
 
+uint64_t site_distrusted_until(const struct site_table *table,
+			       const struct mx_addr *addr, uint64_t now_ms)
+{
+	const struct distrust *d =
+		map_find(&table->distrusted, site_addr_hash(addr), same, addr);
+	uint64_t until = table->distrust_all_ms;
+
+	if (d != NULL && d->until_ms > until)
+		until = d->until_ms;
+	return until > now_ms ? until : 0;
+}
+
 bool site_conn_trusted(const struct site_conn *conn, uint64_t now_ms)
 {
-	const struct site_table *table = conn->site->table;
-	const struct mx_addr *addr = &conn->addr->addr;
-	const struct distrust *d;
-
-	if (now_ms < table->distrust_all_ms)
-		return false;
-	d = map_find(&table->distrusted, site_addr_hash(addr), same, addr);
-	return d == NULL || now_ms >= d->until_ms;
+	return site_distrusted_until(conn->site->table, &conn->addr->addr,
+				     now_ms) == 0;
 }
