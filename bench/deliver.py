@@ -30,6 +30,10 @@ def options(p):
     p.add_argument("--messages", type=int, default=500000)
     p.add_argument("--size", type=int, default=4096)
     p.add_argument("--domains", type=int, default=100)
+    p.add_argument("--grouping", choices=["auto", "off", "on"],
+                   default="auto", help="session.grouping of the daemon")
+    p.add_argument("--delay", type=int, default=0, metavar="MS",
+                   help="of each of the sink's replies")
     p.add_argument("--profile", metavar="FILE",
                    help="perf record the daemon while it delivers")
 
@@ -100,8 +104,10 @@ def drain(box, a):
 def run(mtaq, a):
     with Rig(mtaq, "mtaq-deliver", keep="MTAQ_BENCH_KEEP" in os.environ) as box:
         box.start_sink("--domains", a.domains, "--ledger-ok-only",
+                       "--delay", a.delay,
                        listen=f"127.0.1.1-127.0.1.{min(a.domains, 250)}")
-        box.configure_from("deliver.yaml").start_daemon()
+        box.configure_from("deliver.yaml",
+                           grouping=a.grouping).start_daemon()
         out = {"submitted_per_s": fill(box, a)}
         out |= drain(box, a)
         box.stop_daemon()

@@ -24,7 +24,8 @@ def run(mtaq, a):
     out, total = {}, 0
     with Rig(mtaq, "mtaq-submit") as box:
         # Nobody listens there, and nobody is asked.
-        box.configure_from("deliver.yaml", dns="127.0.0.1:9", smtp_port=9)
+        box.configure_from("deliver.yaml", grouping="auto",
+                           dns="127.0.0.1:9", smtp_port=9)
         box.start_daemon()
         box.run("campaign", "pause", "news", "-c", box.conf)
         cpu = cpu_s(box.daemon.pid)

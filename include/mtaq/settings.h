@@ -47,6 +47,13 @@ enum settings_eightbit {
 	SETTINGS_EIGHTBIT_BOUNCE
 };
 
+/* What servers take that not all take. */
+enum settings_auto {
+	SETTINGS_AUTO, /* where a server has shown that it takes it */
+	SETTINGS_OFF,
+	SETTINGS_ON
+};
+
 struct settings_words { /* a list of words */
 	char **items;
 	uint32_t count;
@@ -131,7 +138,8 @@ struct settings {
 
 	struct {
 		uint64_t idle_ms, age_ms;
-		uint32_t messages; /* of one session */
+		uint32_t messages;           /* of one session */
+		enum settings_auto grouping; /* SMTP.md 19 */
 	} session;
 
 	struct {

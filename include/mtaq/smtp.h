@@ -81,7 +81,7 @@ struct smtp_settings {
 	enum smtp_tls_mode tls;
 	enum smtp_eightbit eightbit;
 	bool pipelining; /* false: one command at a time, whatever is offered */
-	bool grouping;   /* rule 19; off by default, see _room() */
+	bool grouping;   /* rule 19; see _room(), _set_grouping() */
 	struct smtp_timeouts timeouts;
 };
 
@@ -154,6 +154,8 @@ struct smtp_event {
 	bool idle;        /* no mail in progress: nobody's failure (rule 5) */
 	bool distrust;    /* rules 3, 19: it spoke out of turn or nonsense; no
 			   * grouping towards this host for 24 h */
+	bool in_group;    /* within a group, whose first mail is final by
+			   * rule 19 (c): perhaps it dislikes groups */
 };
 
 /* What the server offers and the session has done; for logs and sites. */

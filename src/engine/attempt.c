@@ -76,7 +76,7 @@ static struct attempt *attempt_new(struct worker_state *s, uint32_t count)
 		return NULL;
 	}
 	a->count = a->out_count = a->out_sent = 0;
-	a->any_accepted = a->judged = a->utf8 = false;
+	a->any_accepted = a->judged = a->utf8 = a->behind = false;
 	a->again = 0;
 	buf_clear(&a->notes);
 	buf_clear(&a->common);
@@ -149,9 +149,6 @@ static int give_mail(struct worker_state *s, struct conn *c, struct attempt *a)
 		.content_bytes = a->view.size,
 	};
 
-	if (s->smtp.grouping)
-		smtp_session_set_grouping(c->smtp,
-					  site_conn_trusted(c->sc, s->now_ms));
 	return smtp_session_mail(c->smtp, &mail, s->now_ms);
 }
 
@@ -184,6 +181,10 @@ int attempt_begin(struct worker_state *s, struct conn *c,
 
 	if (room == 0)
 		return -EAGAIN;
+	/* Alone it goes to all of them in one transaction. */
+	if (!list_empty(&c->attempts) && room == SMTP_GROUP_RCPTS_MAX &&
+	    open > room)
+		return -E2BIG;
 	a = attempt_new(s, open < room ? open : room);
 	if (a == NULL)
 		return -ENOMEM;
@@ -216,6 +217,8 @@ int attempt_begin(struct worker_state *s, struct conn *c,
 	}
 	if (is_traced(s))
 		trace_mail(s, c, task);
+	a->behind = !list_empty(&c->attempts);
+	s->behind += a->behind;
 	list_add_tail(&c->attempts, &a->link);
 	c->idle = false;
 	site_conn_begin(c->sc, s->now_ms);
@@ -492,14 +495,30 @@ static void hand_over(struct worker_state *s, struct attempt *a)
 		list_add_tail(&s->stuck, &a->link);
 }
 
+/* The next one of the connection is its first now. */
+static void step_up(struct worker_state *s, struct conn *c)
+{
+	struct attempt *a =
+		CONTAINER_OF(c->attempts.next, struct attempt, link);
+
+	if (list_empty(&c->attempts) || !a->behind)
+		return;
+	a->behind = false;
+	BUG_ON(s->behind == 0);
+	s->behind--;
+}
+
 void attempt_done(struct worker_state *s, struct attempt *a)
 {
+	struct conn *c = a->conn;
+
 	histo_observe(&s->w->counts.transaction_ms, s->now_ms - a->begun_ms);
 	site_conn_end(a->conn->sc, a->any_accepted, s->now_ms);
 	share_learn(s, a);
 	if (is_traced(s))
 		trace_mail_done(s, a->conn);
 	hand_over(s, a);
+	step_up(s, c);
 }
 
 void attempt_unstick(struct worker_state *s)

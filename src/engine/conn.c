@@ -212,6 +212,8 @@ static void session_closed(struct worker_state *s, struct conn *c,
 	tell_odd(s, c);
 	if (ev->distrust && c->sc != NULL)
 		site_conn_distrust(c->sc, s->now_ms);
+	if (ev->in_group && c->sc != NULL)
+		site_conn_group_broke(c->sc, s->now_ms);
 	leave_site(s, c, ours || ev->idle ? NULL : v);
 	c->state = CONN_CLOSING;
 	close_io(s, c);
@@ -220,6 +222,8 @@ static void session_closed(struct worker_state *s, struct conn *c,
 static void tell_ready(struct worker_state *s, struct conn *c)
 {
 	site_conn_ready(c->sc, s->now_ms);
+	site_conn_offers(c->sc,
+			 smtp_session_info(c->smtp).caps & SMTP_CAP_PIPELINING);
 	deliver_site_answers(s, c->site);
 }
 
@@ -317,6 +321,8 @@ void conn_turn(struct worker_state *s, struct conn *c, bool pending)
 		else if (c->state != CONN_OPEN || take_events(s, c))
 			return;
 	}
+	if (s->smtp.grouping && smtp_session_dot_next(c->smtp))
+		deliver_group(s, c);
 	send_some(s, c, pending);
 	if (c->sending && smtp_session_deadline(c->smtp) == SMTP_NEVER)
 		close_io(s, c);

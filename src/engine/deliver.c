@@ -108,6 +108,25 @@ bool deliver_next(struct worker_state *s, struct conn *c)
 	return false;
 }
 
+void deliver_group(struct worker_state *s, struct conn *c)
+{
+	const struct attempt *first =
+		CONTAINER_OF(c->attempts.next, struct attempt, link);
+	bool may = site_conn_may_group(c->sc, s->now_ms);
+	struct site_load load;
+	uint64_t when;
+
+	site_conn_grouped(c->sc, smtp_session_info(c->smtp).groups);
+	smtp_session_set_grouping(c->smtp, may);
+	/* Behind a large one it would wait while other sessions are free. */
+	if (!may || s->stopping || c->picky || list_empty(&c->attempts) ||
+	    first->view.size > SEND_MAX / 2 || smtp_session_room(c->smtp) == 0)
+		return;
+	deliver_load(c->site, &load);
+	if (site_conn_next(c->sc, &load, s->now_ms, &when) == SITE_TAKE)
+		(void)take_task(s, c);
+}
+
 static void feed_ready(struct worker_state *s, struct wsite *ws)
 {
 	struct list round, *l;

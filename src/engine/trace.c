@@ -289,6 +289,12 @@ void trace_mail_done(struct worker_state *s, struct conn *c)
 	for (i = 0; i < TRACE_SLOTS; i++)
 		if (s->tracing->slots[i].by_mail)
 			bits |= 1u << i;
+	/* The oldest is done; who wants one behind it goes on. */
+	LIST_FOR_EACH (l, &c->attempts)
+		if (l != c->attempts.next)
+			bits &= ~slots_of_mail(
+				s->tracing, c,
+				CONTAINER_OF(l, struct attempt, link)->task);
 	unfollow(c, bits);
 }
 

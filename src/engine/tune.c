@@ -29,6 +29,17 @@ void tune_site(const struct settings *set, struct site_settings *s)
 	s->idle_ms = (uint32_t)set->session.idle_ms;
 	s->age_ms = (uint32_t)set->session.age_ms;
 	s->messages = set->session.messages;
+	switch (set->session.grouping) {
+	case SETTINGS_AUTO:
+		s->grouping = SITE_GROUPING_AUTO;
+		break;
+	case SETTINGS_OFF:
+		s->grouping = SITE_GROUPING_OFF;
+		break;
+	case SETTINGS_ON:
+		s->grouping = SITE_GROUPING_ON;
+		break;
+	}
 	s->bad_first_ms = (uint32_t)set->host.bad_first_ms;
 	s->bad_max_ms = (uint32_t)set->host.bad_max_ms;
 }
@@ -42,6 +53,7 @@ void tune_smtp(const struct settings *set, struct smtp_settings *s)
 				    ? SMTP_EIGHTBIT_BOUNCE
 				    : SMTP_EIGHTBIT_SEND,
 		.pipelining = true,
+		.grouping = set->session.grouping != SETTINGS_OFF,
 		.timeouts = {
 			.greeting_ms = (uint32_t)set->smtp.timeout.greeting_ms,
 			.ehlo_ms = (uint32_t)set->smtp.timeout.ehlo_ms,

@@ -275,29 +275,6 @@ bool worker_tell_store(struct worker_state *s, uint32_t type,
 	return true;
 }
 
-bool worker_below_cap(struct worker_state *s)
-{
-	uint64_t open = s->outs_sent - atomic_load(&s->w->set.log->durable);
-
-	return open < s->set->max_unsynced_outcomes && list_empty(&s->stuck);
-}
-
-bool worker_may_begin(struct worker_state *s, struct wsite *ws)
-{
-	if (s->stopping)
-		return false;
-	if (worker_below_cap(s) && queue_out_room(s->w->set.queue))
-		return true;
-	/* Ask the log thread to ring, and look again: it may have made them
-	 * durable before it could see the wish. */
-	atomic_store(&s->w->set.log->waits, true);
-	if (worker_below_cap(s) && queue_out_room(s->w->set.queue))
-		return true;
-	if (list_empty(&ws->capped))
-		list_add_tail(&s->capped, &ws->capped);
-	return false;
-}
-
 /* --- the loop -------------------------------------------------------------- */
 
 static bool take_message(struct worker_state *s, const uint32_t *type)
@@ -341,16 +318,6 @@ static bool take_lane(struct worker_state *s)
 	return true;
 }
 
-static void uncap(struct worker_state *s)
-{
-	struct list *l;
-
-	if (!worker_below_cap(s))
-		return;
-	while ((l = list_pop(&s->capped)) != NULL)
-		worker_kick(s, CONTAINER_OF(l, struct wsite, capped));
-}
-
 /* Do the domains of queues that wait still lead to their sites?  The store
  * knows (dispatch.c); a part of them each second. */
 static void ask_refresh(struct worker_state *s)
@@ -381,7 +348,7 @@ static void each_second(struct worker_state *s)
 	drop_empty(s);
 	ask_refresh(s);
 	census_take(s);
-	uncap(s);
+	worker_uncap(s);
 	if (s->no_connect_until_ms != 0 &&
 	    s->no_connect_until_ms <= s->now_ms) {
 		s->no_connect_until_ms = 0;
@@ -441,7 +408,7 @@ static int turn_begin(struct worker_state *s)
 	ask_turn(s);
 	recall_turn(s);
 	attempt_unstick(s);
-	uncap(s);
+	worker_uncap(s);
 	take_kicked(s);
 	bell_doze(&s->w->bell);
 	lane_settle(s->w->set.from_store);

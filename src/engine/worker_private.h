@@ -99,6 +99,7 @@ struct attempt {          /* one mail in flight */
 	uint16_t *index; /* of each in the message */
 	uint32_t count, size;
 	bool any_accepted, judged;
+	bool behind;    /* grouped behind its connection's first */
 	bool utf8;      /* its recipients, or the sender, need SMTPUTF8 */
 	uint32_t again; /* recipients put over (rule 14) */
 	uint8_t moves;
@@ -145,6 +146,7 @@ struct worker_state {
 	struct list stuck;    /* attempts whose outcome found no room */
 	struct list recalled; /* tasks on their way back to the store */
 	uint64_t outs_sent, sessions;
+	uint32_t behind;              /* attempts that are */
 	uint64_t no_connect_until_ms; /* descriptors were exhausted */
 	struct wheel_node second;     /* once a second: reap, counts */
 	bool stopping, aborted;
@@ -176,11 +178,14 @@ void worker_task_back(struct worker_state *s, struct sched_task *task);
 bool worker_tell_store(struct worker_state *s, uint32_t type,
 		       const struct sched_task *task, uint32_t site,
 		       uint32_t due_s);
+/* cap.c */
 /* May another mail begin (un-synced outcomes, room in the log, stopping)? */
 bool worker_may_begin(struct worker_state *s, struct wsite *ws);
 
 /* Are there few enough outcomes that are not durable? */
 bool worker_below_cap(struct worker_state *s);
+/* Sites that waited for that have their turn. */
+void worker_uncap(struct worker_state *s);
 
 /* recall.c: operators' words */
 void recall_take(struct worker_state *s, const struct to_worker_recall *m);
@@ -225,6 +230,9 @@ void deliver_turn(struct worker_state *s, struct wsite *ws);
 /* Give the session of c its next mail if there is one; says whether c wants
  * a place in its site's ready list. */
 bool deliver_next(struct worker_state *s, struct conn *c);
+/* Rule 19: the dot of c's mail goes next; give it the mail whose envelope goes
+ * out behind it, if there is one and the host takes that. */
+void deliver_group(struct worker_state *s, struct conn *c);
 void deliver_load(const struct wsite *ws, struct site_load *load_r);
 
 void deliver_site_answers(struct worker_state *s, struct wsite *ws);

@@ -24,6 +24,7 @@ static const char *const io_names[] = { "auto", "io_uring", "epoll", NULL };
 static const char *const level_names[] = { "error", "warning", "info", "debug",
 					   NULL };
 static const char *const newline_names[] = { "fix", "refuse", NULL };
+static const char *const auto_names[] = { "auto", "off", "on", NULL };
 static const char *const eightbit_names[] = { "send", "bounce", NULL };
 
 /* clang-format off */
@@ -145,6 +146,10 @@ const struct option_row option_table[] = {
   NULL, "Messages over one session." },
 { "session.age", OPTION_MS, AT(session.age_ms), SECOND, DAY, "10m", NULL,
   "No new message over a session older than this." },
+{ "session.grouping", OPTION_CHOICE, AT(session.grouping), 0, 0, "auto",
+  auto_names, "Send the next message's envelope behind a message, without "
+  "waiting for the answer between them: auto to hosts that have shown that "
+  "they take it, on to all that offer PIPELINING until they show otherwise." },
 
 { "host", OPTION_SECTION, 0, 0, 0, NULL, NULL,
   "A mail exchanger that fails is left alone for a while." },

@@ -127,6 +127,7 @@ bool group_ended(struct smtp_session *s, const char *why)
 	if (e->cls == 2 && e->subject == 1)
 		return false;
 	g->limit = g->count; /* (c) */
+	s->in_group = true;
 	g->why = why;
 	return true;
 }

@@ -69,6 +69,7 @@ static void tell_close(struct smtp_session *s, struct smtp_event *ev)
 		.carried = s->carried,
 		.idle = s->idle,
 		.distrust = s->distrust,
+		.in_group = s->in_group,
 	};
 }
 

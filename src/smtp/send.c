@@ -271,8 +271,11 @@ bool smtp_session_dot_next(const struct smtp_session *s)
 
 bool smtp_session_more_answers(const struct smtp_session *s)
 {
-	return s->state == ST_MAIL && s->solo == SMTP_STAGE_NONE &&
-	       is_pipelining(s) && s->cur->got > 0 &&
+	if (s->state != ST_MAIL || s->solo != SMTP_STAGE_NONE)
+		return false;
+	if (group_is_open(s))
+		return s->group->count > 0;
+	return is_pipelining(s) && s->cur->got > 0 &&
 	       s->cur->got < s->cur->sent && !tx_dot_sent(s->cur);
 }
 

@@ -100,7 +100,8 @@ struct smtp_session {
 	bool helo; /* EHLO was not understood */
 	bool tls_on, grouping, lent;
 	bool was_ready, distrust, idle;
-	bool early; /* the reply began when no answer was owed */
+	bool early;    /* the reply began when no answer was owed */
+	bool in_group; /* it ended within a group, well: case (c) */
 
 	char *cmd;                    /* commands on loan */
 	struct smtp_reply reply;      /* its buffer is held while in use */

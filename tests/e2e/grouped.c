@@ -5,9 +5,9 @@
  *
  * Sends so many small messages over as many sessions as the server wants, one
  * after the other, and prints one JSON object: what became of them, and how
- * many went behind another's dot (rule 19).  The engine has no switch for
- * that; this shows what servers make of it.  A message that a session could
- * not begin is given to the next one.
+ * many went behind another's dot (rule 19): what servers make of it, without
+ * the engine's rules of who earns it.  A message that a session could not
+ * begin is given to the next one.
  */
 #include "base/bug.h"
 #include "mtaq/smtp.h"

@@ -268,22 +268,10 @@ def kill_in_the_middle(b, r):
     raise Failed("the receiver was never killed in time")
 
 
-def a_killed_receiver_gets_everything(_):
-    """SIGKILL in the middle of 1,000 messages, then it is started again: all
-    arrive whole, those twice whose dot was on its way."""
-    r = the_receiver()
-    box = f"d0.{r.domain}"
-    taken, seen = {}, set(r.mailbox("all", box))    # of other tests
-    with WORLD.box(received="no", site={"connections": SESSIONS,
-                         "connects_per_second": "1000"},
-                   session={"messages": "10"}) as b:
-        b.start_daemon()
-        sent = kill_in_the_middle(b, r)
-        b.wait_final(sent)
-        b.stop_daemon()
-        types = b.count_events()
-        must(types["delivered"] == sent, str(types))
-        wanted = accepted(b)
+def wait_whole(b, r, box, seen, wanted):
+    """Until all of wanted are there, each with its octets; how many copies
+    there are beyond one each.  seen: files of other tests."""
+    taken = {}
 
     def all_are_there():
         for file in set(r.mailbox("all", box)) - seen:
@@ -302,7 +290,26 @@ def a_killed_receiver_gets_everything(_):
         about = [line for line in r.said().splitlines()
                  if any(f"<{token}@" in line for token in missing)]
         raise Failed(f"{why}: missing {missing}, {about[:20]}") from None
-    doubled = sum(len(ids) - 1 for ids in taken.values())
+    return sum(len(ids) - 1 for ids in taken.values())
+
+
+def a_killed_receiver_gets_everything(_):
+    """SIGKILL in the middle of 1,000 messages, then it is started again: all
+    arrive whole, those twice whose dot was on its way."""
+    r = the_receiver()
+    box = f"d0.{r.domain}"
+    seen = set(r.mailbox("all", box))    # of other tests
+    with WORLD.box(received="no", site={"connections": SESSIONS,
+                         "connects_per_second": "1000"},
+                   session={"messages": "10"}) as b:
+        b.start_daemon()
+        sent = kill_in_the_middle(b, r)
+        b.wait_final(sent)
+        b.stop_daemon()
+        types = b.count_events()
+        must(types["delivered"] == sent, str(types))
+        wanted = accepted(b)
+    doubled = wait_whole(b, r, box, seen, wanted)
     must(doubled <= SESSIONS, f"{doubled} came twice over {SESSIONS} sessions")
     return f"{doubled} doubled, {types.get('unsure', 0)} unsure"
 
@@ -327,7 +334,7 @@ def run_grouped(r, how):
 
 
 def a_group_is_taken_whole_or_one_by_one(_):
-    """Rule 19, which the engine leaves off: whatever a server makes of a
+    """Rule 19, by the session alone: whatever a server makes of a
     message behind another's dot, none is lost and none is there twice."""
     if "MTAQ_TEST_GROUPED" not in os.environ:
         return "(not run: MTAQ_TEST_GROUPED is not set)"
@@ -349,6 +356,41 @@ def a_group_is_taken_whole_or_one_by_one(_):
     return "; ".join(words)
 
 
+def how_it_is_sent(b):
+    """What the daemon says of its one host."""
+    site = json.loads(b.run("site", "list", "--json", "-c",
+                            b.conf).stdout.splitlines()[0])["site"]
+    rows = b.run("site", "show", site, "--json", "-c", b.conf).stdout
+    return next(row for row in map(json.loads, rows.splitlines())
+                if "address" in row)
+
+
+ENGINE_MESSAGES = 200
+
+
+def groups_of_the_engine_arrive_once_and_whole(_):
+    """Rule 19: 200 messages over two sessions; the host earns its groups
+    where it offers PIPELINING, and where not says why there are none."""
+    r = the_receiver()
+    box = f"d0.{r.domain}"
+    seen = set(r.mailbox("all", box))    # of other tests
+    with WORLD.box(received="no", site={"connections": "2"}) as b:
+        b.start_daemon()
+        b.load("--messages", ENGINE_MESSAGES, "--size", 1500, "--dots",
+               "--zone", r.domain, "--domains", 1, "--from", SENDER)
+        b.wait_final(ENGINE_MESSAGES)
+        host = how_it_is_sent(b)
+        b.stop_daemon()
+        types = b.count_events()
+        must(types["delivered"] == ENGINE_MESSAGES and
+             not {"unsure", "deferred"} & types.keys(), str(types))
+        doubled = wait_whole(b, r, box, seen, accepted(b))
+    must(doubled == 0, f"{doubled} came twice")
+    must(host["grouping"] == ("grouped" if r.groups else "not-offered"),
+         str(host))
+    return host["grouping"]
+
+
 ALONE = [every_file_arrives_as_the_rules_say,
          every_file_is_sent_on_once_and_whole,
          recipients_beyond_the_limit_follow_at_once,
@@ -357,6 +399,7 @@ ALONE = [every_file_arrives_as_the_rules_say,
          commands_are_grouped_where_that_is_offered,
          a_limit_of_messages_a_session_is_learned,
          a_group_is_taken_whole_or_one_by_one,
+         groups_of_the_engine_arrive_once_and_whole,
          a_killed_receiver_gets_everything]
 TOGETHER = [every_file_arrives_as_the_rules_say]
 

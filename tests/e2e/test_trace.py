@@ -128,7 +128,7 @@ def content_is_never_shown(mtaq):
 def by_domain_and_by_id_from_mail_to_the_dot(mtaq):
     with Box(mtaq) as box:
         box.start_sink("--domains", 3, "--sites", 1)
-        box.configure().start_daemon()
+        box.configure(session__grouping="off").start_daemon()
         t = Trace(box, "--domain", "D1.test", "--for", "60s")
         box.load("--messages", 9, "--domains", 3)
         box.wait_final(9)
@@ -149,6 +149,26 @@ def by_domain_and_by_id_from_mail_to_the_dot(mtaq):
         lines = t.wait("client", "RCPT").end()
         rcpts = [x for x in texts(lines, "client") if x.startswith("RCPT")]
         must(rcpts == [f"RCPT TO:<{row['to']}>"], str(lines))
+
+
+def a_message_of_a_group_is_seen_to_its_answer(mtaq):
+    """One behind another's dot, and the next one behind it."""
+    with Box(mtaq) as box:
+        box.start_sink("--domains", 2, "--sites", 1)
+        box.configure(session__grouping="on", site__connections="1",
+                      workers="1").start_daemon()
+        box.run("campaign", "pause", "c", "-c", box.conf)
+        box.load("--messages", 40, "--domains", 2, "--campaign", "c")
+        t = Trace(box, "--domain", "d1.test", "--for", "60s")
+        box.run("campaign", "resume", "c", "-c", box.conf)
+        box.wait_final(40)
+        lines = t.end()
+        said = texts(lines, "client")
+        rcpts = [x for x in said if "@d1.test>" in x]
+        must(len(rcpts) == len(set(rcpts)) == 20, str(lines))
+        must(len([x for x in said if "octets" in x]) >= 20 and
+             len([x for x in texts(lines, "server")
+                  if "queued as" in x]) >= 20, str(lines))
 
 
 def two_traces_and_the_fifth(mtaq):
@@ -261,7 +281,8 @@ def wrong_words(mtaq):
 
 if __name__ == "__main__":
     main([a_conversation_is_seen_whole, content_is_never_shown,
-          by_domain_and_by_id_from_mail_to_the_dot, two_traces_and_the_fifth,
+          by_domain_and_by_id_from_mail_to_the_dot,
+          a_message_of_a_group_is_seen_to_its_answer, two_traces_and_the_fifth,
           a_reader_that_does_not_read_loses_lines_only,
           a_reader_that_goes_away_is_forgotten,
           a_daemon_that_ends_ends_its_traces, wrong_words])
