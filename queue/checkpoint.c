@@ -19,6 +19,7 @@
  */
 #include "queue/decide.h"
 #include "queue/idem.h"
+#include "queue/order.h"
 #include "queue/store.h"
 
 #include <errno.h>
@@ -28,8 +29,14 @@
 
 /* --- when, and up to where --------------------------------------------------------- */
 
+static uint64_t changes(const struct queue_store *s)
+{
+	return s->delta.dirty_count + s->delta.tomb_count;
+}
+
 /* What may be covered: nothing younger than age_s, no message whose parts are
- * still coming. */
+ * still coming.  Young mail is left out because most of it will have gone
+ * before it must be written; with so many changes it costs memory instead. */
 static uint64_t cover(struct queue *q, uint32_t now_s)
 {
 	struct queue_store *s = q->store;
@@ -44,7 +51,9 @@ static uint64_t cover(struct queue *q, uint32_t now_s)
 		if (m->at_s + q->set.checkpoint_age_s <= now_s && m->lsn > lsn)
 			lsn = m->lsn;
 	}
-	if (s->checkpoint.all && queue_walk_lsn(s->walk) > lsn)
+	if ((s->checkpoint.all ||
+	     changes(s) >= UINT64_C(2) * q->set.checkpoint_deltas) &&
+	    queue_walk_lsn(s->walk) > lsn)
 		lsn = queue_walk_lsn(s->walk);
 	/* (What is made anew is never replayed upon.) */
 	if (!s->rebuilding && !list_empty(&s->partials)) {
@@ -58,7 +67,6 @@ static uint64_t cover(struct queue *q, uint32_t now_s)
 static bool wanted(const struct queue *q, uint32_t now_s)
 {
 	const struct queue_store *s = q->store;
-	const struct delta *d = &s->delta;
 	uint64_t bytes =
 		queue_walk_lsn(s->walk) - index_meta(s->index)->checkpoint_lsn;
 
@@ -68,7 +76,7 @@ static bool wanted(const struct queue *q, uint32_t now_s)
 		return false;
 	return now_s >= s->checkpoint.began_s + q->set.checkpoint_s ||
 	       bytes >= q->set.checkpoint_log_bytes ||
-	       d->dirty_count + d->tomb_count >= q->set.checkpoint_deltas;
+	       changes(s) >= q->set.checkpoint_deltas;
 }
 
 uint32_t checkpoint_wake_s(const struct queue *q)
@@ -81,33 +89,7 @@ uint32_t checkpoint_wake_s(const struct queue *q)
 	return wake_s > c->not_before_s ? wake_s : c->not_before_s;
 }
 
-/* --- taking ------------------------------------------------------------------------- */
-
-static int take_tasks(struct queue_store *s)
-{
-	struct task *t;
-	int err = 0;
-
-	LIST_FOR_EACH (link, &s->delta.dirty) {
-		t = CONTAINER_OF(link, struct task, in_dirty);
-		if (t->id < s->checkpoint.lsn && err == 0)
-			err = delta_take(&s->delta, t);
-	}
-	return err;
-}
-
-static int take_tombs(struct queue_store *s)
-{
-	struct list *link;
-	int err = 0;
-
-	while (err == 0 && !list_empty(&s->delta.tomb_list)) {
-		link = s->delta.tomb_list.next;
-		err = delta_take_tomb(&s->delta,
-				      CONTAINER_OF(link, struct tomb, link));
-	}
-	return err;
-}
+/* --- in order ----------------------------------------------------------------------- */
 
 static int cmp_u64(uint64_t a, uint64_t b)
 {
@@ -123,7 +105,7 @@ static int cmp_tasks(const void *pa, const void *pb)
 
 	if (a == NULL || b == NULL)
 		return (a == NULL) - (b == NULL);
-	by = cmp_u64(a->line->handle, b->line->handle);
+	by = cmp_u64(order_line(a->line), order_line(b->line));
 	if (by == 0)
 		by = cmp_u64(a->slot, b->slot);
 	return by != 0 ? by : cmp_u64(a->id, b->id);
@@ -394,9 +376,9 @@ static int begin(struct queue *q, uint32_t now_s)
 		return 1;
 	}
 	c->stage = CHECKPOINT_TAKE;
-	err = take_tasks(s);
+	err = order_take_tasks(&s->delta, c->lsn);
 	if (err == 0)
-		err = take_tombs(s);
+		err = order_take_tombs(&s->delta);
 	if (err < 0)
 		return err;
 	c->stage = CHECKPOINT_PUT;
