@@ -19,9 +19,12 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#define WINDOW_FIRST 4 /* tasks of a queue; 50,000 queues: 200,000 */
+
 int delta_init(struct delta *d, uint32_t line_tasks_max)
 {
-	*d = (struct delta){ .line_tasks_max = line_tasks_max };
+	*d = (struct delta){ .line_tasks_max = line_tasks_max,
+			     .window_first = WINDOW_FIRST };
 	map_init(&d->tasks);
 	map_init(&d->loaded);
 	map_init(&d->lines);
@@ -503,6 +506,7 @@ static int shrink(struct delta *d, struct task *t, const struct move *move)
 {
 	uint32_t i, end = bits_end(move->gone, QUEUE_OPEN_WORDS);
 	struct index_key old, new;
+	bool was_loaded = t->state == TASK_LOADED;
 	struct line *line = t->line;
 	int err = 0;
 
@@ -518,6 +522,8 @@ static int shrink(struct delta *d, struct task *t, const struct move *move)
 	if (task_count(t) == 0) {
 		err = tomb_add(d, t, &old);
 		delta_task_free(d, t);
+		if (was_loaded)
+			delta_line_moves(d, line);
 		return err < 0 ? err : delta_line_ready(d, line);
 	}
 	task_key(t, &new);

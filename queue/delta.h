@@ -70,6 +70,9 @@ struct line {
 	struct list tasks;      /* every task */
 	struct list in_idle;    /* in delta.idle while it has no task */
 	uint32_t task_count, loaded;
+	/* Rows are loaded up to `window` tasks; so many of them have come to
+	 * an outcome since `window_s`. */
+	uint32_t window, window_done, window_s;
 	/* Rows from `at` on may be unknown here, none before slot next_slot;
 	 * UINT32_MAX: there are none. */
 	struct index_key at;
@@ -103,7 +106,8 @@ struct delta {
 	struct list early;     /* IDLE tasks to give whatever their time */
 	uint64_t dirty_count, tomb_count, task_count, loaded_count;
 	uint32_t sequence; /* of equal times first come, first served */
-	uint32_t line_tasks_max;
+	uint32_t line_tasks_max, window_first;
+	uint32_t now_s; /* as of the last apply */
 	bool replaying; /* behind a partial checkpoint: any key may have a row */
 	bool spoiled;   /* the checkpoint under way must begin again */
 	struct index_totals totals;
@@ -133,6 +137,16 @@ void delta_lines_unnumber(struct delta *d, uint32_t from);
 void delta_line_free(struct delta *d, struct line *line);
 /* Something changed: when does it want to be asked next?  0 or -ENOMEM. */
 int delta_line_ready(struct delta *d, struct line *line);
+/* May rows be loaded?  A queue has about as many tasks loaded as come to an
+ * outcome in a second or a few: what waits for a site that does not move costs
+ * no memory and keeps nobody else's tasks out. */
+static inline bool line_has_window(const struct delta *d,
+				   const struct line *line)
+{
+	return line->loaded < line->window && line->loaded < d->line_tasks_max;
+}
+/* A loaded task has come to an outcome. */
+void delta_line_moves(struct delta *d, struct line *line);
 /* A row is in the index which memory does not know. */
 int delta_line_row(struct delta *d, struct line *line,
 		   const struct index_key *key);

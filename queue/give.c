@@ -57,7 +57,8 @@ static int give_from(struct queue_store *s, struct line *line, uint32_t now_s,
 	struct heap_node *first = heap_min(&line->due);
 
 	if (first != NULL && node_s(first) <= now_s &&
-	    node_s(first) <= line->next_slot)
+	    (node_s(first) <= line->next_slot ||
+	     !line_has_window(&s->delta, line)))
 		return give(s, CONTAINER_OF(first, struct task, due), now_s,
 			    task_r);
 	return refill_line(s, line, now_s);
@@ -203,6 +204,7 @@ void queue_store_counts(const struct queue *q, struct queue_counts *counts_r)
 		.checkpoint_lsn = lsn,
 		.durable_lsn = queue_durable_lsn(q),
 		.checkpoints = s->checkpoint.whole,
+		.coming = !list_empty(&s->partials),
 	};
 	queue_segment_counts(q, &counts_r->segments, &counts_r->segments_free);
 }

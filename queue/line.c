@@ -12,6 +12,10 @@
 #include <errno.h>
 #include <stdlib.h>
 
+/* A window that is through in so many seconds is too small, too large. */
+#define WINDOW_FAST_S 1
+#define WINDOW_SLOW_S 8
+
 static size_t add_word(char *to, struct span word)
 {
 	BUG_ON(word.len > QUEUE_WORD_MAX);
@@ -108,6 +112,8 @@ struct line *delta_line_add(struct delta *d, struct span words)
 	list_init(&line->tasks);
 	list_init(&line->in_idle);
 	line->next_slot = UINT32_MAX;
+	line->window = d->window_first;
+	line->window_s = d->now_s;
 	if (take_handle(d, line) < 0) {
 		free(line);
 		return NULL;
@@ -156,7 +162,7 @@ int delta_line_ready(struct delta *d, struct line *line)
 	struct heap_node *first = heap_min(&line->due);
 	uint64_t key = UINT64_MAX;
 
-	if (line->next_slot < QUEUE_SLOT_DAMAGED)
+	if (line->next_slot < QUEUE_SLOT_DAMAGED && line_has_window(d, line))
 		key = (uint64_t)line->next_slot << 32;
 	if (first != NULL && first->key < key)
 		key = first->key;
@@ -166,6 +172,20 @@ int delta_line_ready(struct delta *d, struct line *line)
 		return 0;
 	}
 	return heap_put(&d->ready, &line->ready, key);
+}
+
+void delta_line_moves(struct delta *d, struct line *line)
+{
+	uint32_t took_s = d->now_s - line->window_s;
+
+	if (++line->window_done < line->window)
+		return;
+	if (took_s <= WINDOW_FAST_S && line->window < d->line_tasks_max)
+		line->window *= 2;
+	if (took_s >= WINDOW_SLOW_S && line->window > d->window_first)
+		line->window /= 2;
+	line->window_done = 0;
+	line->window_s = d->now_s;
 }
 
 int delta_line_row(struct delta *d, struct line *line,

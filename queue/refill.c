@@ -29,12 +29,15 @@ static struct index_key behind(const struct index_key *key)
 
 int refill_line(struct queue_store *s, struct line *line, uint32_t now_s)
 {
-	uint32_t i, count, room = s->delta.line_tasks_max - line->loaded;
+	uint32_t max = s->delta.line_tasks_max, i, count, room, want;
 	struct task *t;
 	int rc;
 
-	BUG_ON(line->number == 0 || room == 0);
-	rc = index_scan(s->index, &line->at, s->rows, PAGE, &count);
+	BUG_ON(line->number == 0 || !line_has_window(&s->delta, line));
+	room = (line->window < max ? line->window : max) - line->loaded;
+	/* One row more, to know when the next one is due. */
+	want = room < PAGE ? room + 1 : PAGE;
+	rc = index_scan(s->index, &line->at, s->rows, want, &count);
 	if (rc < 0)
 		return rc;
 	for (i = 0; i < count && room > 0; i++) {
@@ -49,7 +52,7 @@ int refill_line(struct queue_store *s, struct line *line, uint32_t now_s)
 	}
 	if (i == count)
 		line->next_slot =
-			count < PAGE ? UINT32_MAX : s->rows[i - 1].key.slot;
+			count < want ? UINT32_MAX : s->rows[i - 1].key.slot;
 	else if (s->rows[i].key.queue != line->number)
 		line->next_slot = UINT32_MAX;
 	else

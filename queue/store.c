@@ -486,12 +486,16 @@ static void mark(struct queue_store *s, uint32_t now_s)
 int queue_store_apply(struct queue *q, uint32_t now_s)
 {
 	struct queue_record rec;
-	int i, rc, err;
+	uint32_t i;
+	int rc, err;
 
 	if (q->store->failed < 0)
 		return q->store->failed;
 	mark(q->store, now_s);
-	for (i = 0; i < APPLY_RECORDS; i++) {
+	q->store->delta.now_s = now_s;
+	/* A message is as much work as it has recipients. */
+	for (i = 0; i < APPLY_RECORDS;
+	     i += rec.type == QUEUE_REC_MSG ? rec.msg.rcpt_count : 1) {
 		rc = queue_log_next(q->store->walk, &rec);
 		if (rc <= 0)
 			return rc;

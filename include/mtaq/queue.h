@@ -467,6 +467,8 @@ struct queue_counts {
 	uint64_t log_bytes; /* not yet covered by a checkpoint */
 	uint64_t checkpoint_lsn, durable_lsn;
 	uint64_t checkpoints; /* finished since the queue was opened */
+	bool coming; /* parts of a message are missing: no checkpoint covers
+		      * what is behind it */
 };
 /* When the first recipient in the index expires, to the hour below; 0: there
  * is none, or it cannot be known now.  What is younger than a checkpoint is
