@@ -7,8 +7,8 @@
  * A source is a connection or a file of the drop folder.  Descriptors are
  * edge triggered: a source remembers that it may read or write and stands in
  * the list `busy` while a turn could move it.  While the log is behind
- * (`lent` messages or octets at their limits) sources stand in `busy` and
- * are looked at again when answers come.
+ * (`lent` messages or octets at their limits), or the store is, sources stand
+ * in `busy` and are looked at again when answers come or the store rings.
  *
  * Invariant: a source is freed only when none of its items is lent.
  */
@@ -34,7 +34,8 @@
 static bool may_lend(const struct listener *in)
 {
 	return in->lent < LOGGER_REQUESTS_MAX &&
-	       in->lent_bytes < in->set.set->limits.unsynced_bytes;
+	       in->lent_bytes < in->set.set->limits.unsynced_bytes &&
+	       !atomic_load(&in->set.storer->behind);
 }
 
 static void make_busy(struct listener *in, struct source *s)
@@ -426,7 +427,12 @@ static void take_event(struct listener *in, const struct epoll_event *ev)
 	make_busy(in, s);
 }
 
-static void wait_events(struct listener *in, bool more)
+static bool has_more(const struct listener *in)
+{
+	return !list_empty(&in->busy) && may_lend(in) && !in->stopping;
+}
+
+static void wait_events(struct listener *in)
 {
 	struct epoll_event evs[EVENTS_MAX];
 	uint64_t now = clock_now_ms();
@@ -437,7 +443,8 @@ static void wait_events(struct listener *in, bool more)
 	bell_doze(in->bell);
 	lane_settle(&in->set.logger->to_ingress);
 	lane_settle(&in->set.storer->answers);
-	if (more || take_answers(in))
+	/* Behind bell_doze(): the store may just have caught up. */
+	if (has_more(in) || take_answers(in))
 		timeout = 0;
 	n = epoll_wait(in->epoll, evs, EVENTS_MAX, timeout);
 	bell_wait(in->bell, 0); /* empties the bell */
@@ -486,12 +493,10 @@ static bool store_ended(const struct listener *in)
 static void *listener_main(void *arg)
 {
 	struct listener *in = arg;
-	bool more = false;
-
 	accept_all(in);
 	while (!in->stopping || in->lent > 0 ||
 	       (in->asking > 0 && !store_ended(in))) {
-		wait_events(in, more);
+		wait_events(in);
 		in->stopping = atomic_load(&in->stop);
 		take_answers(in);
 		if (clock_now_ms() >= in->next_scan_ms && !in->stopping) {
@@ -509,7 +514,6 @@ static void *listener_main(void *arg)
 		if (in->accept_again && !in->stopping)
 			accept_all(in);
 		in->accept_again = false;
-		more = !list_empty(&in->busy) && may_lend(in) && !in->stopping;
 	}
 	return NULL;
 }

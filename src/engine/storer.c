@@ -25,6 +25,11 @@
 
 #define TASKS_PER_TURN 4096
 #define LANE_BYTES     (1u << 20)
+/* New mail waits while there are so many times checkpoint.deltas changes, or
+ * so many octets of the log have not been looked at; and until it is less. */
+#define BEHIND_SET   UINT64_C(3)
+#define BEHIND_CLEAR UINT64_C(2)
+#define BEHIND_LAG   (UINT64_C(16) << 20)
 
 int storer_init(struct storer *st, const struct storer_settings *set)
 {
@@ -71,6 +76,7 @@ int storer_connect_ingress(struct storer *st, struct bell *ingress)
 
 	if (err < 0)
 		return err;
+	st->ingress = ingress;
 	return lane_init(&st->answers, 64u << 10, &st->bell, ingress);
 }
 
@@ -266,6 +272,33 @@ static void tell_counts(struct storer_state *s)
 	tell_checkpoint(s, c.checkpoints);
 }
 
+/*
+ * Mail can be accepted ten times as fast as the index takes it in, and what
+ * the index does not have costs memory, and time at the next start.  unread:
+ * there is more of the log (what is unread at its end may be a gap).
+ */
+static void tell_behind(struct storer_state *s, bool unread)
+{
+	const struct settings *set = s->st->set.set;
+	bool was = atomic_load(&s->st->behind), is;
+	struct queue_counts c;
+	uint64_t lag;
+
+	queue_store_counts(s->st->set.queue, &c);
+	lag = c.durable_lsn - c.checkpoint_lsn - c.log_bytes;
+	is = unread && lag > (was ? BEHIND_LAG / 2 : BEHIND_LAG);
+	/* What is coming must come, or no checkpoint ever gets on. */
+	if (!c.coming)
+		is = is || c.log_bytes > 2 * set->checkpoint.log_bytes ||
+		     c.deltas > (was ? BEHIND_CLEAR : BEHIND_SET) *
+					set->checkpoint.deltas;
+	if (is == was)
+		return;
+	atomic_store(&s->st->behind, is);
+	if (!is && s->st->ingress != NULL)
+		bell_ring(s->st->ingress);
+}
+
 /* Take in the log.  1: there is more of it. */
 static int take_log(struct storer_state *s)
 {
@@ -327,6 +360,7 @@ static int turn(struct storer_state *s, bool *more_r)
 	left = work(s);
 	if (left < 0)
 		return left;
+	tell_behind(s, behind);
 	tell_counts(s);
 	*more_r = more || behind || left == 1;
 	return 0;

@@ -53,6 +53,10 @@ struct storer {
 	_Atomic uint32_t epoch;
 	_Atomic int failed;
 	struct bell *control; /* rung when failed is set */
+	struct bell *ingress; /* rung when behind is cleared */
+	/* The index and what was taken in are so far behind the log that no
+	 * new mail may come. */
+	atomic_bool behind;
 	atomic_bool stop;
 	struct storer_state *state;
 	pthread_t thread;
