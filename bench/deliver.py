@@ -5,7 +5,6 @@ domains, is submitted while nothing may be sent; then it is let go.  The rate
 is that of the sink's own ledger, from the 5th to the 95th per cent of the
 deliveries.  Sink, daemon and load maker share the machine.
 """
-import os
 import signal
 import subprocess
 
@@ -14,12 +13,12 @@ from rig import (Lines, Rig, cpu_s, machine_cpu_s, memory_mib, must,
 
 CAMPAIGN = "news"
 PER_SESSION_MIN = 50
+SMOKE = {"messages": 3000, "domains": 10}
 UNITS = {
     "delivered_per_s": "messages/s",
     "submitted_per_s": "messages/s",
     "daemon_cpu_ms_per_1000": "ms of CPU/1000 messages",
     "sink_cpu_ms_per_1000": "ms of CPU/1000 messages",
-    "others_cpu_percent": "% of the machine, used by neither",
     "messages_per_session": f"messages (at least {PER_SESSION_MIN})",
     "rss_anon_mib": "MiB",
     "rss_peak_mib": "MiB",
@@ -102,7 +101,7 @@ def drain(box, a):
 
 
 def run(mtaq, a):
-    with Rig(mtaq, "mtaq-deliver", keep="MTAQ_BENCH_KEEP" in os.environ) as box:
+    with Rig(mtaq, "mtaq-deliver", a) as box:
         box.start_sink("--domains", a.domains, "--ledger-ok-only",
                        "--delay", a.delay,
                        listen=f"127.0.1.1-127.0.1.{min(a.domains, 250)}")

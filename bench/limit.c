@@ -10,17 +10,14 @@
  *	--trips 1   content . MAIL RCPT DATA | content . MAIL RCPT DATA | ...
  *	--bdat      MAIL RCPT BDAT LAST | MAIL RCPT BDAT LAST | ...
  */
-#include "base/buf.h"
-#include "bench/sink_config.h"
+#include "bench/yard.h"
 
 #include <errno.h>
-#include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
-#include <sys/resource.h>
+#include <sys/socket.h>
 #include <sysexits.h>
-#include <time.h>
 #include <unistd.h>
 
 #define FLIGHTS_MAX  5
@@ -52,20 +49,14 @@ struct session {
 
 struct run {
 	struct sink_address server;
-	uint64_t sessions, messages, size, trips, bdat;
+	uint64_t sessions, messages, size, trips, bdat, rate;
 	struct plan plan;
 	int epoll_fd;
 	uint64_t done; /* messages answered */
-	double start_s;
+	double start_s, message_s;
+	struct yard_pace pace;
+	struct yard_times times; /* of one message; with a pace only */
 };
-
-static double now_s(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
-}
 
 /* --- what is sent ------------------------------------------------------- */
 
@@ -81,21 +72,6 @@ static struct flight *flight_add(struct plan *p, const char *text,
 	return f;
 }
 
-/* `size` octets of header and lines. */
-static void content_add(struct buf *b, uint64_t size)
-{
-	static const char line[] = "the quick brown fox jumps over the lazy "
-				   "dog, and the dog lets it jump, again.\r\n";
-	size_t end = b->len + size, n;
-
-	buf_add_span(b, SPAN("Subject: limit\r\nX-Mtaq-Token: limit\r\n\r\n"));
-	while (b->failed == 0 && b->len < end) {
-		n = end - b->len < sizeof(line) - 1 ? end - b->len
-						    : sizeof(line) - 1;
-		buf_add(b, line + sizeof(line) - 1 - n, n);
-	}
-}
-
 static void plan_make(struct run *r)
 {
 	struct plan *p = &r->plan;
@@ -106,11 +82,11 @@ static void plan_make(struct run *r)
 		f = flight_add(p, MAIL RCPT, 3, true);
 		buf_printf(&f->octets, "BDAT %llu LAST\r\n",
 			   (unsigned long long)r->size);
-		content_add(&f->octets, r->size);
+		yard_content(&f->octets, r->size);
 	} else if (r->trips == 1) {
 		flight_add(p, HELLO MAIL RCPT "DATA\r\n", 4, false);
 		f = flight_add(p, "", 4, true);
-		content_add(&f->octets, r->size);
+		yard_content(&f->octets, r->size);
 		buf_add_span(&f->octets, SPAN(".\r\n" MAIL RCPT "DATA\r\n"));
 	} else {
 		flight_add(p, HELLO, 1, false);
@@ -122,7 +98,7 @@ static void plan_make(struct run *r)
 			flight_add(p, "DATA\r\n", 1, false);
 		}
 		f = flight_add(p, "", 1, true);
-		content_add(&f->octets, r->size);
+		yard_content(&f->octets, r->size);
 		buf_add_span(&f->octets, SPAN(".\r\n"));
 	}
 }
@@ -139,13 +115,9 @@ static int session_watch(struct run *r, struct session *s, int op)
 
 static int session_open(struct run *r, struct session *s)
 {
-	int one = 1;
-
-	s->fd = socket(r->server.sa.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (s->fd < 0 || connect(s->fd, (struct sockaddr *)&r->server.sa,
-				 r->server.sa_len) < 0)
-		return -errno;
-	setsockopt(s->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+	s->fd = yard_connect(&r->server);
+	if (s->fd < 0)
+		return s->fd;
 	s->left = 1; /* the greeting */
 	s->sent = r->plan.flights[0].octets.len;
 	s->flight = SIZE_MAX;
@@ -178,12 +150,19 @@ static int session_send(struct run *r, struct session *s)
 /* All replies to a flight are there: send the next one. */
 static int session_next(struct run *r, struct session *s)
 {
-	if (s->flight != SIZE_MAX && r->plan.flights[s->flight].message)
+	if (s->flight != SIZE_MAX && r->plan.flights[s->flight].message) {
 		r->done++;
+		if (r->rate > 0)
+			yard_times_add(&r->times, yard_now_s() - r->message_s);
+	}
 	if (s->flight == SIZE_MAX)
 		s->flight = 0;
 	else if (++s->flight == r->plan.count)
 		s->flight = 1;
+	if (r->rate > 0 && s->flight == 1) {
+		yard_pace_wait(&r->pace);
+		r->message_s = yard_now_s();
+	}
 	s->sent = 0;
 	s->left = r->plan.flights[s->flight].replies;
 	return session_send(r, s);
@@ -219,7 +198,7 @@ static int drive(struct run *r)
 	struct epoll_event events[256];
 	int i, n, err = 0;
 
-	r->start_s = now_s();
+	r->start_s = yard_now_s();
 	while (r->done < r->messages && err == 0) {
 		n = epoll_wait(r->epoll_fd, events, 256, 10000);
 		if (n == 0)
@@ -239,55 +218,48 @@ static int drive(struct run *r)
 
 /* --- together ----------------------------------------------------------- */
 
-static void report(const struct run *r)
+static void report(struct run *r)
 {
-	double wall_s = now_s() - r->start_s, cpu_s;
-	struct rusage u;
+	double wall_s = yard_now_s() - r->start_s;
 
-	getrusage(RUSAGE_SELF, &u);
-	cpu_s = (double)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) +
-		(double)(u.ru_utime.tv_usec + u.ru_stime.tv_usec) * 1e-6;
 	printf("{\"bench\": \"limit\", \"trips\": %llu, \"bdat\": %s, "
 	       "\"sessions\": %llu, \"size\": %llu, \"messages\": %llu, "
-	       "\"seconds\": %.3f, \"cpu_s\": %.3f, \"messages_s\": %.0f}\n",
+	       "\"seconds\": %.3f, \"cpu_s\": %.3f, \"messages_s\": %.0f, "
+	       "\"p50_us\": %.0f, \"p99_us\": %.0f}\n",
 	       (unsigned long long)r->trips, r->bdat ? "true" : "false",
 	       (unsigned long long)r->sessions, (unsigned long long)r->size,
-	       (unsigned long long)r->done, wall_s, cpu_s,
-	       (double)r->done / wall_s);
+	       (unsigned long long)r->done, wall_s, yard_cpu_s(),
+	       (double)r->done / wall_s, yard_times_us(&r->times, 50),
+	       yard_times_us(&r->times, 99));
 }
 
 static int usage(void)
 {
 	fputs("usage: bench_limit ADDRESS:PORT [--trips 4|2|1] [--bdat 1]\n"
-	      "       [--sessions N] [--messages N] [--size OCTETS]\n",
+	      "       [--sessions N] [--messages N] [--size OCTETS]\n"
+	      "       [--rate N]: so many a second, over one session\n",
 	      stderr);
 	return EX_USAGE;
 }
 
 static bool options(struct run *r, int argc, char **argv)
 {
-	const struct {
-		const char *name;
-		uint64_t *value, max;
-	} known[] = {
-		{ "--trips", &r->trips, 4 },
-		{ "--bdat", &r->bdat, 1 },
-		{ "--sessions", &r->sessions, SESSIONS_MAX },
-		{ "--messages", &r->messages, UINT32_MAX },
-		{ "--size", &r->size, 16u << 20 },
+	const struct yard_option known[] = {
+		{ "--trips", &r->trips, 1, 4 },
+		{ "--bdat", &r->bdat, 0, 1 },
+		{ "--sessions", &r->sessions, 1, SESSIONS_MAX },
+		{ "--messages", &r->messages, 1, UINT32_MAX },
+		{ "--size", &r->size, 64, 16u << 20 },
+		{ "--rate", &r->rate, 0, 1000000 },
+		{ NULL, NULL, 0, 0 },
 	};
-	int i;
-	size_t k;
 
-	for (i = 2; i + 1 < argc; i += 2) {
-		for (k = 0; k < 5 && strcmp(known[k].name, argv[i]) != 0; k++)
-			;
-		if (k == 5 || !span_u64(span_str(argv[i + 1]), known[k].max,
-					known[k].value))
-			return false;
-	}
-	return i == argc && r->sessions > 0 && r->size >= 64 &&
-	       (r->trips == 1 || r->trips == 2 || r->trips == 4) &&
+	if (argc < 2 || !yard_options(known, argc - 2, argv + 2))
+		return false;
+	if (r->rate > 0)
+		r->sessions = 1;
+	r->pace.rate = r->rate;
+	return (r->trips == 1 || r->trips == 2 || r->trips == 4) &&
 	       sink_address_parse(&r->server, argv[1], 25);
 }
 
@@ -301,12 +273,12 @@ int main(int argc, char **argv)
 	size_t k;
 	int err = 0;
 
-	if (argc < 2 || !options(&r, argc, argv))
+	if (!options(&r, argc, argv))
 		return usage();
 	plan_make(&r);
 	sessions = calloc(r.sessions, sizeof(*sessions));
 	r.epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-	if (sessions == NULL || r.epoll_fd < 0)
+	if (sessions == NULL || r.epoll_fd < 0 || yard_times_init(&r.times) < 0)
 		return EX_OSERR;
 	for (i = 0; i < r.sessions && err == 0; i++, opened++)
 		err = session_open(&r, &sessions[i]);
@@ -321,6 +293,7 @@ int main(int argc, char **argv)
 	for (k = 0; k < r.plan.count; k++)
 		buf_free(&r.plan.flights[k].octets);
 	close(r.epoll_fd);
+	yard_times_free(&r.times);
 	free(sessions);
 	return err == 0 ? EX_OK : EX_UNAVAILABLE;
 }

@@ -4,11 +4,14 @@ import json
 import os
 import pathlib
 import platform
+import re
+import resource
 import shutil
 import statistics
 import string
 import subprocess
 import sys
+import tempfile
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
@@ -19,16 +22,67 @@ TICK = os.sysconf("SC_CLK_TCK")
 
 
 class Rig(Box):
-    """A Box whose configuration is a file of bench/conf."""
+    """A Box whose configuration is a file of bench/conf, with what the command
+    line set (--io, --set) instead of what stands there."""
 
-    def configure_from(self, name, **values):
+    def __init__(self, mtaq, name, a=None, keep=False):
+        super().__init__(mtaq, name, io=getattr(a, "io", None),
+                         keep=keep or "MTAQ_BENCH_KEEP" in os.environ)
+        self.set = dict(getattr(a, "set", None) or [])
+
+    def configure_from(self, name, changes=None, **values):
         text = (ROOT / "bench" / "conf" / name).read_text()
         values = {"dir": self.dir, "io": self.io, "dns": self.sink_dns,
                   "smtp_port": self.sink_smtp and
                   self.sink_smtp.rpartition(":")[2], **values}
+        text = string.Template(text).substitute(values)
+        for key, value in {**(changes or {}), **self.set}.items():
+            text = overlay(text, key, value)
         self.conf = self.dir / "mtaq.yaml"
-        self.conf.write_text(string.Template(text).substitute(values))
+        self.conf.write_text(text)
         return self
+
+
+def overlay(text, key, value):
+    """The configuration with one option, "section.name" or "name", changed or
+    added.  It knows the two forms that stand in bench/conf: a section of
+    indented lines, and { ... } on one."""
+    section, _, name = key.rpartition(".")
+    if not section:
+        text = re.sub(rf"(?m)^{name}:.*\n", "", text)
+        return text + f"{name}: {value}\n"
+    flow = re.search(rf"(?m)^{section}: *{{(.*)}}$", text)
+    if flow:
+        rest = [w for w in flow[1].split(", ") if w.strip() and
+                not w.strip().startswith(f"{name}:")]
+        line = ", ".join(w.strip() for w in rest + [f"{name}: {value}"])
+        return text.replace(flow[0], f"{section}: {{ {line} }}")
+    block = re.search(rf"(?m)^{section}:\n((?:  .*\n)*)", text)
+    if block:
+        body = re.sub(rf"(?m)^  {name}:.*\n", "", block[1])
+        return text.replace(block[0],
+                            f"{section}:\n  {name}: {value}\n{body}")
+    return text + f"{section}:\n  {name}: {value}\n"
+
+
+def has_option(mtaq, key):
+    """Does this mtaq know the option?  For what is measured off and on."""
+    with tempfile.TemporaryDirectory(prefix="mtaq-bench-") as folder:
+        conf = pathlib.Path(folder) / "mtaq.yaml"
+        conf.write_text(overlay("hostname: bench.test\n", key, "auto"))
+        done = subprocess.run([str(mtaq), "check", "-c", str(conf)],
+                              capture_output=True, text=True, check=False)
+    return "no option" not in done.stdout + done.stderr
+
+
+def yardstick(mtaq, name, *args, timeout=600):
+    """What bench_NAME (bench/limit.c, wal.c, session.c) of the same build
+    prints."""
+    program = pathlib.Path(mtaq).resolve().parents[2] / f"bench/bench_{name}"
+    done = subprocess.run([str(program), *map(str, args)], text=True,
+                          capture_output=True, timeout=timeout, check=False)
+    must(done.returncode == 0, f"bench_{name}: {done.stderr}")
+    return json.loads(done.stdout)
 
 
 def cpu_s(pid):
@@ -43,6 +97,28 @@ def machine_cpu_s():
     with open("/proc/stat", encoding="ascii") as f:
         n = [int(w) / TICK for w in f.readline().split()[1:9]]
     return sum(n) - n[3] - n[4], sum(n)
+
+
+def ours_cpu_s():
+    """Seconds of CPU of this process and of all that it has waited for."""
+    got = [resource.getrusage(who) for who in (resource.RUSAGE_SELF,
+                                               resource.RUSAGE_CHILDREN)]
+    return sum(u.ru_utime + u.ru_stime for u in got)
+
+
+def threads_cpu_s(pid, name):
+    """(user, system) seconds of CPU of the threads whose names begin so."""
+    user = system = 0
+    for task in pathlib.Path(f"/proc/{pid}/task").iterdir():
+        try:
+            head, _, tail = (task / "stat").read_text().rpartition(")")
+        except FileNotFoundError:
+            continue                                # it has ended
+        if head.partition("(")[2].startswith(name):
+            field = tail.split()
+            user += int(field[11]) / TICK
+            system += int(field[12]) / TICK
+    return user, system
 
 
 def memory_mib(pid):
@@ -93,25 +169,56 @@ def machine():
     return f"{os.cpu_count()} cores, {model}, Linux {platform.release()}"
 
 
-def report(bench, runs, units, as_json):
-    """runs: a dict of numbers for each run; units: {name: unit}."""
-    figures = {}
-    for name, unit in units.items():
-        got = [r[name] for r in runs]
-        figures[name] = {"median": round(statistics.median(got), 3),
-                         "min": round(min(got), 3),
-                         "max": round(max(got), 3), "unit": unit}
+OTHERS = "others_cpu_percent"
+
+
+def summary(name, unit, runs):
+    got = [r[name] for r in runs]
+    return {"median": round(statistics.median(got), 3),
+            "min": round(min(got), 3), "max": round(max(got), 3),
+            "unit": unit}
+
+
+def judge(figures, wanted):
+    """What must hold, by the medians: (figure, "<=" or ">=", bound)."""
+    out = []
+    for name, how, bound in wanted:
+        median = figures[name]["median"]
+        met = median >= bound if how == ">=" else median <= bound
+        out.append({"figure": name, "how": how, "bound": bound,
+                    "median": median, "met": met})
+    return out
+
+
+def table(bench, runs, units, wanted=(), notes=()):
+    """Print it for people.  runs: a dict of numbers for each run; units:
+    {name: unit}; wanted: what must hold, see judge(); notes: what was not
+    measured, and why.  Gives what as_json() prints."""
+    figures = {name: summary(name, unit, runs)
+               for name, unit in units.items() if name in runs[0]}
+    wanted = judge(figures, [w for w in wanted if w[0] in figures])
     print(f"\n{bench}: {len(runs)} runs; {machine()}; commit {commit()}")
-    print(f"{'':26}{'median':>12}{'min':>12}{'max':>12}")
+    print(f"{'':30}{'median':>12}{'min':>12}{'max':>12}")
     for name, f in figures.items():
-        print(f"{name:26}" + "".join(f"{f[k]:>12,.10g}" for k in
+        print(f"{name:30}" + "".join(f"{f[k]:>12,.10g}" for k in
                                      ("median", "min", "max")) +
               f"  {f['unit']}")
+    for w in wanted:
+        print(f"{w['figure']} {w['how']} {w['bound']:g}: "
+              f"{'met' if w['met'] else 'NOT MET'} ({w['median']:g})")
+    for note in notes:
+        print(f"not measured: {note}", flush=True)
+    return {"bench": bench, "commit": commit(), "cores": os.cpu_count(),
+            "runs": len(runs), "machine": machine(), "wanted": wanted,
+            "skipped": list(notes), **figures}
+
+
+def report(bench, runs, units, as_json, wanted=(), notes=()):
+    """The table, and as JSON on the last line."""
+    done = table(bench, runs, units, wanted, notes)
     if as_json:
-        print(json.dumps({"bench": bench, "commit": commit(),
-                          "cores": os.cpu_count(), "runs": len(runs),
-                          "machine": machine(), **figures}), flush=True)
-    return figures
+        print(json.dumps(done), flush=True)
+    return done
 
 
 def wait_lines(lines, wanted, timeout, alive):

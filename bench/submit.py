@@ -6,6 +6,7 @@ recipient and 4 KiB a message; their campaign is paused.
 """
 from rig import Rig, cpu_s, must
 
+SMOKE = {"messages": 2000}
 UNITS = {}
 for clients in (1, 64):
     for how in ("waiting", "streaming"):
@@ -22,7 +23,7 @@ def options(p):
 
 def run(mtaq, a):
     out, total = {}, 0
-    with Rig(mtaq, "mtaq-submit") as box:
+    with Rig(mtaq, "mtaq-submit", a) as box:
         # Nobody listens there, and nobody is asked.
         box.configure_from("deliver.yaml", grouping="auto",
                            dns="127.0.0.1:9", smtp_port=9)

@@ -49,6 +49,7 @@ test=(
 command -v npm >/dev/null || test+=(npm)
 bench=(
 	git
+	gnuplot-nox
 	python3
 )
 deb=(
