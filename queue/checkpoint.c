@@ -2,6 +2,7 @@
  * queue/checkpoint.c - the index is told what has changed
  *
  *	TAKE      tasks that are dirty and old enough; all tombs
+ *	MOVED     where messages lie that compaction has moved
  *	PUT       their rows where there is none, in bounded transactions,
  *		  each in key order
  *	SHRINK    their rows where there is one, which held more recipients
@@ -228,6 +229,7 @@ static void let_go(struct queue_store *s)
 	}
 	idem_settle(s, false);
 	decide_settle(s, false);
+	moved_settle(s, false);
 	checkpoint_free(s);
 }
 
@@ -348,6 +350,8 @@ static int whole(struct queue *q, uint32_t now_s)
 		return err;
 	idem_settle(s, true);
 	decide_settle(s, true);
+	moved_settle(s, true);
+	compact_look(s);
 	s->checkpoint.done_cursor = cursor;
 	s->checkpoint.whole++;
 	s->checkpoint.all = false;
@@ -381,7 +385,7 @@ static int begin(struct queue *q, uint32_t now_s)
 		err = order_take_tombs(&s->delta);
 	if (err < 0)
 		return err;
-	c->stage = CHECKPOINT_PUT;
+	c->stage = CHECKPOINT_MOVED;
 	return 1;
 }
 
@@ -391,6 +395,8 @@ static int stage_step(struct queue *q, uint32_t now_s)
 	struct queue_store *s = q->store;
 
 	switch (s->checkpoint.stage) {
+	case CHECKPOINT_MOVED:
+		return moved_checkpoint(s);
 	case CHECKPOINT_PUT:
 	case CHECKPOINT_SHRINK:
 	case CHECKPOINT_DELETE:
@@ -451,7 +457,7 @@ int queue_store_checkpoint(struct queue *q, uint32_t now_s)
 
 /* --- freeing --------------------------------------------------------------------------- */
 
-/* Could the segment be let go of? */
+/* Could the segment be let go of?  1: it is to be asked again. */
 static int free_one(struct queue *q, const struct queue_segment *seg)
 {
 	struct queue_store *s = q->store;
@@ -464,9 +470,16 @@ static int free_one(struct queue *q, const struct queue_segment *seg)
 	err = index_segment_open(s->index, seg->sequence, &open);
 	if (err < 0 || open > 0)
 		return err;
-	err = queue_segment_free(q, seg->sequence);
+	/* Who moved into it is over or has moved on. */
+	err = moved_forget(s, seg->first, seg->end);
+	if (err > 0)
+		return 1;
+	if (err == 0)
+		err = queue_segment_free(q, seg->sequence);
 	if (err == -EBUSY)
 		s->freeing_busy = true;
+	if (err == 0)
+		compact_freed(s, seg->sequence);
 	return err == -EBUSY || err == -EUCLEAN || err == -ENOENT ? 0 : err;
 }
 
@@ -490,10 +503,10 @@ int freeing_work(struct queue *q, uint32_t now_s)
 			s->free_s = now_s + 1;
 			return 0;
 		}
-		s->free_at = seg.sequence + 1;
 		err = free_one(q, &seg);
-		if (err < 0)
+		if (err != 0)
 			return err;
+		s->free_at = seg.sequence + 1;
 	}
 	return 1;
 }

@@ -46,7 +46,7 @@ static int decision_new(uint64_t lsn, struct span packed,
 	if (dec == NULL)
 		return -ENOMEM;
 	list_init(&dec->link);
-	dec->lsn = lsn;
+	dec->lsn = dec->place = dec->place_in = lsn;
 	dec->packed = malloc(packed.len);
 	dec->ids = malloc(QUEUE_DECISION_IDS_MAX * sizeof(uint64_t));
 	if (dec->packed != NULL && dec->ids != NULL) {
@@ -193,11 +193,69 @@ int decide_note(struct queue_store *s, uint64_t lsn,
 	return err < 0 ? err : enter(s, dec);
 }
 
+/* --- compaction -------------------------------------------------------------------------- */
+
+/* In force: pauses first. */
+static struct decision *decision_nth(const struct deciding *d, uint32_t nth)
+{
+	const struct list *lists[] = { &d->rules, &d->sites, &d->acts };
+	size_t i;
+
+	for (i = 0; i < 3; i++)
+		LIST_FOR_EACH (at, lists[i])
+			if (nth-- == 0)
+				return CONTAINER_OF(at, struct decision, link);
+	return NULL;
+}
+
+static struct decision *decision_find(const struct deciding *d, uint64_t lsn)
+{
+	const struct list *lists[] = { &d->rules, &d->sites, &d->acts };
+	struct decision *dec;
+	size_t i;
+
+	for (i = 0; i < 3; i++)
+		LIST_FOR_EACH (at, lists[i]) {
+			dec = CONTAINER_OF(at, struct decision, link);
+			if (dec->lsn == lsn)
+				return dec;
+		}
+	return NULL;
+}
+
+bool decide_moved(struct queue_store *s, uint64_t lsn, uint64_t place)
+{
+	struct decision *dec = decision_find(s->deciding, lsn);
+
+	if (dec != NULL && dec->place < place)
+		dec->place = place;
+	return dec != NULL;
+}
+
+uint64_t decide_place(const struct queue_store *s, uint64_t lsn)
+{
+	const struct decision *dec = decision_find(s->deciding, lsn);
+
+	return dec == NULL ? lsn : dec->place;
+}
+
+bool decide_nth(const struct queue_store *s, uint32_t nth, uint64_t *lsn_r,
+		uint64_t *place_r)
+{
+	const struct decision *dec = decision_nth(s->deciding, nth);
+
+	if (dec == NULL)
+		return false;
+	*lsn_r = dec->lsn;
+	*place_r = dec->place;
+	return true;
+}
+
 int decide_open(struct queue_store *s)
 {
 	struct decision *dec;
 	char row[PACKED_MAX];
-	uint64_t lsn = 0;
+	uint64_t lsn = 0, place;
 	size_t len;
 	int err;
 
@@ -211,12 +269,13 @@ int decide_open(struct queue_store *s)
 	list_init(&s->deciding->todo);
 	for (;; lsn++) {
 		err = index_decision_next(s->index, &lsn, row, sizeof(row),
-					  &len);
+					  &len, &place);
 		if (err == 0)
 			err = decision_new(lsn, span_of(row, len), &dec);
 		if (err < 0)
 			return err == -ENOENT ? 0 : err;
 		dec->indexed = true;
+		dec->place = dec->place_in = place;
 		err = enter(s, dec);
 		if (err < 0)
 			return err;
@@ -344,21 +403,13 @@ int decide_give(struct queue_store *s, struct task *t)
 int queue_store_decision(const struct queue *q, uint32_t nth, uint64_t *lsn_r,
 			 struct queue_decision *dec_r)
 {
-	const struct deciding *d = q->store->deciding;
-	const struct list *lists[] = { &d->rules, &d->sites, &d->acts };
-	const struct decision *dec;
-	size_t i;
+	const struct decision *dec = decision_nth(q->store->deciding, nth);
 
-	for (i = 0; i < 3; i++)
-		LIST_FOR_EACH (at, lists[i]) {
-			if (nth-- > 0)
-				continue;
-			dec = CONTAINER_OF(at, struct decision, link);
-			*lsn_r = dec->lsn;
-			*dec_r = dec->is;
-			return 0;
-		}
-	return -ENOENT;
+	if (dec == NULL)
+		return -ENOENT;
+	*lsn_r = dec->lsn;
+	*dec_r = dec->is;
+	return 0;
 }
 
 int decide_move(struct queue_store *s, struct task *t, const struct move *move,
@@ -489,11 +540,13 @@ static int write_list(struct queue_store *s, struct list *list, uint64_t lsn)
 
 	LIST_FOR_EACH (at, list) {
 		dec = CONTAINER_OF(at, struct decision, link);
-		if (err < 0 || dec->indexed || dec->lsn >= lsn)
+		if (err < 0 || dec->lsn >= lsn ||
+		    (dec->indexed && dec->place == dec->place_in))
 			continue;
-		err = index_decision_put(s->index, dec->lsn, dec->packed,
-					 dec->packed_len);
+		err = index_decision_put(s->index, dec->lsn, dec->place,
+					 span_of(dec->packed, dec->packed_len));
 		dec->written = err == 0;
+		dec->place_put = dec->place;
 	}
 	return err;
 }
@@ -526,6 +579,8 @@ static void settle_list(struct list *list, bool committed)
 		dec = CONTAINER_OF(at, struct decision, link);
 		/* Of unknown fate counts as there: deleting twice is fine. */
 		dec->indexed = dec->indexed || (dec->written && committed);
+		if (dec->written && committed)
+			dec->place_in = dec->place_put;
 		dec->written = dec->written && !committed;
 	}
 }

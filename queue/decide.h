@@ -32,6 +32,12 @@ int decide_back(struct queue_store *s, struct task *t);
 /* delta_move(), and what it means for decisions. */
 int decide_move(struct queue_store *s, struct task *t, const struct move *move,
 		bool final);
+/* Compaction has moved it.  False: it is not in force. */
+bool decide_moved(struct queue_store *s, uint64_t lsn, uint64_t place);
+uint64_t decide_place(const struct queue_store *s, uint64_t lsn);
+/* The nth in force and where it lies; false: there are not so many. */
+bool decide_nth(const struct queue_store *s, uint32_t nth, uint64_t *lsn_r,
+		uint64_t *place_r);
 /* Look at a piece of what decisions cover.  1: there is more; 0: not now. */
 int decide_work(struct queue *q);
 /* Write what changed of decisions below lsn.  0 or negative. */

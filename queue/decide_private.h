@@ -12,7 +12,9 @@ struct decision {
 	size_t packed_len;
 	uint64_t *ids;
 	bool indexed, written; /* in the index; in the open transaction */
-	uint64_t marked;       /* tasks that wait with it */
+	/* Where it lies; as the index has it; as the transaction has. */
+	uint64_t place, place_in, place_put;
+	uint64_t marked; /* tasks that wait with it */
 	/* How far it has looked. */
 	enum {
 		SCAN_MEMORY,

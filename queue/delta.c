@@ -105,7 +105,8 @@ void task_row(const struct task *t, struct index_row *row_r)
 	const uint64_t *open = task_open(t);
 	uint32_t i, shift, end = bits_end(open, t->words);
 
-	*row_r = (struct index_row){ .expires_s = t->expires_s,
+	*row_r = (struct index_row){ .place = t->place,
+				     .expires_s = t->expires_s,
 				     .share = t->share,
 				     .segments = t->segments,
 				     .attempts = t->attempts,
@@ -308,6 +309,7 @@ struct task *delta_task_new(struct delta *d, struct line *line,
 	if (t == NULL)
 		return NULL;
 	*t = (struct task){ .id = row->key.id,
+			    .place = row->place != 0 ? row->place : row->key.id,
 			    .line = line,
 			    .slot = row->key.slot,
 			    .base = row->key.group,
@@ -488,6 +490,7 @@ static struct task *moved_task(struct delta *d, const struct task *t,
 	struct index_row row = { .key = { .id = t->id,
 					  .slot = move->slot,
 					  .group = (uint16_t)first },
+				 .place = t->place,
 				 .expires_s = t->expires_s,
 				 .share = t->share,
 				 .segments = t->segments,

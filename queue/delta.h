@@ -41,7 +41,7 @@ struct decision;
 struct line; /* a queue in memory: (tenant, campaign, domain) */
 
 struct task {
-	uint64_t id;
+	uint64_t id, place; /* of its message: where it lies */
 	struct line *line;
 	uint32_t slot, not_before_s, expires_s, share;
 	uint16_t base, load_first; /* bit i: recipient base + i */

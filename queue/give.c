@@ -5,9 +5,9 @@
  * give, from memory or from the index.  A line that is paused or has enough
  * loaded is not in it.  Expired tasks come first, whatever their time.
  */
+#include "queue/compact.h"
 #include "queue/decide.h"
 #include "queue/segment.h"
-#include "queue/store.h"
 
 #include <errno.h>
 
@@ -140,6 +140,8 @@ int queue_store_work(struct queue *q, uint32_t now_s)
 		rc = decide_work(q);
 	if (rc == 0)
 		rc = freeing_work(q, now_s);
+	if (rc == 0)
+		rc = compact_work(q, now_s);
 	if (rc != 0 || now_s < s->prepare_s || !may_prepare(q, now_s))
 		return rc;
 	rc = queue_log_prepare(q);
@@ -156,6 +158,9 @@ uint32_t queue_store_wake_s(const struct queue *q)
 	const struct heap_node *node = heap_min(&s->delta.ready);
 	uint32_t wake_s = checkpoint_wake_s(q), other_s = refill_wake_s(s);
 
+	if (other_s < wake_s)
+		wake_s = other_s;
+	other_s = compact_wake_s(s);
 	if (other_s < wake_s)
 		wake_s = other_s;
 	if (node != NULL && s->delta.loaded_count < q->set.tasks_max &&
@@ -205,6 +210,9 @@ void queue_store_counts(const struct queue *q, struct queue_counts *counts_r)
 		.durable_lsn = queue_durable_lsn(q),
 		.checkpoints = s->checkpoint.whole,
 		.coming = !list_empty(&s->partials),
+		.moved = s->compact->moved,
+		.moved_bytes = s->compact->moved_bytes,
+		.compacted = s->compact->compacted,
 	};
 	queue_segment_counts(q, &counts_r->segments, &counts_r->segments_free);
 }

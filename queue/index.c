@@ -2,8 +2,9 @@
  * queue/index.c - the LMDB environment, its transactions, and task rows
  *
  *	value of a task row, little-endian:
- *	u8 attempts, u8 unsure, u8 flags, u8 0, u16 segments, u16 0,
- *	u32 expires, u32 share, then the open recipients, a bit each
+ *	u8 attempts, u8 unsure, u8 flags, u8 moved, u16 segments, u16 0,
+ *	u32 expires, u32 share, when moved u64 place, then the open
+ *	recipients, a bit each
  *
  * One writer, one thread.  Reading goes through a read transaction that is
  * renewed for each call, so that none ever keeps old pages from being reused.
@@ -18,11 +19,11 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 
-#define FORMAT 1u
+#define FORMAT 2u /* 1 has no moved row, and is raised when it is opened */
 
 static const char *const table_names[TABLES] = {
-	"meta",    "task",   "queue", "qname",
-	"segstat", "expire", "idem",  "decision",
+	"meta",   "task", "queue",    "qname", "segstat",
+	"expire", "idem", "decision", "moved", "place",
 };
 
 struct meta_disk { /* little-endian */
@@ -94,31 +95,50 @@ static size_t pack_row(const struct index_row *row,
 	uint32_t expires = htole32(row->expires_s), share = htole32(row->share);
 	uint16_t segments = htole16(row->segments);
 	uint32_t i, end = bits_end(row->open, QUEUE_OPEN_WORDS);
-	uint64_t word;
+	uint64_t word, place = htole64(row->place);
+	size_t at = 16;
 
-	memset(p, 0, 16);
+	memset(p, 0, 24);
 	p[0] = row->attempts;
 	p[1] = row->unsure;
 	p[2] = row->flags;
 	memcpy(p + 4, &segments, 2);
 	memcpy(p + 8, &expires, 4);
 	memcpy(p + 12, &share, 4);
+	if (row->place != 0 && row->place != row->key.id) {
+		p[3] = 1;
+		memcpy(p + at, &place, 8);
+		at += 8;
+	}
 	for (i = 0; i * 64 < end; i++) {
 		word = htole64(row->open[i]);
-		memcpy(p + 16 + 8 * i, &word, 8);
+		memcpy(p + at + 8 * i, &word, 8);
 	}
-	return 16 + (end + 7) / 8;
+	return at + (end + 7) / 8;
+}
+
+static uint64_t place_of(const struct index_key *key, const uint8_t *p)
+{
+	uint64_t place;
+
+	if (p[3] == 0)
+		return key->id;
+	memcpy(&place, p + 16, 8);
+	return le64toh(place);
 }
 
 static int parse_row(const MDB_val *k, const MDB_val *v,
 		     struct index_row *row_r)
 {
 	const uint8_t *p = v->mv_data;
+	size_t head = v->mv_size < 4 || p[3] == 0 ? 16 : 24;
 	uint32_t i;
 
-	if (v->mv_size < 17 || v->mv_size > INDEX_VALUE_BYTES ||
+	if (v->mv_size <= head ||
+	    v->mv_size - head > QUEUE_OPEN_WORDS * sizeof(uint64_t) ||
 	    parse_key(k, &row_r->key) < 0)
 		return -EUCLEAN;
+	row_r->place = place_of(&row_r->key, p);
 	row_r->attempts = p[0];
 	row_r->unsure = p[1];
 	row_r->flags = p[2];
@@ -126,7 +146,7 @@ static int parse_row(const MDB_val *k, const MDB_val *v,
 	memcpy(&row_r->expires_s, p + 8, 4);
 	memcpy(&row_r->share, p + 12, 4);
 	memset(row_r->open, 0, sizeof(row_r->open));
-	memcpy(row_r->open, p + 16, v->mv_size - 16);
+	memcpy(row_r->open, p + head, v->mv_size - head);
 	row_r->segments = le16toh(row_r->segments);
 	row_r->expires_s = le32toh(row_r->expires_s);
 	row_r->share = le32toh(row_r->share);
@@ -175,7 +195,7 @@ static int load_meta(struct index *x, MDB_txn *txn)
 	if (v.mv_size < sizeof(m))
 		return -EUCLEAN;
 	memcpy(&m, v.mv_data, sizeof(m));
-	if (le32toh(m.format) != FORMAT)
+	if (le32toh(m.format) < 1 || le32toh(m.format) > FORMAT)
 		return -EPROTO;
 	x->meta = (struct index_meta){
 		.checkpoint_lsn = le64toh(m.checkpoint_lsn),
@@ -185,7 +205,8 @@ static int load_meta(struct index *x, MDB_txn *txn)
 		.totals = { le64toh(m.waiting), le64toh(m.held) },
 		.reached_lsn = le64toh(m.reached_lsn),
 	};
-	return 0;
+	/* An earlier program must not meet what it does not know. */
+	return le32toh(m.format) == FORMAT ? 0 : save_meta(x, txn, &x->meta);
 }
 
 static int open_tables(struct index *x)
@@ -434,6 +455,70 @@ int index_scan(struct index *x, const struct index_key *from,
 	return err;
 }
 
+static bool lies_in(const struct index *x, const struct index_segments *in,
+		    uint64_t place)
+{
+	uint64_t sequence = place / x->segment_bytes;
+	uint32_t low = 0, high = in->count, mid;
+
+	while (low < high) {
+		mid = low + (high - low) / 2;
+		if (in->sequences[mid] < sequence)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return low < in->count && in->sequences[low] == sequence;
+}
+
+/* One row of the walk; its key and place alone. */
+static int look_at(const struct index *x, const MDB_val *k, const MDB_val *v,
+		   const struct index_segments *in, struct index_living *r)
+{
+	const uint8_t *p = v->mv_data;
+
+	if (v->mv_size < 4 || (p[3] != 0 && v->mv_size < 24) ||
+	    parse_key(k, &r->key) < 0)
+		return -EUCLEAN;
+	r->place = place_of(&r->key, p);
+	return lies_in(x, in, r->place);
+}
+
+int index_scan_places(struct index *x, struct index_key *at, uint32_t rows,
+		      const struct index_segments *in,
+		      struct index_living *found_r, uint32_t *count_r)
+{
+	uint8_t key[INDEX_KEY_BYTES];
+	MDB_val k = { sizeof(key), key }, v;
+	MDB_cursor *cursor;
+	uint32_t n = 0;
+	MDB_txn *txn;
+	int rc, found = 0, err = index_read(x, &txn);
+
+	if (err < 0)
+		return err;
+	pack_key(at, key);
+	rc = mdb_cursor_open(txn, x->table[TABLE_TASK], &cursor);
+	if (rc != 0) {
+		index_read_end(x);
+		return index_error(rc);
+	}
+	rc = mdb_cursor_get(cursor, &k, &v, MDB_SET_RANGE);
+	for (; rc == 0 && rows > 0 && found >= 0; rows--) {
+		found = look_at(x, &k, &v, in, &found_r[n]);
+		n += found > 0;
+		rc = mdb_cursor_get(cursor, &k, &v, MDB_NEXT);
+	}
+	if (rc == 0 && found >= 0 && parse_key(&k, at) < 0)
+		found = -EUCLEAN;
+	mdb_cursor_close(cursor);
+	index_read_end(x);
+	*count_r = n;
+	if (found < 0)
+		return found;
+	return rc == MDB_NOTFOUND ? 0 : rc == 0 ? 1 : index_error(rc);
+}
+
 int index_find(struct index *x, const struct index_key *prefix, uint16_t rcpt,
 	       struct index_row *row_r)
 {
@@ -476,7 +561,8 @@ int index_row_open(struct index *x, const struct index_key *key,
 static int count_row(struct index *x, const struct index_row *row, int sign)
 {
 	int64_t open = sign * (int64_t)bits_count(row->open, QUEUE_OPEN_WORDS);
-	uint64_t segment = row->key.id / x->segment_bytes, i;
+	uint64_t place = row->place == 0 ? row->key.id : row->place;
+	uint64_t segment = place / x->segment_bytes, i;
 	uint64_t hour = row->expires_s / 3600;
 	uint64_t *total = row->key.slot >= QUEUE_SLOT_DAMAGED
 				  ? &x->next.totals.held

@@ -11,6 +11,8 @@
  *	expire    BE(hour u32, queue u32) -> open recipients
  *	idem      submission id -> what was accepted of it
  *	decision  BE(lsn u64) -> a decision in force
+ *	moved     BE(id u64) -> BE(place u64)	what compaction has moved
+ *	place     BE(place u64) -> BE(id u64)	the same, by place
  *
  * The counts of segstat, expire and meta change only by what a transaction
  * really found and changed in `task`, in that same transaction: a row may be
@@ -29,6 +31,7 @@ struct index_key {
 
 struct index_row {
 	struct index_key key;
+	uint64_t place; /* of its message; 0: its id says it */
 	uint32_t expires_s;
 	uint32_t share;    /* octets of the message for each recipient */
 	uint16_t segments; /* its message reaches over so many more */
@@ -50,6 +53,11 @@ struct index_meta {
 };
 
 struct index;
+
+struct index_segments {
+	uint64_t sequences[64]; /* rising */
+	uint32_t count;
+};
 
 #define INDEX_NAME "index"
 #define INDEX_NEW  "index.new" /* while it is made anew */
@@ -82,6 +90,25 @@ int index_queue_find(struct index *x, struct span words, uint32_t *number_r);
 int index_queue_words(struct index *x, uint32_t number, char *words,
 		      size_t room, size_t *len_r);
 int index_segment_open(struct index *x, uint64_t segment, uint64_t *open_r);
+/* The same, and their shares of octets. */
+int index_segment_stat(struct index *x, uint64_t segment, uint64_t *open_r,
+		       uint64_t *octets_r);
+/* Where a message has moved to; -ENOENT: it has not. */
+int index_moved(struct index *x, uint64_t id, uint64_t *place_r);
+/* The first place at or behind *place, which it becomes; -ENOENT. */
+int index_place_next(struct index *x, uint64_t *place, uint64_t *id_r);
+/*
+ * Look at up to `rows` rows from *at on, which becomes where to go on, for
+ * messages that lie in one of the segments, which rise.  1: there is more;
+ * 0: the end.  *count_r keys are in found_r, which has room for all.
+ */
+struct index_living {
+	uint64_t place;
+	struct index_key key;
+};
+int index_scan_places(struct index *x, struct index_key *at, uint32_t rows,
+		      const struct index_segments *in,
+		      struct index_living *found_r, uint32_t *count_r);
 /* The first count at or behind (hour, queue); -ENOENT: none. */
 int index_expire_next(struct index *x, uint32_t *hour, uint32_t *queue);
 /* Value of an exact key; -ENOENT; -EUCLEAN when longer than room. */
@@ -92,7 +119,7 @@ int index_idem_next(struct index *x, uint8_t at[16], void *p, size_t room,
 		    size_t *len_r);
 /* The first decision at or behind *lsn, which it becomes; -ENOENT. */
 int index_decision_next(struct index *x, uint64_t *lsn, void *p, size_t room,
-			size_t *len_r);
+			size_t *len_r, uint64_t *place_r);
 
 /* --- writing: one transaction at a time ----------------------------------- */
 
@@ -107,8 +134,11 @@ int index_queue_put(struct index *x, struct span words, uint32_t *number_r);
 int index_idem_put(struct index *x, const uint8_t submission[16], const void *p,
 		   size_t len);
 int index_idem_del(struct index *x, const uint8_t submission[16]);
-int index_decision_put(struct index *x, uint64_t lsn, const void *p,
-		       size_t len);
+int index_decision_put(struct index *x, uint64_t lsn, uint64_t place,
+		       struct span packed);
+int index_moved_put(struct index *x, uint64_t id, uint64_t place);
+/* The message that had moved to a place is over, or has moved on. */
+int index_moved_del(struct index *x, uint64_t id, uint64_t place);
 int index_decision_del(struct index *x, uint64_t lsn);
 /* The checkpoint is whole: move checkpoint_lsn with this transaction. */
 void index_whole(struct index *x, uint64_t checkpoint_lsn, uint64_t cursor_lsn,

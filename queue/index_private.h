@@ -17,6 +17,8 @@ enum index_table {
 	TABLE_EXPIRE,
 	TABLE_IDEM,
 	TABLE_DECISION,
+	TABLE_MOVED,
+	TABLE_PLACE,
 	TABLES
 };
 
@@ -41,7 +43,7 @@ struct index {
 };
 
 #define INDEX_KEY_BYTES   18
-#define INDEX_VALUE_BYTES (16 + QUEUE_OPEN_WORDS * 8)
+#define INDEX_VALUE_BYTES (24 + QUEUE_OPEN_WORDS * 8)
 
 int index_error(int rc); /* what LMDB says, as a negative errno value */
 /* A read transaction; index_read_end() must follow. */

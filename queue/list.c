@@ -33,7 +33,7 @@ int store_rcpt_line(struct queue *q, const struct queue_view *msg, uint32_t i,
 }
 
 /* The rows of a message in one queue: look for its id at each slot. */
-static int bring_rows(struct queue_store *s, struct line *line, uint64_t id)
+int store_bring_rows(struct queue_store *s, struct line *line, uint64_t id)
 {
 	struct index_key at = { .queue = line->number, .id = id };
 	const struct index_row *row = &s->rows[0];
@@ -77,7 +77,7 @@ int store_message(struct queue *q, const struct queue_view *msg)
 		err = store_rcpt_line(q, msg, i, &line);
 		if (err == 0 && line != NULL && line != last &&
 		    line->number != 0)
-			err = bring_rows(q->store, line, msg->id);
+			err = store_bring_rows(q->store, line, msg->id);
 		last = line;
 	}
 	return err;
@@ -92,7 +92,7 @@ int queue_show(struct queue *q, uint64_t id, struct queue_task *tasks_r,
 	uint32_t i, n = 0;
 	int err;
 
-	err = queue_message_open(q, id, &msg);
+	err = store_message_open(q, id, &msg);
 	if (err < 0)
 		return err;
 	err = store_message(q, &msg);
@@ -127,6 +127,7 @@ static void fill_row(const struct line *line, const struct index_row *row,
 		     struct queue_task *task_r)
 {
 	*task_r = (struct queue_task){ .id = row->key.id,
+				       .place = row->place,
 				       .queue = line->handle,
 				       .slot = row->key.slot,
 				       .expires_s = row->expires_s,

@@ -26,17 +26,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum room {        /* what a record may use up */
-	ROOM_MAIL, /* new mail: neither the reserve nor the last of the disk */
-	ROOM_OUT   /* what is owed to mail taken before */
-};
-
-/* One record while it is put. */
-struct draft {
-	char *rec; /* its head, in the stage */
-	uint32_t envelope, content_bytes, crc;
-};
-
 int log_new(struct segments *set, struct queue_log **log_r)
 {
 	struct queue_log *log = calloc(1, sizeof(*log));
@@ -62,6 +51,7 @@ void log_free(struct queue_log **log)
 {
 	struct queue_log *l = *log;
 
+	log_mover_drop(l);
 	if (l->fd >= 0)
 		l->set->file->close(l->set->file->arg, l->fd);
 	free(l->stage);
@@ -86,11 +76,16 @@ static bool disk_has(const struct queue *q, uint64_t bytes)
 	       q->set.free_bytes_min + bytes;
 }
 
+/* Ready segments that each leaves alone. */
+static const uint32_t kept_for
+	[] = { [ROOM_MAIL] = SEGMENT_RESERVE, [ROOM_MOVE] = 1, [ROOM_OUT] = 0 };
+
 /* A segment to write over; made on the spot when nobody did so ahead. */
-static int take_segment(struct queue *q, enum room room, struct segment **seg_r)
+static int take_segment(struct queue *q, enum log_room room,
+			struct segment **seg_r)
 {
 	struct segments *set = q->log->set;
-	uint32_t keep = room == ROOM_MAIL ? SEGMENT_RESERVE : 0;
+	uint32_t keep = kept_for[room];
 	struct segment *seg = q->log->spare;
 	int err;
 
@@ -102,7 +97,7 @@ static int take_segment(struct queue *q, enum room room, struct segment **seg_r)
 		return 0;
 	}
 	segments_look(set);
-	if (room == ROOM_MAIL && !disk_has(q, set->bytes))
+	if (room != ROOM_OUT && !disk_has(q, set->bytes))
 		return -ENOSPC;
 	err = segment_create(set, seg_r);
 	return err == -EDQUOT ? -ENOSPC : err;
@@ -129,7 +124,7 @@ static void leave_segment(struct queue_log *log)
  * Begin a new segment; nothing of the old one is un-synced (or it has failed
  * and ends where it was last durable).
  */
-static int turn(struct queue *q, enum room room)
+static int turn(struct queue *q, enum log_room room)
 {
 	struct queue_log *log = q->log;
 	uint64_t sequence =
@@ -162,7 +157,7 @@ static int turn(struct queue *q, enum room room)
 }
 
 /* A header that cannot be written is tried in one more segment. */
-static int turn_twice(struct queue *q, enum room room)
+static int turn_twice(struct queue *q, enum log_room room)
 {
 	int err = turn(q, room);
 
@@ -197,7 +192,7 @@ static int disk_allows(struct queue *q)
 }
 
 /* Room for one more record in the group and in its segment. */
-static int make_room(struct queue *q, enum room room, uint64_t bytes)
+static int make_room(struct queue *q, enum log_room room, uint64_t bytes)
 {
 	struct queue_log *log = q->log;
 	int err;
@@ -255,8 +250,8 @@ static char *stage(struct queue_log *log, size_t len)
 	return p;
 }
 
-static int draft_begin(struct queue *q, enum room room, size_t envelope,
-		       size_t content, struct draft *d_r)
+int log_draft_begin(struct queue *q, enum log_room room, size_t envelope,
+		    size_t content, struct log_draft *d_r)
 {
 	struct queue_log *log = q->log;
 	int err = make_room(q, room,
@@ -273,8 +268,8 @@ static int draft_begin(struct queue *q, enum room room, size_t envelope,
 	return 0;
 }
 
-static void draft_content(struct queue_log *log, struct draft *d,
-			  const struct iovec *iov, int count)
+void log_draft_content(struct queue_log *log, struct log_draft *d,
+		       const struct iovec *iov, int count)
 {
 	int i;
 
@@ -294,9 +289,36 @@ static void draft_content(struct queue_log *log, struct draft *d,
 	}
 }
 
+void log_draft_copy(struct queue_log *log, struct log_draft *d, const void *p,
+		    size_t len)
+{
+	char *to;
+
+	if (len == 0)
+		return;
+	to = stage(log, len);
+	memcpy(to, p, len);
+	d->crc = crc32c(d->crc, to, len);
+}
+
+void log_draft_drop(struct queue_log *log, const struct log_draft *d)
+{
+	struct iovec *last = &log->pieces[log->piece_count - 1];
+	size_t at = (size_t)(d->rec - log->stage), len;
+
+	/* All of it is the end of the stage and of the last piece. */
+	len = log->stage_bytes - at;
+	BUG_ON(log->heads[log->head_count - 1] != at || last->iov_len < len);
+	log->head_count--;
+	log->stage_bytes = at;
+	last->iov_len -= len;
+	if (last->iov_len == 0)
+		log->piece_count--;
+}
+
 /* Pad and seal; gives the record's LSN. */
-static uint64_t draft_end(struct queue_log *log, const struct draft *d,
-			  enum queue_record_type type, uint8_t flags)
+uint64_t log_draft_end(struct queue_log *log, const struct log_draft *d,
+		       enum queue_record_type type, uint8_t flags)
 {
 	struct record_head h = {
 		.type = (uint8_t)type,
@@ -325,23 +347,23 @@ int queue_put_message(struct queue *q, const struct queue_message *msg,
 		      uint64_t *id_r)
 {
 	size_t envelope, content;
-	struct draft d;
+	struct log_draft d;
 	int err = record_message_size(msg, &envelope, &content);
 
 	if (err == 0)
-		err = draft_begin(q, ROOM_MAIL, envelope, content, &d);
+		err = log_draft_begin(q, ROOM_MAIL, envelope, content, &d);
 	if (err < 0)
 		return err;
 	record_message_write(msg, d.rec + RECORD_HEAD);
-	draft_content(q->log, &d, msg->content, msg->content_count);
-	*id_r = draft_end(q->log, &d, QUEUE_REC_MSG, 0);
+	log_draft_content(q->log, &d, msg->content, msg->content_count);
+	*id_r = log_draft_end(q->log, &d, QUEUE_REC_MSG, 0);
 	return 0;
 }
 
 int queue_put_part(struct queue *q, uint64_t id, uint64_t offset,
 		   const struct iovec *content, int content_count)
 {
-	struct draft d;
+	struct log_draft d;
 	size_t bytes;
 	int err = record_content_size(content, content_count, QUEUE_PART_MAX,
 				      &bytes);
@@ -349,68 +371,69 @@ int queue_put_part(struct queue *q, uint64_t id, uint64_t offset,
 	if (err == 0 && (bytes == 0 || offset > QUEUE_CONTENT_MAX - bytes))
 		err = bytes == 0 ? -EINVAL : -EMSGSIZE;
 	if (err == 0)
-		err = draft_begin(q, ROOM_MAIL, RECORD_PART_SIZE, bytes, &d);
+		err = log_draft_begin(q, ROOM_MAIL, RECORD_PART_SIZE, bytes,
+				      &d);
 	if (err < 0)
 		return err;
 	record_part_write(id, offset, d.rec + RECORD_HEAD);
-	draft_content(q->log, &d, content, content_count);
-	draft_end(q->log, &d, QUEUE_REC_PART, 0);
+	log_draft_content(q->log, &d, content, content_count);
+	log_draft_end(q->log, &d, QUEUE_REC_PART, 0);
 	return 0;
 }
 
 int queue_put_abandon(struct queue *q, uint64_t id)
 {
-	struct draft d;
-	int err = draft_begin(q, ROOM_OUT, RECORD_PART_SIZE, 0, &d);
+	struct log_draft d;
+	int err = log_draft_begin(q, ROOM_OUT, RECORD_PART_SIZE, 0, &d);
 
 	if (err < 0)
 		return err;
 	record_part_write(id, 0, d.rec + RECORD_HEAD);
-	draft_end(q->log, &d, QUEUE_REC_PART, RECORD_FLAG_ABANDONED);
+	log_draft_end(q->log, &d, QUEUE_REC_PART, RECORD_FLAG_ABANDONED);
 	return 0;
 }
 
 int queue_put_out(struct queue *q, const struct queue_out *out)
 {
-	struct draft d;
+	struct log_draft d;
 	size_t envelope;
 	int err = record_out_size(out, &envelope);
 
 	if (err == 0)
-		err = draft_begin(q, ROOM_OUT, envelope, 0, &d);
+		err = log_draft_begin(q, ROOM_OUT, envelope, 0, &d);
 	if (err < 0)
 		return err;
 	record_out_write(out, d.rec + RECORD_HEAD);
-	draft_end(q->log, &d, QUEUE_REC_OUT, 0);
+	log_draft_end(q->log, &d, QUEUE_REC_OUT, 0);
 	return 0;
 }
 
 int queue_put_decision(struct queue *q, const struct queue_decision *dec,
 		       uint64_t *lsn_r)
 {
-	struct draft d;
+	struct log_draft d;
 	size_t envelope;
 	int err = record_decision_size(dec, &envelope);
 
 	if (err == 0)
-		err = draft_begin(q, ROOM_OUT, envelope, 0, &d);
+		err = log_draft_begin(q, ROOM_OUT, envelope, 0, &d);
 	if (err < 0)
 		return err;
 	record_decision_write(dec, d.rec + RECORD_HEAD);
-	*lsn_r = draft_end(q->log, &d, QUEUE_REC_DEC, 0);
+	*lsn_r = log_draft_end(q->log, &d, QUEUE_REC_DEC, 0);
 	return 0;
 }
 
 int queue_put_checkpoint(struct queue *q, uint64_t lsn, uint32_t now_s)
 {
 	struct queue_ckpt ckpt = { lsn, now_s };
-	struct draft d;
-	int err = draft_begin(q, ROOM_OUT, RECORD_CKPT_SIZE, 0, &d);
+	struct log_draft d;
+	int err = log_draft_begin(q, ROOM_OUT, RECORD_CKPT_SIZE, 0, &d);
 
 	if (err < 0)
 		return err;
 	record_ckpt_write(&ckpt, d.rec + RECORD_HEAD);
-	draft_end(q->log, &d, QUEUE_REC_CKPT, 0);
+	log_draft_end(q->log, &d, QUEUE_REC_CKPT, 0);
 	return 0;
 }
 
@@ -470,6 +493,7 @@ static int move_group(struct queue *q, struct queue_committed *done)
 	log->at = log->group + size;
 	done->moved_from = from;
 	done->moved_by = by;
+	log->mover.place = queue_lsn_final(done, log->mover.place);
 	return write_group(log);
 }
 

@@ -396,6 +396,19 @@ int queue_segment_free(struct queue *q, uint64_t sequence)
 	return segments_free(set, seg, cursor_needs, q);
 }
 
+void queue_segment_damage(struct queue *q, uint64_t sequence)
+{
+	struct segment *seg = segments_find(q->log->set, sequence);
+
+	if (seg != NULL)
+		atomic_store(&seg->damaged, true);
+}
+
+bool queue_log_is_low(const struct queue *q)
+{
+	return atomic_load(&q->log->set->space) < 2 * q->set.free_bytes_min;
+}
+
 bool queue_log_is_used(const struct queue *q)
 {
 	const struct segment *seg = atomic_load(&q->log->set->all);

@@ -118,6 +118,12 @@ int queue_segment_free(struct queue *q, uint64_t sequence);
 /* Was a segment of the log ever begun, as far as the headers say that were
  * there at opening?  One whose header is damaged may have been. */
 bool queue_log_is_used(const struct queue *q);
+/* Octets in it are not what they were: it is never freed. */
+void queue_segment_damage(struct queue *q, uint64_t sequence);
+/* Is there less on the disk than twice free_bytes_min? */
+bool queue_log_is_low(const struct queue *q);
+/* Can what a move is of be read where it says that it lies? */
+bool queue_place_ok(struct queue *q, const struct queue_move *at);
 /* Segments in all, and those ready to be written over. */
 void queue_segment_counts(const struct queue *q, uint64_t *segments_r,
 			  uint64_t *free_r);

@@ -276,6 +276,7 @@ struct pieces {
 	int count, size;
 	struct iovec *iov;
 	struct segment **pins;
+	uint32_t *crcs; /* of each, as its record says */
 };
 
 static void pieces_free(struct pieces *s)
@@ -286,6 +287,7 @@ static void pieces_free(struct pieces *s)
 		segment_unpin(s->pins[i]);
 	free(s->iov);
 	free(s->pins);
+	free(s->crcs);
 	free(s);
 }
 
@@ -294,6 +296,7 @@ static int pieces_grow(struct pieces *s)
 	int size = s->size == 0 ? 16 : 2 * s->size;
 	struct iovec *iov;
 	struct segment **pins;
+	uint32_t *crcs;
 
 	if (s->count < s->size)
 		return 0;
@@ -307,6 +310,10 @@ static int pieces_grow(struct pieces *s)
 	if (pins == NULL)
 		return -ENOMEM;
 	s->pins = pins;
+	crcs = realloc(s->crcs, (size_t)size * sizeof(*crcs));
+	if (crcs == NULL)
+		return -ENOMEM;
+	s->crcs = crcs;
 	s->size = size;
 	return 0;
 }
@@ -372,6 +379,7 @@ static int add_part(struct queue *q, struct pieces *s, uint64_t lsn)
 		return err;
 	}
 	s->pins[s->count] = seg;
+	s->crcs[s->count] = h.content_crc;
 	s->iov[s->count++] = content_of(p, &h);
 	return 0;
 }
@@ -411,8 +419,9 @@ static int add_parts(struct queue *q, struct pieces *s,
 
 /* A message of several records: the first one's pin is handed over. */
 static int open_parts(struct queue *q, const struct queue_record *rec,
-		      struct segment *seg, struct queue_view *view)
+		      struct segment *seg, struct log_source *to)
 {
+	struct queue_view *view = &to->view;
 	struct pieces *s = calloc(1, sizeof(*s));
 	int err;
 
@@ -428,51 +437,92 @@ static int open_parts(struct queue *q, const struct queue_record *rec,
 		return err;
 	}
 	memmove(s->iov + 1, s->iov, (size_t)s->count * sizeof(s->iov[0]));
+	memmove(s->crcs + 1, s->crcs, (size_t)s->count * sizeof(s->crcs[0]));
 	s->iov[0] = view->one;
+	s->crcs[0] = to->crc;
 	s->pins[s->count++] = seg;
 	view->content = s->iov;
 	view->content_count = s->count;
 	view->pin = s;
+	to->crcs = s->crcs;
 	return 0;
 }
 
-/* Decode into the view; the segment stays pinned on success. */
-static int open_pinned(struct queue *q, uint64_t id, struct segment *seg,
-		       struct queue_view *view)
+/* Is this record the one that is looked for, where it is looked for? */
+static bool is_it(const struct queue_record *rec, const struct queue_move *at)
 {
+	if (at->id == at->from)
+		return (uint8_t)rec->type == at->type;
+	return rec->type == QUEUE_REC_MOVE && rec->move.why == 0 &&
+	       rec->move.type == at->type && rec->move.id == at->id;
+}
+
+/* Decode into the view; the segment stays pinned on success. */
+static int open_pinned(struct queue *q, const struct queue_move *at,
+		       struct segment *seg, struct log_source *to)
+{
+	struct queue_view *view = &to->view;
 	struct record_head h;
 	struct queue_record rec;
 	const char *p;
-	int err = whole_record(q->log->set, seg, id, &h, &p);
+	int err = whole_record(q->log->set, seg, at->from, &h, &p);
 
 	if (err < 0)
 		return err;
-	if (h.type != QUEUE_REC_MSG)
+	if (h.type != at->type && h.type != QUEUE_REC_MOVE)
 		return -ENOENT;
 	if (!record_decode(p, &h, NULL, &rec))
 		return -EUCLEAN;
+	if (!is_it(&rec, at))
+		return -ENOENT;
 	*view = rec.msg;
 	view->one = content_of(p, &h);
+	to->raw = rec.raw;
+	to->crc = h.content_crc;
 	if (rec.content_bytes < rec.msg.size)
-		return open_parts(q, &rec, seg, view);
+		return open_parts(q, &rec, seg, to);
+	to->crcs = &to->crc;
 	view->content = &view->one;
 	view->content_count = 1;
 	view->pin = seg;
 	return 0;
 }
 
-int queue_message_open(struct queue *q, uint64_t id, struct queue_view *view_r)
+int log_source_open(struct queue *q, const struct queue_move *at,
+		    struct log_source *to)
 {
 	struct segments *set = q->log->set;
 	struct segment *seg;
-	int err = segment_pin(set, id / set->bytes, &seg);
+	int err = segment_pin(set, at->from / set->bytes, &seg);
 
 	if (err < 0) /* one that is being freed holds nothing that lives */
 		return -ENOENT;
-	err = open_pinned(q, id, seg, view_r);
+	err = open_pinned(q, at, seg, to);
 	if (err < 0)
 		segment_unpin(seg);
 	return err;
+}
+
+int queue_message_open_at(struct queue *q, uint64_t id, uint64_t place,
+			  struct queue_view *view_r)
+{
+	struct queue_move at = { .id = id,
+				 .from = place,
+				 .type = QUEUE_REC_MSG };
+	struct log_source from;
+	int err = log_source_open(q, &at, &from);
+
+	if (err < 0)
+		return err;
+	*view_r = from.view;
+	if (from.view.content == &from.view.one)
+		view_r->content = &view_r->one;
+	return 0;
+}
+
+int queue_message_open(struct queue *q, uint64_t id, struct queue_view *view_r)
+{
+	return queue_message_open_at(q, id, id, view_r);
 }
 
 void queue_message_close(struct queue *q, struct queue_view *view)

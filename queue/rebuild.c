@@ -326,6 +326,7 @@ static void count(struct queue_rebuild *rb, const struct queue_record *rec,
 	r->messages += rec->type == QUEUE_REC_MSG;
 	r->outs += rec->type == QUEUE_REC_OUT;
 	r->decisions += rec->type == QUEUE_REC_DEC;
+	r->moves += rec->type == QUEUE_REC_MOVE;
 	if (at_s > rb->now_s) /* mail time does not go back */
 		rb->now_s = at_s;
 }

@@ -15,6 +15,10 @@
 #define RECORD_HEAD           32u
 #define RECORD_MAGIC          0xd15eu
 #define RECORD_FLAG_ABANDONED 0x01u /* PART: the message never comes */
+#define RECORD_MOVE_SIZE      24u   /* before its tasks */
+/* A MOVE holds the envelope of what it moves. */
+#define RECORD_ENVELOPE_MAX                                                    \
+	(QUEUE_ENVELOPE_MAX + RECORD_MOVE_SIZE + QUEUE_MOVE_TASKS_MAX)
 
 struct record_head {
 	uint16_t magic;
@@ -59,6 +63,22 @@ void record_decision_write(const struct queue_decision *dec, char *p);
 void record_part_write(uint64_t id, uint64_t offset, char *p);
 #define RECORD_CKPT_SIZE 16u
 void record_ckpt_write(const struct queue_ckpt *ckpt, char *p);
+/* What comes before the envelope of what is moved. */
+void record_move_write(const struct queue_move *move, char *p);
+
+/* The tasks of a MOVE: who was open when it was asked for, or more.  Packed
+ * one behind the other; open[] as in struct queue_task. */
+struct record_task {
+	uint32_t slot;
+	uint16_t first;
+	uint8_t attempts, unsure;
+	uint64_t open[QUEUE_OPEN_WORDS];
+};
+#define RECORD_TASK_MAX (12u + QUEUE_OPEN_WORDS * 8u)
+/* Gives the octets written, RECORD_TASK_MAX at most. */
+size_t record_task_write(const struct record_task *task, char *p);
+/* Take the next one off; false: there is none, or it makes no sense. */
+bool record_task_next(struct span *tasks, struct record_task *task_r);
 
 /* Octets of an iovec array, or -EINVAL (count < 0), -EMSGSIZE (> max). */
 int record_content_size(const struct iovec *iov, int count, size_t max,

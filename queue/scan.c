@@ -118,7 +118,7 @@ static int scan_ids(struct queue *q, struct decision *dec)
 
 	if (dec->at == dec->is.id_count)
 		return 0;
-	err = queue_message_open(q, dec->is.ids[dec->at], &msg);
+	err = store_message_open(q, dec->is.ids[dec->at], &msg);
 	if (queue_is_short(err))
 		return err;
 	dec->at++;

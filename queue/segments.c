@@ -89,7 +89,7 @@ static void cut_off(struct segment *seg, uint64_t size)
 static int take_head(struct segments *set, struct segment *seg,
 		     const struct segment_head *h, uint64_t size)
 {
-	if (h->version != SEGMENT_VERSION)
+	if (h->version < 1 || h->version > SEGMENT_VERSION)
 		return -EPROTO;
 	if (set->bytes == 0)
 		set->bytes = h->bytes;

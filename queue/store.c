@@ -7,10 +7,10 @@
  * is gone is not found there.  (A recipient that comes back to a slot it was
  * in before walks the same way again, to the same end.)
  */
-#include "queue/store.h"
+#include "queue/compact.h"
+#include "queue/decide.h"
 
 #include "queue/bits.h"
-#include "queue/decide.h"
 #include "queue/idem.h"
 
 #include <errno.h>
@@ -167,6 +167,7 @@ void store_fill(const struct task *t, struct queue_task *task_r)
 
 	task_row(t, &row);
 	*task_r = (struct queue_task){ .id = t->id,
+				       .place = t->place,
 				       .queue = t->line->handle,
 				       .slot = t->slot,
 				       .expires_s = t->expires_s,
@@ -196,7 +197,7 @@ int store_entered(struct queue_store *s, struct task *t)
 
 /* --- messages ------------------------------------------------------------------- */
 
-static int arrive(struct queue_store *s, struct list *tasks, uint16_t segments)
+int store_arrive(struct queue_store *s, struct list *tasks, uint16_t segments)
 {
 	struct list *link;
 	struct task *t;
@@ -223,43 +224,55 @@ static void drop(struct queue_store *s, struct list *tasks)
 				CONTAINER_OF(link, struct task, in_dirty));
 }
 
-/* One task from the recipients first..end-1, all of one domain. */
-static int make_task(struct queue_store *s, const struct queue_record *rec,
-		     uint32_t first, uint32_t end, struct list *tasks)
+int store_make_task(struct rcpt_lines *w, const struct index_row *row,
+		    struct list *tasks)
 {
-	const struct queue_view *msg = &rec->msg;
+	struct queue_store *s = w->q->store;
 	char words[LINE_WORDS_MAX];
-	struct index_row row = { .key = { .id = msg->id,
-					  .slot = rec->due_s,
-					  .group = (uint16_t)first },
-				 .expires_s = msg->expires_s,
-				 .flags = (uint8_t)msg->flags };
-	uint64_t share = msg->size / msg->rcpt_count + 1;
 	struct queue_rcpt rcpt;
 	struct line *line;
 	struct task *t;
-	uint32_t i;
 	size_t len;
 	int err;
 
-	if (s->rebuilding)
-		row.key.slot = QUEUE_SLOT_HELD;
-	queue_view_rcpt(msg, first, &rcpt);
-	len = line_pack(words, msg->tenant, msg->campaign, rcpt.domain);
+	queue_view_rcpt(w->msg, row->key.group, &rcpt);
+	len = line_pack(words, w->msg->tenant, w->msg->campaign, rcpt.domain);
 	err = store_line(s, span_of(words, len), &line);
 	if (err < 0)
 		return err;
-	row.share = share > UINT32_MAX ? UINT32_MAX : (uint32_t)share;
-	for (i = first; i < end; i++)
-		bits_set(row.open, i - first);
-	t = delta_task_new(&s->delta, line, &row);
+	t = delta_task_new(&s->delta, line, row);
 	if (t == NULL)
 		return -ENOMEM;
 	list_add_tail(tasks, &t->in_dirty);
 	return 0;
 }
 
-static int make_tasks(struct queue_store *s, const struct queue_record *rec,
+/* One task from the recipients first..end-1, all of one domain. */
+static int make_task(struct queue *q, const struct queue_record *rec,
+		     uint32_t first, uint32_t end, struct list *tasks)
+{
+	const struct queue_view *msg = &rec->msg;
+	struct rcpt_lines w = { .q = q, .msg = msg };
+	struct index_row row = { .key = { .id = msg->id,
+					  .slot = rec->due_s,
+					  .group = (uint16_t)first },
+				 .expires_s = msg->expires_s,
+				 .flags = (uint8_t)msg->flags };
+	uint64_t share =
+		(rec->end - rec->lsn - rec->content_bytes + msg->size) /
+			msg->rcpt_count +
+		1;
+	uint32_t i;
+
+	if (q->store->rebuilding)
+		row.key.slot = QUEUE_SLOT_HELD;
+	row.share = share > UINT32_MAX ? UINT32_MAX : (uint32_t)share;
+	for (i = first; i < end; i++)
+		bits_set(row.open, i - first);
+	return store_make_task(&w, &row, tasks);
+}
+
+static int make_tasks(struct queue *q, const struct queue_record *rec,
 		      struct list *tasks)
 {
 	struct queue_rcpt run, rcpt;
@@ -273,7 +286,7 @@ static int make_tasks(struct queue_store *s, const struct queue_record *rec,
 			if (span_eq(run.domain, rcpt.domain))
 				continue;
 		}
-		err = make_task(s, rec, first, i, tasks);
+		err = make_task(q, rec, first, i, tasks);
 		first = i;
 	}
 	return err;
@@ -295,10 +308,10 @@ static int apply_message(struct queue *q, const struct queue_record *rec)
 
 	memcpy(name.submission, rec->submission, sizeof(name.submission));
 	list_init(&tasks);
-	err = make_tasks(s, rec, &tasks);
+	err = make_tasks(q, rec, &tasks);
 	if (err == 0 && rec->content_bytes >= rec->msg.size) {
 		err = idem_note(s, &name, rec->lsn);
-		return err < 0 ? err : arrive(s, &tasks, 0);
+		return err < 0 ? err : store_arrive(s, &tasks, 0);
 	}
 	p = err < 0 ? NULL : calloc(1, sizeof(*p));
 	if (p == NULL)
@@ -320,6 +333,7 @@ static void partial_free(struct queue_store *s, struct partial *p)
 {
 	drop(s, &p->tasks);
 	list_del(&p->link);
+	free(p->record);
 	free(p);
 }
 
@@ -349,16 +363,25 @@ static int apply_part(struct queue *q, const struct queue_record *rec)
 	if (p == NULL)
 		return 0; /* its beginning was damaged */
 	p->got += rec->part.length;
+	p->bytes += rec->end - rec->lsn;
 	p->segment = queue_segment_of(q, rec->lsn);
 	if (!rec->part.abandoned && p->got < p->size)
 		return 0;
 	segments = p->segment - queue_segment_of(q, p->id);
+	if (p->record != NULL) {
+		if (rec->part.abandoned)
+			compact_answered(q, p->moved, 0, -EIO);
+		else
+			err = moved_whole(q, p);
+		partial_free(s, p);
+		return err;
+	}
 	if (!rec->part.abandoned)
 		err = idem_note(s, &p->name, p->id);
 	if (!rec->part.abandoned && err == 0)
-		err = arrive(s, &p->tasks,
-			     segments > UINT16_MAX ? UINT16_MAX
-						   : (uint16_t)segments);
+		err = store_arrive(s, &p->tasks,
+				   segments > UINT16_MAX ? UINT16_MAX
+							 : (uint16_t)segments);
 	partial_free(s, p);
 	return err;
 }
@@ -447,6 +470,14 @@ static bool is_undone(enum queue_verb verb)
 	       verb == QUEUE_VERB_RETRY;
 }
 
+int store_decision(struct queue_store *s, uint64_t lsn,
+		   const struct queue_decision *dec)
+{
+	if (s->rebuilding && is_undone(dec->verb))
+		return 0;
+	return decide_note(s, lsn, dec);
+}
+
 int store_apply(struct queue *q, const struct queue_record *rec)
 {
 	switch (rec->type) {
@@ -457,10 +488,9 @@ int store_apply(struct queue *q, const struct queue_record *rec)
 	case QUEUE_REC_OUT:
 		return apply_out(q->store, &rec->out);
 	case QUEUE_REC_DEC:
-		if (q->store->rebuilding && is_undone(rec->dec.verb))
-			return 0;
-		return decide_note(q->store, rec->lsn, &rec->dec);
+		return store_decision(q->store, rec->lsn, &rec->dec);
 	case QUEUE_REC_MOVE:
+		return moved_apply(q, rec);
 	case QUEUE_REC_BODY:
 	case QUEUE_REC_CKPT:
 		break;
@@ -569,6 +599,10 @@ int queue_store_open(struct queue *q, uint32_t now_s,
 		err = idem_open(s);
 	if (err == 0)
 		err = decide_open(s);
+	if (err == 0)
+		err = moved_open(s);
+	if (err == 0)
+		err = compact_open(s);
 	if (err < 0) {
 		queue_store_close(q);
 		return err;
@@ -617,6 +651,8 @@ void queue_store_close(struct queue *q)
 	checkpoint_free(s);
 	idem_close(s);
 	decide_close(s);
+	moved_close(s);
+	compact_close(s);
 	queue_walk_close(&s->walk);
 	delta_free(&s->delta);
 	index_close(&s->index);

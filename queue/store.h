@@ -9,6 +9,8 @@
  *	checkpoint.c  what the index is told; freeing of segments
  *	idem.c        submissions
  *	decide.c      operator's decisions
+ *	compact.c     segments emptied by moving what lives in them
+ *	moved.c       what was moved
  *	list.c        looking
  */
 #include "queue/delta.h"
@@ -38,11 +40,17 @@ struct partial { /* a message whose parts are coming */
 	uint64_t segment; /* of its last part so far */
 	struct idem_name name;
 	struct list tasks;
+	/* Of one that is being moved: its id, its record's head (left free)
+	 * and envelope, the octets of its records so far. */
+	uint64_t moved, bytes;
+	char *record; /* NULL: it is a new message */
+	uint32_t envelope_bytes;
 };
 
 enum checkpoint_stage {
 	CHECKPOINT_NONE,
 	CHECKPOINT_TAKE,   /* gather what is dirty and old enough */
+	CHECKPOINT_MOVED,  /* where messages lie, for who has no row */
 	CHECKPOINT_PUT,    /* rows in where none is */
 	CHECKPOINT_SHRINK, /* rows over rows that held more recipients */
 	CHECKPOINT_DELETE, /* tombs out: after every row is in */
@@ -65,6 +73,9 @@ struct checkpoint {
 
 struct idem;     /* idem.c */
 struct deciding; /* decide.c */
+struct moved;    /* moved.c */
+struct compact;  /* compact.c */
+struct rcpt_lines;
 
 struct queue_store {
 	struct delta delta;
@@ -76,6 +87,8 @@ struct queue_store {
 	struct checkpoint checkpoint;
 	struct idem *idem;
 	struct deciding *deciding;
+	struct moved *moved;
+	struct compact *compact;
 	/* The sweep for queues that memory does not know: the next number to
 	 * look at, 0: at rest; and the earliest slot that was left outside. */
 	uint32_t sweep, sweep_s, outside_slot, lines_max;
@@ -115,11 +128,25 @@ int store_take_row(struct queue_store *s, struct line *line,
 int store_unload(struct queue_store *s, struct task *t);
 /* A task came to a new key.  Behind a partial checkpoint: is there a row? */
 int store_entered(struct queue_store *s, struct task *t);
+/* Tasks that were made of a new message (see store_make_task()): they are
+ * there from now on. */
+int store_arrive(struct queue_store *s, struct list *tasks, uint16_t segments);
+/* A new task of the recipients of row, all of one queue, in the list. */
+int store_make_task(struct rcpt_lines *w, const struct index_row *row,
+		    struct list *tasks);
+/* A decision of the log, while the index is made anew: unless it is of those
+ * that are not done again. */
+int store_decision(struct queue_store *s, uint64_t lsn,
+		   const struct queue_decision *dec);
+/* The rows of a message in one queue become tasks. */
+int store_bring_rows(struct queue_store *s, struct line *line, uint64_t id);
 /* All open tasks of a message that the index has come into memory. */
 int store_message(struct queue *q, const struct queue_view *msg);
 /* The line of a recipient; NULL in *line_r: no such queue. */
 int store_rcpt_line(struct queue *q, const struct queue_view *msg, uint32_t i,
 		    struct line **line_r);
+/* queue_message_open() wherever it lies. */
+int store_message_open(struct queue *q, uint64_t id, struct queue_view *view_r);
 void store_fill(const struct task *t, struct queue_task *task_r);
 
 /* refill.c */
@@ -132,5 +159,28 @@ int checkpoint_work(struct queue *q, uint32_t now_s);
 uint32_t checkpoint_wake_s(const struct queue *q);
 void checkpoint_free(struct queue_store *s);
 int freeing_work(struct queue *q, uint32_t now_s);
+
+/* moved.c */
+int moved_open(struct queue_store *s);
+void moved_close(struct queue_store *s);
+/* A MOVE was read; the last part of one was. */
+int moved_apply(struct queue *q, const struct queue_record *rec);
+int moved_whole(struct queue *q, const struct partial *p);
+/* Write a piece of what changed.  1: more; 0: done. */
+int moved_checkpoint(struct queue_store *s);
+void moved_settle(struct queue_store *s, bool committed);
+/* Nothing lives in these LSNs: forget who moved there, a piece of it.  1:
+ * there is more; 0. */
+int moved_forget(struct queue_store *s, uint64_t first, uint64_t end);
+
+/* compact.c */
+int compact_open(struct queue_store *s);
+void compact_close(struct queue_store *s);
+/* A checkpoint is whole: there may be something to gain. */
+void compact_look(struct queue_store *s);
+int compact_work(struct queue *q, uint32_t now_s);
+uint32_t compact_wake_s(const struct queue_store *s);
+/* A segment was freed. */
+void compact_freed(struct queue_store *s, uint64_t sequence);
 
 #endif

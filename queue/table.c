@@ -145,6 +145,14 @@ int index_flush(struct index *x)
 
 int index_segment_open(struct index *x, uint64_t segment, uint64_t *open_r)
 {
+	uint64_t octets;
+
+	return index_segment_stat(x, segment, open_r, &octets);
+}
+
+int index_segment_stat(struct index *x, uint64_t segment, uint64_t *open_r,
+		       uint64_t *octets_r)
+{
 	uint64_t key = htobe64(segment), count[2];
 	MDB_val k = { sizeof(key), &key };
 	size_t len = sizeof(count);
@@ -153,6 +161,7 @@ int index_segment_open(struct index *x, uint64_t segment, uint64_t *open_r)
 	if (err < 0 && err != -ENOENT)
 		return err;
 	*open_r = err == 0 ? le64toh(count[0]) : 0;
+	*octets_r = err == 0 ? le64toh(count[1]) : 0;
 	return 0;
 }
 
@@ -280,8 +289,25 @@ int index_idem_del(struct index *x, const uint8_t submission[16])
 	return del(x, TABLE_IDEM, span_of(submission, 16));
 }
 
+/*
+ * A decision's row is what decision.c packs.  Of one that was moved the first
+ * octet is 2 and its place follows.
+ */
+#define DECISION_MOVED 2
+
+static uint64_t decision_place(const char *p, size_t *len, uint64_t lsn)
+{
+	uint64_t place = htobe64(lsn);
+
+	if (*len > 8 && p[0] == DECISION_MOVED) {
+		*len -= 8;
+		memcpy(&place, p + *len, 8);
+	}
+	return be64toh(place);
+}
+
 int index_decision_next(struct index *x, uint64_t *lsn, void *p, size_t room,
-			size_t *len_r)
+			size_t *len_r, uint64_t *place_r)
 {
 	uint64_t key = htobe64(*lsn);
 	size_t len = room;
@@ -290,44 +316,119 @@ int index_decision_next(struct index *x, uint64_t *lsn, void *p, size_t room,
 	if (err < 0)
 		return err;
 	*lsn = be64toh(key);
+	*place_r = decision_place(p, &len, *lsn);
+	if (*place_r != *lsn)
+		*(char *)p = 1;
 	*len_r = len;
 	return 0;
 }
 
 /* A decision in force lives in its segment as a recipient does. */
-static int count_decision(struct index *x, uint64_t lsn, int open)
+static int count_decision(struct index *x, uint64_t place, int open)
 {
 	return index_change(x, (struct index_change){ TABLE_SEGSTAT,
-						      lsn / x->segment_bytes,
+						      place / x->segment_bytes,
 						      open, 0 });
 }
 
-static bool has_decision(struct index *x, uint64_t key)
-{
-	MDB_val k = { sizeof(key), &key }, v;
-
-	return mdb_get(x->write, x->table[TABLE_DECISION], &k, &v) == 0;
-}
-
-int index_decision_put(struct index *x, uint64_t lsn, const void *p, size_t len)
+/* Count out what stands at a key; -ENOENT: nothing. */
+static int count_old_decision(struct index *x, uint64_t lsn)
 {
 	uint64_t key = htobe64(lsn);
-	int err = has_decision(x, key) ? 0 : count_decision(x, lsn, 1);
+	MDB_val k = { sizeof(key), &key }, v;
+	int err = index_error(
+		mdb_get(x->write, x->table[TABLE_DECISION], &k, &v));
+	size_t len;
 
 	if (err < 0)
 		return err;
-	return put(x, TABLE_DECISION, span_of(&key, sizeof(key)),
-		   span_of(p, len));
+	len = v.mv_size;
+	return count_decision(x, decision_place(v.mv_data, &len, lsn), -1);
+}
+
+int index_decision_put(struct index *x, uint64_t lsn, uint64_t place,
+		       struct span packed)
+{
+	uint64_t key = htobe64(lsn), at = htobe64(place);
+	MDB_val k = { sizeof(key), &key }, v = { packed.len, NULL };
+	int err;
+
+	BUG_ON(x->write == NULL || packed.len == 0);
+	err = count_old_decision(x, lsn);
+	if (err < 0 && err != -ENOENT)
+		return err;
+	v.mv_size += place != lsn ? sizeof(at) : 0;
+	err = index_error(mdb_put(x->write, x->table[TABLE_DECISION], &k, &v,
+				  MDB_RESERVE));
+	if (err < 0)
+		return err;
+	memcpy(v.mv_data, packed.p, packed.len);
+	if (place != lsn) {
+		*(char *)v.mv_data = DECISION_MOVED;
+		memcpy((char *)v.mv_data + packed.len, &at, sizeof(at));
+	}
+	return count_decision(x, place, 1);
 }
 
 int index_decision_del(struct index *x, uint64_t lsn)
 {
 	uint64_t key = htobe64(lsn);
-	int err;
+	int err = count_old_decision(x, lsn);
 
-	if (!has_decision(x, key))
-		return 0;
-	err = count_decision(x, lsn, -1);
+	if (err < 0)
+		return err == -ENOENT ? 0 : err;
+	return del(x, TABLE_DECISION, span_of(&key, sizeof(key)));
+}
+
+/* --- what compaction has moved -------------------------------------------------- */
+
+int index_moved(struct index *x, uint64_t id, uint64_t *place_r)
+{
+	uint64_t key = htobe64(id), place;
+	MDB_val k = { sizeof(key), &key };
+	size_t len = sizeof(place);
+	int err = get(x, TABLE_MOVED, &k, &place, &len);
+
+	if (err == 0)
+		*place_r = be64toh(place);
+	return err;
+}
+
+int index_place_next(struct index *x, uint64_t *place, uint64_t *id_r)
+{
+	uint64_t key = htobe64(*place), id;
+	size_t len = sizeof(id);
+	int err = next(x, TABLE_PLACE, span_of(&key, sizeof(key)), &id, &len);
+
+	if (err < 0)
+		return err;
+	*place = be64toh(key);
+	*id_r = be64toh(id);
+	return 0;
+}
+
+int index_moved_put(struct index *x, uint64_t id, uint64_t place)
+{
+	uint64_t key = htobe64(id), at = htobe64(place);
+	int err = put(x, TABLE_MOVED, span_of(&key, sizeof(key)),
+		      span_of(&at, sizeof(at)));
+
 	return err < 0 ? err
-		       : del(x, TABLE_DECISION, span_of(&key, sizeof(key)));
+		       : put(x, TABLE_PLACE, span_of(&at, sizeof(at)),
+			     span_of(&key, sizeof(key)));
+}
+
+int index_moved_del(struct index *x, uint64_t id, uint64_t place)
+{
+	uint64_t key = htobe64(id), at = htobe64(place);
+	MDB_val k = { sizeof(key), &key }, v;
+	int err = index_error(mdb_get(x->write, x->table[TABLE_MOVED], &k, &v));
+
+	/* Unless it has moved on. */
+	if (err == 0 && v.mv_size == sizeof(at) &&
+	    memcmp(v.mv_data, &at, sizeof(at)) == 0)
+		err = del(x, TABLE_MOVED, span_of(&key, sizeof(key)));
+	if (err < 0 && err != -ENOENT)
+		return err;
+	return del(x, TABLE_PLACE, span_of(&at, sizeof(at)));
 }

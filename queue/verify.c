@@ -30,6 +30,7 @@ static void count_records(const struct log_check *c,
 	r->parts = c->types[QUEUE_REC_PART];
 	r->outs = c->types[QUEUE_REC_OUT];
 	r->decisions = c->types[QUEUE_REC_DEC];
+	r->moves = c->types[QUEUE_REC_MOVE];
 	r->log_bytes = c->bytes;
 	r->torn_bytes = c->torn_bytes;
 	r->damaged = c->damaged;

@@ -77,7 +77,8 @@ struct queue_report {
  * -EIO, -EMFILE, -ENFILE, -ENOMEM: the log cannot be read now (words name the
  *	segment): nothing was changed.  What is read and is wrong is damage: it
  *	is named and stepped over
- * -EPROTO: a format version that this program does not know
+ * -EPROTO: a format version that this program does not know (one of version 1
+ *	is raised to 2, and a program of version 1 refuses it from then on)
  * -EINVAL: segment_bytes is not the spool's, or not allowed
  * or what a system call said.  The report is filled on failure too.
  */
@@ -214,6 +215,28 @@ int queue_put_decision(struct queue *q, const struct queue_decision *dec,
 /* Note in the log that a checkpoint covers all below lsn. */
 int queue_put_checkpoint(struct queue *q, uint64_t lsn, uint32_t now_s);
 
+/*
+ * What lives in a segment that is nearly empty is copied to the end of the
+ * log, so that the segment can be written over.  The id stays; its place, the
+ * LSN of the record that it is read from, is another.
+ */
+struct queue_move {
+	uint64_t id, from; /* its place so far */
+	uint8_t type;      /* QUEUE_REC_MSG, or _DEC: a decision */
+	uint8_t why;       /* in the log: why it was not; an errno */
+	struct span tasks; /* opaque: who is open */
+};
+#define QUEUE_MOVE_TASKS_MAX (24u << 10)
+
+/*
+ * Stage what queue_store_move() has given; its octets are checked and copied
+ * here.  -EAGAIN: the group is full: queue_commit(), then this move again
+ * before any other (a large message takes several groups).  0: it is staged,
+ * or a note that it was not moved (damaged, no room): the store reads which.
+ * Never takes the last ready segment.  Other errors as queue_put_out().
+ */
+int queue_put_move(struct queue *q, const struct queue_move *move);
+
 /* Octets staged and not yet committed. */
 size_t queue_staged(const struct queue *q);
 
@@ -277,6 +300,11 @@ static inline bool queue_is_short(int err)
  * sent.  -EIO: they cannot be read.  queue_is_short(): not now.
  */
 int queue_message_open(struct queue *q, uint64_t id, struct queue_view *view_r);
+/* The same of a message that has moved to another place: queue_task.place, or
+ * queue_store_place().  -ENOENT also when it has moved on since: what was
+ * loaded is handed back, and is given again with its new place. */
+int queue_message_open_at(struct queue *q, uint64_t id, uint64_t place,
+			  struct queue_view *view_r);
 void queue_message_close(struct queue *q, struct queue_view *view);
 /* Recipient i < rcpt_count, in O(1). */
 void queue_view_rcpt(const struct queue_view *view, uint32_t i,
@@ -321,7 +349,11 @@ struct queue_record {      /* borrowed until the next call with the cursor */
 	struct queue_out out; /* OUT; also the OUTs of decisions */
 	struct queue_decision dec;
 	struct queue_ckpt ckpt;
-	struct span raw; /* the envelope of what is not decoded here */
+	/* MOVE: msg (its id is move.id) or dec of what was moved, unless
+	 * move.why is set. */
+	struct queue_move move;
+	struct span raw; /* the envelope; of MOVE: that of what was moved */
+	const char *envelope; /* where all of the envelope begins */
 };
 
 /*
@@ -354,6 +386,7 @@ void queue_cursor_done(struct queue_cursor *cursor, uint64_t lsn);
 #define QUEUE_OPEN_WORDS   ((QUEUE_RCPTS_MAX + 63) / 64)
 struct queue_task {
 	uint64_t id;
+	uint64_t place; /* for queue_message_open_at() */
 	uint32_t queue; /* handle, for queue_handle_name() */
 	uint32_t slot, expires_s;
 	uint32_t flags; /* of the message */
@@ -412,6 +445,15 @@ struct queue_filter { /* "": any */
 int queue_store_decided(struct queue *q, uint32_t now_s,
 			enum queue_verb *verb_r, struct queue_out *out_r);
 /*
+ * What compaction wants moved next, for queue_put_move(); borrowed until the
+ * next call.  Those given must be put in this order.  1: a move; 0: none now,
+ * perhaps not before those given are applied; or a negative errno value.
+ */
+int queue_store_move(struct queue *q, uint32_t now_s,
+		     struct queue_move *move_r);
+/* Where a message or a decision lies, if it is there at all. */
+uint64_t queue_store_place(struct queue *q, uint64_t id);
+/*
  * The nth decision in force, from 0: pauses first, oldest first, then what has
  * not yet been applied to all that it covers.  Without its note, which only
  * the log keeps.  Borrowed until the store is called again.  -ENOENT: there are not so many.
@@ -469,6 +511,9 @@ struct queue_counts {
 	uint64_t checkpoints; /* finished since the queue was opened */
 	bool coming; /* parts of a message are missing: no checkpoint covers
 		      * what is behind it */
+	/* Since then too: messages and octets that compaction has moved, and
+	 * the segments it freed. */
+	uint64_t moved, moved_bytes, compacted;
 };
 /* When the first recipient in the index expires, to the hour below; 0: there
  * is none, or it cannot be known now.  What is younger than a checkpoint is
@@ -481,7 +526,7 @@ void queue_store_counts(const struct queue *q, struct queue_counts *counts_r);
 
 struct queue_verify_report {
 	uint64_t segments, segments_free;
-	uint64_t records, messages, parts, outs, decisions;
+	uint64_t records, messages, parts, outs, decisions, moves;
 	uint64_t log_bytes;       /* of whole records */
 	uint64_t torn_bytes;      /* behind the last whole record of the log */
 	uint64_t damaged;         /* places, each a range of lost octets */
@@ -501,7 +546,7 @@ int queue_verify(const char *dir, struct queue_verify_report *report_r);
 
 struct queue_rebuild_report {
 	uint64_t log_bytes, log_done; /* to follow, and followed so far */
-	uint64_t records, messages, outs, decisions;
+	uint64_t records, messages, outs, decisions, moves;
 	uint64_t held; /* recipients without a final outcome: all are held */
 	/* Of these so many at most were delivered already: the outcome may
 	 * have stood in what is written over or damaged, or the server may

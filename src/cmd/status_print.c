@@ -171,6 +171,14 @@ static void print_disk(const struct status *s)
 	       (unsigned long long)status_number(s, "segments"),
 	       (int)events.len, events.p,
 	       human_bytes(status_number(s, "memory")).text);
+	if (status_number(s, "messages_moved") > 0)
+		printf(LABEL "compacted %llu segments since the start: %llu "
+			     "messages, %s moved\n",
+		       "",
+		       (unsigned long long)status_number(s,
+							 "segments_compacted"),
+		       (unsigned long long)status_number(s, "messages_moved"),
+		       human_bytes(status_number(s, "bytes_moved")).text);
 }
 
 static int by_count(const void *a, const void *b)

@@ -62,6 +62,7 @@ static void print_json(const struct queue_verify_report *r, bool whole)
 	json_member_u64(&b, "parts", r->parts);
 	json_member_u64(&b, "outcomes", r->outs);
 	json_member_u64(&b, "decisions", r->decisions);
+	json_member_u64(&b, "moves", r->moves);
 	json_member_u64(&b, "log_bytes", r->log_bytes);
 	json_member_u64(&b, "torn_bytes", r->torn_bytes);
 	json_member_u64(&b, "damaged", r->damaged);
@@ -75,15 +76,15 @@ static void print_text(const struct queue_verify_report *r, bool whole)
 {
 	printf("%-18s %llu (%llu free)\n"
 	       "%-18s %llu (%llu messages, %llu parts, %llu outcomes, %llu "
-	       "decisions)\n"
+	       "decisions, %llu moves)\n"
 	       "%-18s %llu octets, %llu torn at the tail\n"
 	       "%-18s %llu places, %llu messages with wrong octets\n",
 	       "segments", (unsigned long long)r->segments,
 	       (unsigned long long)r->segments_free, "records",
 	       (unsigned long long)r->records, (unsigned long long)r->messages,
 	       (unsigned long long)r->parts, (unsigned long long)r->outs,
-	       (unsigned long long)r->decisions, "log",
-	       (unsigned long long)r->log_bytes,
+	       (unsigned long long)r->decisions, (unsigned long long)r->moves,
+	       "log", (unsigned long long)r->log_bytes,
 	       (unsigned long long)r->torn_bytes, "damaged",
 	       (unsigned long long)r->damaged,
 	       (unsigned long long)r->content_damaged);

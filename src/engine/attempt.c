@@ -192,7 +192,8 @@ int attempt_begin(struct worker_state *s, struct conn *c,
 	a->conn = c;
 	a->wsite = c->site;
 	a->moves = task->moves;
-	err = queue_message_open(s->w->set.queue, task->id, &a->view);
+	err = queue_message_open_at(s->w->set.queue, task->id, task->place,
+				    &a->view);
 	if (err < 0) {
 		attempt_free(s, a);
 		if (queue_is_short(err))
@@ -593,8 +594,8 @@ static bool end_local(struct worker_state *s, struct sched_task *task, int rule,
 	struct wqueue *q = wqueue_of(task);
 	uint32_t at;
 
-	if (a == NULL ||
-	    queue_message_open(s->w->set.queue, task->id, &a->view) < 0) {
+	if (a == NULL || queue_message_open_at(s->w->set.queue, task->id,
+					       task->place, &a->view) < 0) {
 		if (a != NULL)
 			attempt_free(s, a);
 		return return_task(s, task, q->site->number);

@@ -50,7 +50,7 @@ struct control {
 	/* The page of tasks that is being looked at. */
 	struct queue_filter filter;
 	struct queue_list_cursor cursor;
-	uint64_t id;
+	uint64_t id, place;
 	struct queue_task raw[QUEUE_RCPTS_MAX]; /* the most of a message */
 	struct control_task tasks[QUEUE_RCPTS_MAX];
 	uint32_t task_count;

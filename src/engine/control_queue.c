@@ -67,6 +67,7 @@ static void show_message(struct queue *q, void *arg)
 	struct control *c = arg;
 	uint32_t n = 0;
 
+	c->place = queue_store_place(q, c->id);
 	c->result = queue_show(q, c->id, c->raw, QUEUE_RCPTS_MAX, &n);
 	copy_tasks(c, q, c->result < 0 ? 0 : n);
 }
@@ -182,7 +183,8 @@ static uint32_t add_task(struct control *c, struct buf *out,
 
 	if (!wants_task(w, t, now_s))
 		return 0;
-	err = queue_message_open(c->e->queue, t->task.id, &view);
+	err = queue_message_open_at(c->e->queue, t->task.id, t->task.place,
+				    &view);
 	if (err == -ENOENT)
 		return 0; /* it has come to its end meanwhile */
 	if (err < 0)
@@ -288,7 +290,7 @@ static void add_message(struct control *c, struct buf *out)
 	uint32_t now_s = clock_mail_s(&c->e->clock);
 	struct queue_view view;
 
-	if (queue_message_open(c->e->queue, c->id, &view) < 0)
+	if (queue_message_open_at(c->e->queue, c->id, c->place, &view) < 0)
 		return;
 	begin_row(out, "message", &view, now_s);
 	admin_number(out, "expires", view.expires_s);

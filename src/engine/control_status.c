@@ -83,6 +83,9 @@ static void add_queue(struct buf *out, const struct store_view *v)
 	admin_number(out, "decisions_under_way", v->decisions);
 	admin_number(out, "segments", v->counts.segments);
 	admin_number(out, "segments_free", v->counts.segments_free);
+	admin_number(out, "segments_compacted", v->counts.compacted);
+	admin_number(out, "messages_moved", v->counts.moved);
+	admin_number(out, "bytes_moved", v->counts.moved_bytes);
 	admin_number(out, "durable_lsn", v->counts.durable_lsn);
 	admin_number(out, "checkpoint_lsn", v->counts.checkpoint_lsn);
 	admin_number(out, "log_bytes", v->counts.log_bytes);

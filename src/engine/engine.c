@@ -204,6 +204,7 @@ static int make_store(struct engine *e)
 		.queue = e->queue,
 		.resolver = &e->resolver,
 		.log = &e->logger.sources[e->worker_count],
+		.moves = &e->logger.moves,
 		.worker_logs = e->logger.sources,
 		.presets = e->presets,
 		.preset_count = e->preset_count,
@@ -213,6 +214,7 @@ static int make_store(struct engine *e)
 
 	e->logger.sources[e->worker_count].owner = &e->storer.bell;
 	e->logger.sources[e->worker_count].lane.from = &e->storer.bell;
+	e->logger.moves.from = &e->storer.bell;
 	return err;
 }
 

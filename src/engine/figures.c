@@ -59,6 +59,9 @@ static void add_store(struct figures *f, const struct storer *s)
 	f->log_bytes = tally_read(&s->log_bytes);
 	f->segments_used = tally_read(&s->segments_used);
 	f->segments_free = tally_read(&s->segments_free);
+	f->moved = tally_read(&s->moved);
+	f->moved_bytes = tally_read(&s->moved_bytes);
+	f->compacted = tally_read(&s->compacted);
 	histo_read(&s->checkpoint_us, &f->checkpoint_us);
 }
 

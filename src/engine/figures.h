@@ -27,6 +27,8 @@ struct figures {
 	uint64_t sites, sites_active, sites_parked, sites_paused;
 	uint64_t waiting, held, loaded, queues, domains, asking;
 	uint64_t changes, log_bytes, segments_used, segments_free;
+	/* By compaction, since the start. */
+	uint64_t moved, moved_bytes, compacted;
 
 	struct histo_view queued_s, transaction_ms, connect_ms, window;
 	struct histo_view dns_ms, sync_us, group_records, group_bytes;

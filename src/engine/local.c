@@ -158,6 +158,19 @@ static bool hold_damaged(struct storer_state *s, const struct queue_task *t)
 	return put(s, &l->out, meter_class(t->flags), LOCAL_NONE);
 }
 
+/* It may have moved since the task was given. */
+static int open_wherever(struct storer_state *s, const struct queue_task *t,
+			 struct queue_view *view)
+{
+	struct queue *q = s->st->set.queue;
+	int err = queue_message_open_at(q, t->id, t->place, view);
+
+	if (err != -ENOENT)
+		return err;
+	return queue_message_open_at(q, t->id, queue_store_place(q, t->id),
+				     view);
+}
+
 static bool settle_with(struct storer_state *s, const struct queue_task *t,
 			const struct note_rcpt *like,
 			struct queue_out_rcpt rcpt)
@@ -175,7 +188,7 @@ static bool settle_with(struct storer_state *s, const struct queue_task *t,
 				     .rcpts = l->rcpts };
 	queue_handle_name(s->st->set.queue, t->queue, &l->out.tenant,
 			  &l->out.campaign, &l->out.domain);
-	err = queue_message_open(s->st->set.queue, t->id, &view);
+	err = open_wherever(s, t, &view);
 	if (err == 0) {
 		common_note(l, &view);
 		/* All or nothing: room for the largest task is asked for
@@ -227,12 +240,17 @@ bool local_settle(struct storer_state *s, const struct queue_task *t, int rule,
 
 /* --- damaged messages ------------------------------------------------------ */
 
-bool local_damaged(struct storer_state *s, uint64_t id, uint16_t first)
+bool local_damaged(struct storer_state *s, const struct to_store *m)
 {
+	struct queue *q = s->st->set.queue;
 	struct queue_task task;
 
-	if (queue_store_loaded(s->st->set.queue, id, first, &task) == 0)
-		return true; /* a decision or an outcome was faster */
+	if (queue_store_loaded(q, m->id, m->first, &task) == 0)
+		return true;          /* a decision or an outcome was faster */
+	if (task.place != m->place) { /* it has moved: give it again */
+		queue_store_return(q, m->id, m->first, s->now_s);
+		return true;
+	}
 	return hold_damaged(s, &task);
 }
 
@@ -274,7 +292,9 @@ void local_decided(struct storer_state *s, enum queue_verb verb,
 	l->out = *out;
 	l->out.rcpts = l->rcpts;
 	l->out.rcpt_count = 0;
-	if (queue_message_open(s->st->set.queue, out->id, &view) == 0) {
+	if (queue_message_open_at(s->st->set.queue, out->id,
+				  queue_store_place(s->st->set.queue, out->id),
+				  &view) == 0) {
 		common_note(l, &view);
 		for (i = 0; i < out->rcpt_count; i++)
 			add_rcpt(l, &view, out->rcpts[i].rcpt, &note,

@@ -1,8 +1,9 @@
 /*
  * engine/logger.c - the log thread
  *
- *	gather: outcomes of every source, then messages, until the lanes are
- *	        empty or the group is full
+ *	gather: outcomes of every source, then messages, then what compaction
+ *	        moves, until the lanes are empty or the group is full; of moves
+ *	        1 MiB a group
  *	commit: one write, one fdatasync
  *	tell:   answers to ingress and control, counts to the sources, bells to followers
  *
@@ -24,6 +25,8 @@
 #define ANSWER_BYTES      (LOGGER_REQUESTS_MAX * 64u)
 #define GROUP_ANSWERS_MAX 8192u
 #define GROUP_BYTES_MAX   (8u << 20)
+#define GROUP_MOVES_MAX   (1u << 20) /* octets, or one record */
+#define MOVES_BYTES       (128u << 10)
 /* Pieces of canonical content: mail/canon.h promises at most 600. */
 #define LARGE_PIECES_MAX 640
 
@@ -59,6 +62,8 @@ int logger_init(struct logger *l, struct queue *queue, struct bell *ingress,
 	if (err == 0) /* room for an answer to every request */
 		err = lane_init(&l->to_ingress, ANSWER_BYTES, &l->bell,
 				ingress);
+	if (err == 0)
+		err = lane_init(&l->moves, MOVES_BYTES, NULL, &l->bell);
 	for (i = 0; i < sources && err == 0; i++)
 		err = lane_init(&l->sources[i].lane, 8 * LOGGER_OUT_MAX, NULL,
 				&l->bell);
@@ -84,6 +89,7 @@ void logger_free(struct logger *l)
 	lane_free(&l->to_ingress);
 	for (i = 0; i < l->source_count; i++)
 		lane_free(&l->sources[i].lane);
+	lane_free(&l->moves);
 	bell_free(&l->bell);
 	free(l->group);
 	l->group = NULL;
@@ -269,6 +275,26 @@ static bool gather_decision(struct logger *l)
 	return true;
 }
 
+/* Behind the mail, and little of it: a group is not to take much longer. */
+static void gather_moves(struct logger *l)
+{
+	size_t before = queue_staged(l->queue), len;
+	const struct move_wire *m;
+	struct queue_move move;
+	int err = 0;
+
+	while (err == 0 && queue_staged(l->queue) - before < GROUP_MOVES_MAX &&
+	       !group_full(l) && (m = lane_peek(&l->moves, &len)) != NULL) {
+		move = m->move;
+		move.tasks.p = m->tasks;
+		err = queue_put_move(l->queue, &move);
+		if (err == 0)
+			lane_consume(&l->moves);
+	}
+	if (err < 0 && err != -EAGAIN)
+		atomic_store(&l->failed, err);
+}
+
 static void gather(struct logger *l)
 {
 	unsigned i;
@@ -279,6 +305,7 @@ static void gather(struct logger *l)
 		if (!gather_source(l, &l->sources[i]))
 			return;
 	gather_messages(l);
+	gather_moves(l);
 }
 
 static void tell_answers(struct logger *l, const struct queue_committed *done,
@@ -385,6 +412,7 @@ static void settle(struct logger *l)
 	unsigned i;
 
 	lane_settle(&l->from_ingress);
+	lane_settle(&l->moves);
 	for (i = 0; i < l->source_count; i++)
 		lane_settle(&l->sources[i].lane);
 }
@@ -405,6 +433,8 @@ static bool refuse_turn(struct logger *l, int err)
 	for (i = 0; i < l->source_count; i++)
 		for (; lane_peek(&l->sources[i].lane, &len) != NULL; any = true)
 			lane_consume(&l->sources[i].lane);
+	for (; lane_peek(&l->moves, &len) != NULL; any = true)
+		lane_consume(&l->moves);
 	if (g->large.msg != NULL)
 		answer(l, &g->large, 0, err);
 	g->large.msg = NULL;

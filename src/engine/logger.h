@@ -29,6 +29,7 @@ struct logger {
 	struct bell bell;
 	struct lane from_ingress, to_ingress;
 	struct lane from_control, to_control; /* one decision at a time */
+	struct lane moves; /* struct move_wire, from the store */
 	struct logger_source sources[LOGGER_SOURCES_MAX];
 	unsigned source_count;
 	struct bell *followers[2]; /* store and report */

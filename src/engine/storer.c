@@ -4,7 +4,7 @@
  *	take in what became durable
  *	answers of the resolver, tasks that workers hand back, jobs
  *	due tasks out, until a lane is full or there are none
- *	outcomes of decisions
+ *	outcomes of decisions, moves of compaction
  *	a piece of checkpoint, refill, freeing
  *
  * A task that cannot be placed stays in s->task, and nothing is pulled until
@@ -127,7 +127,7 @@ static bool take_one(struct storer_state *s, unsigned worker,
 		queue_store_return(s->st->set.queue, m->id, m->first, m->due_s);
 		return true;
 	case TO_STORE_DAMAGED:
-		return local_damaged(s, m->id, m->first);
+		return local_damaged(s, m);
 	case TO_STORE_REFRESH:
 		return dispatch_refresh(s, worker, m);
 	}
@@ -232,6 +232,29 @@ static int place_decided(struct storer_state *s)
 	}
 }
 
+/* What compaction wants moved; the log has the last word of its pace. */
+static int place_moves(struct storer_state *s)
+{
+	struct lane *lane = s->st->set.moves;
+	struct queue_move move;
+	struct move_wire *m;
+	int got;
+
+	for (;;) {
+		if (lane_reserve_or_wait(
+			    lane, sizeof(*m) + QUEUE_MOVE_TASKS_MAX) == NULL)
+			return 0;
+		got = queue_store_move(s->st->set.queue, s->now_s, &move);
+		if (got <= 0)
+			return got;
+		m = lane_reserve(lane, sizeof(*m) + move.tasks.len);
+		m->move = move;
+		if (move.tasks.len > 0)
+			memcpy(m->tasks, move.tasks.p, move.tasks.len);
+		lane_publish(lane);
+	}
+}
+
 /* What the index costs this thread, from one checkpoint to the next. */
 static int work(struct storer_state *s)
 {
@@ -269,6 +292,9 @@ static void tell_counts(struct storer_state *s)
 	atomic_store(&s->st->log_bytes, c.log_bytes);
 	atomic_store(&s->st->segments_used, c.segments - c.segments_free);
 	atomic_store(&s->st->segments_free, c.segments_free);
+	atomic_store(&s->st->moved, c.moved);
+	atomic_store(&s->st->moved_bytes, c.moved_bytes);
+	atomic_store(&s->st->compacted, c.compacted);
 	tell_checkpoint(s, c.checkpoints);
 }
 
@@ -355,6 +381,8 @@ static int turn(struct storer_state *s, bool *more_r)
 	err = place_tasks(s, &more);
 	if (err == 0)
 		err = place_decided(s);
+	if (err == 0)
+		err = place_moves(s);
 	if (err < 0)
 		return err;
 	left = work(s);

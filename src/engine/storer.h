@@ -28,6 +28,7 @@ struct storer_settings { /* all borrowed for life */
 	struct queue *queue;
 	struct resolver *resolver;
 	struct logger_source *log;
+	struct lane *moves; /* to the log: what compaction wants moved */
 	struct logger_source *worker_logs; /* one a worker */
 	const struct site_preset *presets;
 	size_t preset_count;
@@ -64,6 +65,7 @@ struct storer {
 	_Atomic uint64_t waiting, held, loaded, domains, asking;
 	_Atomic uint64_t queues, changes, log_bytes, segments_used,
 		segments_free;
+	_Atomic uint64_t moved, moved_bytes, compacted;
 	struct outcome_counts outcomes; /* by rules of our own, decisions */
 	struct histo checkpoint_us;
 };

@@ -103,7 +103,7 @@ void local_free(struct storer_state *s);
  * why is for people.  Also false: no room. */
 bool local_settle(struct storer_state *s, const struct queue_task *t, int rule,
 		  const char *why);
-bool local_damaged(struct storer_state *s, uint64_t id, uint16_t first);
+bool local_damaged(struct storer_state *s, const struct to_store *m);
 /* An outcome made by a decision; the lane has room for the largest. */
 void local_decided(struct storer_state *s, enum queue_verb verb,
 		   const struct queue_out *out);

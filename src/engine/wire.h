@@ -8,7 +8,8 @@
  *	log     -> ingress  put_answer        after the commit
  *	worker  -> log      a struct queue_out, flattened (out_wire_*)
  *	ingress -> store    seen_ask, and back: seen_answer
- *	store   -> log      the same, for tasks that need no session
+ *	store   -> log      the same, for tasks that need no session; and in a
+ *			    lane of its own move_wire
  *	store   -> worker   to_worker_*
  *	worker  -> store    to_store_*
  *	store  <-> resolver ask, answer
@@ -67,6 +68,12 @@ struct decided_answer {
 	int err;      /* 0, or a negative errno value and no decision */
 };
 
+/* store -> log: compaction wants this moved.  Its answer is in the log. */
+struct move_wire {
+	struct queue_move move; /* tasks points to what follows, once read */
+	char tasks[];
+};
+
 enum to_worker_type {
 	TO_WORKER_SITE, /* a site, or what is new about it */
 	TO_WORKER_TASK,
@@ -115,7 +122,7 @@ struct to_worker_paused {
 /* open[] has as many words as (span + 63) / 64. */
 struct to_worker_task {
 	uint32_t type, site;
-	uint64_t id, queue_hash, flow_hash;
+	uint64_t id, place, queue_hash, flow_hash;
 	struct word_hashes words;
 	uint32_t queue, slot, expires_s, flags;
 	uint16_t first, span;
@@ -132,7 +139,8 @@ enum to_store_type {
 
 struct to_store {
 	uint32_t type, site;
-	uint64_t id; /* of the message */
+	uint64_t id;    /* of the message */
+	uint64_t place; /* where the worker looked for it */
 	/* Outcomes that this worker had written before: the store must have
 	 * taken them in first, or it would give again what was delivered. */
 	uint64_t after;

@@ -210,6 +210,7 @@ static bool take_task(struct worker_state *s, const struct to_worker_task *m)
 	q->moved = false;
 	task->user = q;
 	task->id = m->id;
+	task->place = m->place;
 	task->slot = m->slot;
 	task->expires_s = m->expires_s;
 	task->flags = m->flags;
@@ -269,6 +270,7 @@ bool worker_tell_store(struct worker_state *s, uint32_t type,
 				.after = s->outs_sent };
 	if (task != NULL) {
 		m->id = task->id;
+		m->place = task->place;
 		m->first = task->first;
 	}
 	lane_publish(s->w->set.to_store);

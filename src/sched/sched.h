@@ -57,6 +57,7 @@ struct sched_pool;
  */
 struct sched_task {
 	uint64_t id;
+	uint64_t place; /* where its message lies */
 	uint32_t slot, expires_s;
 	uint32_t flags;         /* of the message (QUEUE_MSG_*) */
 	uint16_t first, span;   /* span is set by sched_task_new() */

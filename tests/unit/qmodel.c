@@ -4,7 +4,8 @@
 #include "qmodel.h"
 
 #include "base/hash.h"
-#include "queue/store.h"
+#include "queue/bits.h"
+#include "queue/compact.h"
 
 #include <check.h>
 #include <errno.h>
@@ -39,6 +40,8 @@ static void open_queue(struct qmodel *m)
 		m->q->store->checkpoint.run_rows = m->run_rows;
 		m->q->store->checkpoint.step_rows = m->step_rows;
 	}
+	if (m->live_percent > 0)
+		m->q->store->compact->percent = m->live_percent;
 	if (m->lines_max > 0)
 		m->q->store->lines_max = m->lines_max;
 }
@@ -93,6 +96,20 @@ static void arrive(struct qmodel_message *msg, uint32_t due_s)
 	msg->coming = false;
 }
 
+/* The content of message n, from an offset on. */
+static char octet(uint32_t n, uint64_t at)
+{
+	return (char)('a' + hash_pair(n, at / 8) % 26);
+}
+
+static void fill(char *text, uint32_t n, uint64_t at, size_t len)
+{
+	size_t i;
+
+	for (i = 0; i < len; i++)
+		text[i] = octet(n, at + i);
+}
+
 void qmodel_message(struct qmodel *m)
 {
 	static char text[2000];
@@ -103,7 +120,9 @@ void qmodel_message(struct qmodel *m)
 	uint32_t i;
 
 	ck_assert_uint_lt(m->message_count, QMODEL_MESSAGES);
+	qmodel_commit(m); /* a group of its own, with room */
 	*msg = (struct qmodel_message){ .sent = iov.iov_len };
+	fill(text, m->message_count, 0, iov.iov_len);
 	make_rcpts(m, msg);
 	msg->campaign = (uint8_t)qmodel_random(m, 2);
 	msg->coming = qmodel_random(m, 10) == 0;
@@ -153,12 +172,14 @@ void qmodel_part(struct qmodel *m)
 			msg = &m->messages[i];
 	if (msg == NULL)
 		return;
+	qmodel_commit(m);
 	if (qmodel_random(m, 6) == 0) {
 		ck_assert_int_eq(queue_put_abandon(m->q, msg->id), 0);
 		msg->coming = false;
 		return;
 	}
 	iov.iov_len = msg->size / 3;
+	fill(text, (uint32_t)(msg - m->messages), msg->sent, iov.iov_len);
 	ck_assert_int_eq(queue_put_part(m->q, msg->id, msg->sent, &iov, 1), 0);
 	msg->sent += iov.iov_len;
 	if (msg->sent == msg->size)
@@ -338,6 +359,23 @@ void qmodel_work(struct qmodel *m, int calls)
 	ck_assert_int_ge(rc, 0);
 }
 
+void qmodel_moves(struct qmodel *m, uint32_t max)
+{
+	struct queue_move move;
+	int rc = 1, err;
+
+	for (; max > 0; max--) {
+		rc = queue_store_move(m->q, m->now_s, &move);
+		ck_assert_int_ge(rc, 0);
+		if (rc == 0)
+			return;
+		while ((err = queue_put_move(m->q, &move)) == -EAGAIN)
+			qmodel_commit(m);
+		ck_assert_int_eq(err, 0);
+		m->moves++;
+	}
+}
+
 void qmodel_crash(struct qmodel *m)
 {
 	struct queue_counts counts;
@@ -364,6 +402,7 @@ uint64_t qmodel_decide(struct qmodel *m, enum queue_verb verb,
 {
 	uint64_t lsn;
 
+	qmodel_commit(m);
 	ck_assert_int_eq(queue_put_decision(m->q,
 					    &(struct queue_decision){
 						    .verb = verb,
@@ -436,6 +475,73 @@ static uint32_t check_task(struct qmodel *m, const struct queue_task *t,
 	return n;
 }
 
+static void check_content(const struct queue_view *view, uint32_t n)
+{
+	uint64_t at = 0, wrong = 0;
+	size_t k;
+	int i;
+
+	for (i = 0; i < view->content_count; i++) {
+		const char *p = view->content[i].iov_base;
+
+		for (k = 0; k < view->content[i].iov_len; k++, at++)
+			wrong += p[k] != octet(n, at);
+	}
+	ck_assert_uint_eq(wrong, 0);
+	ck_assert_uint_eq(at, view->size);
+}
+
+/* A row, and a decision, count where they say that they lie. */
+static uint64_t rows_in(struct qmodel *m, uint64_t sequence)
+{
+	struct queue_store *s = m->q->store;
+	static struct index_row rows[64];
+	struct index_key at = { .queue = 0 };
+	uint64_t n = 0, first;
+	uint32_t i, count = 64;
+
+	while (count == 64) {
+		ck_assert_int_eq(index_scan(s->index, &at, rows, 64, &count),
+				 0);
+		for (i = 0; i < count; i++) {
+			at = rows[i].key;
+			at.group++;
+			first = queue_segment_of(m->q, rows[i].place);
+			if (first <= sequence &&
+			    sequence <= first + rows[i].segments)
+				n += bits_count(rows[i].open, QUEUE_OPEN_WORDS);
+		}
+	}
+	return n;
+}
+
+static uint64_t decisions_in(struct qmodel *m, uint64_t sequence)
+{
+	char row[16384];
+	uint64_t lsn, place, n = 0;
+	size_t len;
+
+	for (lsn = 0; index_decision_next(m->q->store->index, &lsn, row,
+					  sizeof(row), &len, &place) == 0;
+	     lsn++)
+		n += queue_segment_of(m->q, place) == sequence;
+	return n;
+}
+
+void qmodel_check_index(struct qmodel *m)
+{
+	struct queue_segment seg = { .sequence = 0 };
+	uint64_t open, next = 0;
+
+	for (; queue_segment_next(m->q, next, &seg); next = seg.sequence + 1) {
+		ck_assert_int_eq(index_segment_open(m->q->store->index,
+						    seg.sequence, &open),
+				 0);
+		ck_assert_uint_eq(open, rows_in(m, seg.sequence) +
+						decisions_in(m, seg.sequence));
+	}
+}
+
 /* What is open can be sent: its segment was not written over. */
 static void check_octets(struct qmodel *m)
 {
@@ -451,10 +557,13 @@ static void check_octets(struct qmodel *m)
 			open |= msg->rcpts[j].open;
 		if (!open)
 			continue;
-		err = queue_message_open(m->q, msg->id, &view);
+		err = queue_message_open_at(
+			m->q, msg->id, queue_store_place(m->q, msg->id), &view);
 		ck_assert_msg(err == 0, "message %u: %d", i, err);
+		ck_assert_uint_eq(view.id, msg->id);
 		ck_assert_uint_eq(view.size, msg->size);
 		ck_assert_uint_eq(view.rcpt_count, msg->rcpt_count);
+		check_content(&view, i);
 		queue_message_close(m->q, &view);
 	}
 }

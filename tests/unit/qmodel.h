@@ -47,8 +47,9 @@ struct qmodel {
 	struct qmodel_loaded *loaded;
 	uint32_t loaded_count;
 	uint64_t decided_lsn[QUEUE_VERB_RESUME + 1]; /* the last of each verb */
+	uint64_t moves;                              /* asked for and put */
 	/* Shrink the store's pieces, so that small queues meet every seam. */
-	uint32_t run_rows, step_rows, lines_max;
+	uint32_t run_rows, step_rows, lines_max, live_percent;
 };
 
 void qmodel_open(struct qmodel *m, const struct queue_settings *set,
@@ -70,6 +71,10 @@ void qmodel_work(struct qmodel *m, int calls);
 void qmodel_crash(struct qmodel *m);
 /* Pull and put what decisions make. */
 bool qmodel_decided(struct qmodel *m);
+/* Ask for moves and put them, up to `max`; what was asked for is put whole. */
+void qmodel_moves(struct qmodel *m, uint32_t max);
+/* After a whole checkpoint: do the index's counts say what its rows say? */
+void qmodel_check_index(struct qmodel *m);
 uint64_t qmodel_decide(struct qmodel *m, enum queue_verb verb,
 		       const char *domain, uint64_t id);
 void qmodel_check(struct qmodel *m);
