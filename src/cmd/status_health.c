@@ -5,6 +5,7 @@
 #include "cmd/human.h"
 #include "cmd/status.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -106,6 +107,14 @@ static void check_log(struct status *s)
 			"the spool");
 		SAY(p, "the event log cannot be written: %.*s", (int)events.len,
 		    events.p);
+	}
+	if (status_number(s, "index_failing") != 0) {
+		p = add(s, SEVERITY_ALARM,
+			"make room in the spool, or raise "
+			"queue.index_bytes_max; nothing is lost, the log "
+			"keeps what the index lacks");
+		SAY(p, "the index cannot be written: %s",
+		    strerrordesc_np(ENOSPC));
 	}
 	if (status_number(s, "damaged") != 0) {
 		struct span damage = status_text(s, "damage");

@@ -231,6 +231,7 @@ static void draw_trouble(const struct top *t, int width)
 	static const char *const flags[][2] = {
 		{ "out_of_room", "DISK FULL: no delivery begins" },
 		{ "events_failing", "THE EVENT LOG CANNOT BE WRITTEN" },
+		{ "index_failing", "THE INDEX CANNOT BE WRITTEN" },
 		{ "damaged", "THE LOG IS DAMAGED" },
 	};
 	char text[400] = "";

@@ -75,6 +75,7 @@ static void add_disk(struct buf *out, const struct engine *e)
 	admin_number(out, "spool_bytes", disk.spool);
 	admin_number(out, "out_of_room", !queue_out_room(e->queue));
 	admin_number(out, "events_failing", failing != 0);
+	admin_number(out, "index_failing", atomic_load(&e->storer.index_waits));
 	admin_number(out, "damaged", e->report.damaged);
 }
 

@@ -129,6 +129,10 @@ static void add_disk(struct buf *out, const struct engine *e)
 		   span_str(e->reporter.log == NULL ? "off"
 			    : failing == 0          ? "ok"
 					   : strerrordesc_np(-failing)));
+	admin_text(out, "index",
+		   atomic_load(&e->storer.index_waits)
+			   ? span_str(strerrordesc_np(ENOSPC))
+			   : SPAN("ok"));
 	clock_words(&e->clock, clock, sizeof(clock));
 	admin_text(out, "clock", span_str(clock));
 	admin_number(out, "damaged", e->report.damaged);

@@ -265,11 +265,31 @@ static int work(struct storer_state *s)
 	return more;
 }
 
+/* A full disk passes, and the log has what the index lacks: the checkpoint is
+ * tried again.  False: that error is for good. */
+static bool index_waits_out(struct storer_state *s, int err)
+{
+	if (err >= 0)
+		return true;
+	if (err != -ENOSPC || queue_store_failed(s->st->set.queue) < 0)
+		return false;
+	if (!atomic_load(&s->st->index_waits))
+		fputs("mtaq: the index cannot be written: No space left on "
+		      "device; nothing is lost, the log keeps what it lacks; "
+		      "it is tried again every 10 s; make room in the spool, "
+		      "or raise queue.index_bytes_max if that is reached\n",
+		      stderr);
+	atomic_store(&s->st->index_waits, true);
+	return true;
+}
+
 static void tell_checkpoint(struct storer_state *s, uint64_t checkpoints)
 {
 	if (checkpoints == s->checkpoints)
 		return;
 	s->checkpoints = checkpoints;
+	if (atomic_exchange(&s->st->index_waits, false))
+		fputs("mtaq: the index is written again\n", stderr);
 	histo_observe(&s->st->checkpoint_us, s->work_us);
 	s->work_us = 0;
 }
@@ -386,7 +406,7 @@ static int turn(struct storer_state *s, bool *more_r)
 	if (err < 0)
 		return err;
 	left = work(s);
-	if (left < 0)
+	if (!index_waits_out(s, left))
 		return left;
 	tell_behind(s, behind);
 	tell_counts(s);

@@ -59,6 +59,7 @@ struct storer {
 	 * new mail may come. */
 	atomic_bool behind;
 	atomic_bool stop;
+	atomic_bool index_waits; /* for room on the disk to write it */
 	struct storer_state *state;
 	pthread_t thread;
 	/* Figures, a moment old. */

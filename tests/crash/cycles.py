@@ -109,11 +109,15 @@ def open_sessions(box):
     return sum(row[2].endswith(port) and row[3] == "01" for row in rows)
 
 
-def queued(box):
-    """{(id, recipient)} of what the daemon says is in the queue."""
+def queued_rows(box):
+    """What the daemon says is in the queue."""
     out = box.run("queue", "list", "-c", box.conf, "--all", "--json").stdout
-    rows = [json.loads(line) for line in out.splitlines()]
-    return {(r["id"], r["to"]) for r in rows}
+    return [json.loads(line) for line in out.splitlines()]
+
+
+def queued(box):
+    """... as {(id, recipient)}."""
+    return {(r["id"], r["to"]) for r in queued_rows(box)}
 
 
 def settled(box, books, timeout=120):
@@ -131,10 +135,11 @@ def settled(box, books, timeout=120):
         time.sleep(0.05)        # a file has no event to wait for
 
 
-def let_through(box, timeout=300):
-    """To the end of the queue; what waits is told not to wait."""
+def let_through(box, still=None, timeout=300):
+    """To the end of the queue; what waits is told not to wait.  still: gives
+    what is to go yet, if it is not all that is queued."""
     end = time.monotonic() + timeout
-    while queued(box):
+    while still() if still else queued(box):
         must(time.monotonic() < end, "the end of the queue did not come")
         box.run("queue", "retry", "-c", box.conf, "--all")
         time.sleep(0.1)         # for what was told to go

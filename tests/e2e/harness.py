@@ -135,13 +135,16 @@ class Box:
         self.conf.write_text(to_yaml(conf))
         return self
 
-    def start_daemon(self, timeout=60, env=None):
-        """env: variables that the daemon has besides ours."""
+    def launch_daemon(self, env=None, **kw):
+        """Not waiting for anything.  env: variables besides ours."""
         with open(self.daemon_log, "ab") as log:
             self.log_from = log.tell()
             self.daemon = ending.start(
                 [self.mtaq, "run", "-c", str(self.conf)], stderr=log,
-                process_group=0, env={**os.environ, **(env or {})})
+                process_group=0, env={**os.environ, **(env or {})}, **kw)
+
+    def start_daemon(self, timeout=60, env=None, **kw):
+        self.launch_daemon(env, **kw)
         self.wait_for(lambda: self.said("mtaq: ready"), timeout,
                       "the daemon's 'ready'")
         return self

@@ -131,6 +131,7 @@ STATUS_KEYS = {
     "minute_accepted", "minute_delivered", "minute_deferred",
     "minute_bounced", "minute_refused", "minute_syncs", "sync_p50_us",
     "sync_p99_us", "memory", "spool_bytes", "out_of_room", "events_failing",
+    "index_failing",
     "problems", "reasons", "pauses_in_force", "age_limit_s", "expires_in_s",
 }
 

@@ -1,0 +1,274 @@
+#!/usr/bin/env python3
+"""The disk is full, fails, or has lost the index.
+
+	disk.py MTAQ [--cycles N] [--every] [--messages N] [--seed N] [--json]
+	        [KIND...]
+
+A daemon under load is stopped, and begins anew while the disk is as the kind
+says; it may go on or end, but never by a signal.  Then it is stopped or
+killed, `mtaq verify` is clean, and the next one has a good disk: nothing is
+lost, and no more comes twice than its end explains.
+
+	full      no block is free: new mail is told to come later (75), what
+	          waits goes out, and space that returns is used
+	log-write, log-sync, index-write, index-sync, index-meta
+	          the Nth such call fails (fail_at.c) with EIO or ENOSPC, alone or
+	          with all that follow, from the start of the daemon on; some
+	          N at random, and with --every N = 1, 2, 3... in each way
+	map       LMDB's map is full: no checkpoint
+	rebuild   the index is garbage: 75, and `mtaq verify --rebuild`
+
+`full` needs a file system of its own.  Where none can be mounted the summary
+says so.
+"""
+import collections
+import errno
+import json
+import os
+import random
+import sys
+import time
+
+import cycles
+import disks
+from harness import Box, Failed, must
+
+PLAN = {"sessions": 10, "unsynced": 32, "workers": 2, "messages": 20}
+# N is up to; with --every too.  The index is written some times a second only.
+CALLS_MAX = {"log-write": 200, "log-sync": 200, "index-write": 60,
+             "index-sync": 12, "index-meta": 12}
+ENDS = {0, 74, 75}      # of a daemon whose disk fails
+MAP_BYTES = 96 << 10
+INDEX_METAS = 8192
+# A checkpoint after the other, not one a second.
+OFTEN = {"checkpoint__age": "0s", "checkpoint__deltas": 100}
+WAYS = [(e, on) for on in ("", ":on") for e in (errno.EIO, errno.ENOSPC)]
+
+
+class Cycle:
+    def __init__(self, box, plan, rnd):
+        self.box, self.plan, self.rnd = box, plan, rnd
+        self.extra_max = 0
+        self.counts = collections.Counter()
+
+    def prepare(self):
+        """Some mail waits, some is under way; the load goes on."""
+        box = self.box
+        box.start_sink(*cycles.SINK, listen="127.0.0.2-127.0.0.9")
+        self.plan.configure(box).start_daemon()
+        box.run("campaign", "pause", "later", "-c", box.conf)
+        box.load("--messages", 100, "--rcpts", 2, "--domains", 20, "--tag",
+                 "later", "--campaign", "later")
+
+    def start_doomed(self, **env):
+        """Until it is ready or dead."""
+        self.told = self.box.dir / "told"
+        self.told.unlink(missing_ok=True)
+        env = {k.upper(): str(v) for k, v in env.items()}
+        box = self.box
+        box.launch_daemon(env={
+            "LD_PRELOAD": os.environ["MTAQ_TEST_FAIL_AT"],
+            "FAIL_TOLD": str(self.told),
+            "ASAN_OPTIONS": "verify_asan_link_order=0", **env})
+        box.wait_for(lambda: self.is_dead() or box.said("mtaq: ready"), 60,
+                     "'ready'")
+
+    def is_dead(self):
+        return self.box.daemon.poll() is not None
+
+    def kill(self):
+        self.box.kill_daemon()
+        self.extra_max += self.plan.extra_max()
+
+    def end(self):
+        """In good order, or not."""
+        if not self.is_dead() and self.rnd.random() < 0.5:
+            self.kill()
+            return
+        self.extra_max += self.plan.extra_max()
+        if not self.is_dead():
+            self.box.daemon.terminate()
+        code = self.box.daemon.wait(60)
+        said = self.box.daemon_log.read_text()[self.box.log_from:]
+        self.box.daemon = None
+        must(code in ENDS, f"it ended with {code}: {said}")
+        must(code == 0 or "mtaq run: " in said, f"{code} without a word")
+        self.counts[f"ended_{code}"] += 1
+
+    # --- kinds ----------------------------------------------------------------
+
+    def calls(self, file, op, n, way):
+        number, on = way
+        self.box.stop_daemon()
+        self.start_doomed(fail_at=f"{file}:{op}:{n}:{number}{on}")
+        until = time.monotonic() + (2.5 if file == "index" else 1)
+        while time.monotonic() < until and not self.is_dead() and \
+                not self.told.exists():
+            time.sleep(0.01)
+        if not self.is_dead():
+            time.sleep(self.rnd.uniform(0, 0.2))    # on with what it knows
+        self.end()
+        self.counts["failed"] += self.told.exists()
+
+    def map(self):
+        """It says so, and mail goes on from the log."""
+        box = self.box
+        box.stop_daemon()
+        self.start_doomed(map_bytes=MAP_BYTES)
+        must(not self.is_dead(), "it ended at the start")
+        box.load("--messages", 1000, "--rcpts", 2, "--domains", 20, "--tag",
+                 "full", "--campaign", "later")
+        box.wait_for(lambda: box.said("the index cannot be written: No space"),
+                     60, "a word of it")
+        problems = box.run("status", "-c", box.conf).stdout
+        must("the index cannot be written: No space left on device" in
+             problems, problems)
+        box.load("--messages", 20, "--rcpts", 2, "--domains", 20, "--tag",
+                 "more")
+        self.end()
+        self.counts["failed"] += 1
+
+    def rebuild(self):
+        box, index = self.box, self.box.dir / "spool" / "index"
+        self.kill()
+        with open(index, "r+b") as f:
+            f.write(self.rnd.randbytes(INDEX_METAS))
+        box.launch_daemon()
+        code = box.daemon.wait(60)
+        box.daemon = None
+        said = box.daemon_log.read_text()[box.log_from:]
+        must(code == 75 and "mtaq verify --rebuild" in said, f"{code}: {said}")
+        r = json.loads(box.run("verify", "--rebuild", "--json", "-c",
+                               box.conf).stdout)
+        must(r["damaged"] == 0 and r["incomplete"] == 0, json.dumps(r))
+        self.extra_max += r["second_copies_max"]
+        box.start_daemon()
+        box.run("queue", "release", "-c", box.conf, "--all")
+        self.counts["failed"] += 1
+
+    def full(self):
+        box = self.box
+        ballast = self.disk.at / "ballast"
+        fill(ballast)
+        mail = box.dir / "m.eml"
+        mail.write_text("From: a@b.test\n\nx\n")
+        # Another campaign waits with it: how much is taken is not counted.
+        submit = ["submit", "-c", box.conf, "--campaign", "later", "--to",
+                  "x@d1.test", mail]
+        box.wait_for(lambda: box.run(*submit, ok=(0, 75)).returncode == 75,
+                     60, "a refusal")
+        must("min_free" in box.run(*submit, ok=(75,)).stderr, "other words")
+        if self.rnd.random() < 0.5:     # it begins on a full disk too
+            self.kill()
+            box.start_daemon()
+        before = box.count_events().get("delivered", 0)
+        box.run("campaign", "resume", "later", "-c", box.conf)
+        box.wait_for(lambda: box.count_events().get("delivered", 0) >=
+                     before + 100, 60, "deliveries while it is full")
+        box.run(*submit, ok=(75,))
+        ballast.unlink()
+        box.wait_for(lambda: box.run(*submit, ok=(0, 75)).returncode == 0,
+                     60, "mail to be taken again")
+        self.counts["failed"] += 1
+        self.kill()
+
+
+def fill(path):
+    with open(path, "wb", buffering=0) as f:
+        for size in (1 << 20, 1 << 12):
+            try:
+                while True:
+                    f.write(bytes(size))
+            except OSError as e:
+                must(e.errno == errno.ENOSPC, str(e))
+
+
+CALLS = ("log-write", "log-sync", "index-write", "index-sync", "index-meta")
+KINDS = (*CALLS, "map", "rebuild", "full")
+
+
+def play(c, kind, i, args):
+    if kind in CALLS:
+        n = 1 + i // len(WAYS) % CALLS_MAX[kind] if args.every else \
+            int(CALLS_MAX[kind] ** c.rnd.random())
+        c.calls(*kind.split("-"), n, WAYS[i % len(WAYS)])
+    else:
+        getattr(c, kind)()
+
+
+def one_cycle(args, kind, i, rnd):
+    plan = cycles.Plan(**PLAN)
+    plan.messages = args.messages or plan.messages
+    plan.load_ends.add(65)              # over a broken disk mail is refused
+    with Box(args.mtaq, name="mtaq-disk") as box:
+        c = Cycle(box, plan, rnd)
+        if kind.startswith("index"):
+            plan.changes = OFTEN
+        if kind != "full":
+            return through(c, lambda: play(c, kind, i, args))
+        with disks.Disk(box.dir, "ext4", 96 << 20) as c.disk:
+            plan.changes = {"spool": str(c.disk.at / "spool")}
+            return through(c, lambda: play(c, kind, i, args))
+
+
+def through(c, harm):
+    """A cycle; its ledger and its counts."""
+    box = c.box
+    c.prepare()
+    load = cycles.Load(box, 0, c.plan)
+    load.start()
+    try:
+        time.sleep(c.rnd.uniform(0, 0.2))
+        harm()
+        if box.daemon is None:
+            box.run("verify", "-c", box.conf)
+            box.start_daemon()
+        load.finish()
+    finally:
+        load.abandon()
+    box.run("campaign", "resume", "later", "-c", box.conf)
+    cycles.let_through(box)
+    books = cycles.Books(box)
+    cycles.settled(box, books)
+    box.stop_daemon()
+    box.run("verify", "-c", box.conf)
+    r = box.equation()
+    must(r["extra"] <= c.extra_max, f"{r['extra']} second copies, "
+         f"{c.extra_max} are explained")
+    return r, c.counts
+
+
+def run(args):
+    must("MTAQ_TEST_FAIL_AT" in os.environ,
+         "MTAQ_TEST_FAIL_AT must name the built fail_at library")
+    rnd = random.Random(args.seed)
+    kinds = list(args.kinds or KINDS)
+    why = disks.why_not("ext4") if "full" in kinds else None
+    if why:
+        kinds.remove("full")
+    sums = collections.Counter()
+    for i in range(args.cycles):
+        kind = kinds[i % len(kinds)]
+        try:
+            r, counts = one_cycle(args, kind, i // len(kinds), rnd)
+        except Failed as e:
+            raise Failed(f"cycle {i}, {kind}: {e}") from e
+        sums.update(counts)
+        sums.update({kind: 1, **{k: r.get(k, 0) for k in (
+            "acknowledged", "delivered", "bounced", "extra", *cycles.SUMS)}})
+    return {"test": "disk", "cycles": args.cycles, **sums,
+            **({"full": f"skipped: {why}"} if why else {})}
+
+
+def main():
+    disks.enter_namespace()
+    p = cycles.arguments(__doc__, 40)
+    p.add_argument("--every", action="store_true",
+                   help="each N in turn, not some at random")
+    p.add_argument("kinds", nargs="*", metavar="KIND",
+                   help=f"of {', '.join(KINDS)} [all in turn]")
+    return cycles.main(run, p.parse_intermixed_args())
+
+
+if __name__ == "__main__":
+    sys.exit(main())
