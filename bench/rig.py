@@ -21,6 +21,9 @@ from harness import Box, Failed, must  # noqa: E402
 TICK = os.sysconf("SC_CLK_TCK")
 
 
+SMALL = {"queue.segment_bytes": "8MiB", "queue.segments_ahead": 2}
+
+
 class Rig(Box):
     """A Box whose configuration is a file of bench/conf, with what the command
     line set (--io, --set) instead of what stands there."""
@@ -28,7 +31,9 @@ class Rig(Box):
     def __init__(self, mtaq, name, a=None, keep=False):
         super().__init__(mtaq, name, io=getattr(a, "io", None),
                          keep=keep or "MTAQ_BENCH_KEEP" in os.environ)
-        self.set = dict(getattr(a, "set", None) or [])
+        # A short run is over before 8 segments of 64 MiB are written.
+        self.set = dict(SMALL if getattr(a, "smoke", False) else {})
+        self.set |= dict(getattr(a, "set", None) or [])
 
     def configure_from(self, name, changes=None, **values):
         text = (ROOT / "bench" / "conf" / name).read_text()
@@ -72,7 +77,7 @@ def has_option(mtaq, key):
         conf.write_text(overlay("hostname: bench.test\n", key, "auto"))
         done = subprocess.run([str(mtaq), "check", "-c", str(conf)],
                               capture_output=True, text=True, check=False)
-    return "no option" not in done.stdout + done.stderr
+    return "unknown option" not in done.stdout + done.stderr
 
 
 def yardstick(mtaq, name, *args, timeout=600):
@@ -219,6 +224,39 @@ def report(bench, runs, units, as_json, wanted=(), notes=()):
     if as_json:
         print(json.dumps(done), flush=True)
     return done
+
+
+def times_ms(path):
+    """When each recipient was delivered, by the sink's own clock; rising."""
+    with open(path, "rb") as f:
+        return sorted(int(line.split(b"\t", 1)[0]) for line in f)
+
+
+def rate(ms):
+    """A second, from the 5th to the 95th per cent."""
+    a, b = len(ms) * 5 // 100, len(ms) * 95 // 100
+    return (b - a) * 1000 / max(ms[b] - ms[a], 1)
+
+
+def alive(box):
+    """What wait_lines() asks meanwhile."""
+    def look():
+        must(box.daemon.poll() is None, "the daemon has ended")
+    return look
+
+
+def all_there(box, recipients):
+    """After the daemon's and the sink's end: each recipient once, and where
+    there are not too many to compare, with its own content.  The sink's
+    summary."""
+    box.stop_daemon()
+    s = box.stop_sink()
+    must(s["recipients"] == recipients,
+         f"{s['recipients']} instead of {recipients} were delivered")
+    if recipients <= 20000:
+        r = box.equation()
+        must(r["extra"] == 0, f"delivered twice: {r}")
+    return s
 
 
 def wait_lines(lines, wanted, timeout, alive):

@@ -20,8 +20,12 @@ from rig import (Failed, OTHERS, ROOT, machine_cpu_s, must, ours_cpu_s,
 # One a line: each brings its own.
 BENCHES = [
     "deliver",
+    "e2e",
     "limit",
+    "multi",
+    "rtt",
     "session",
+    "sizes",
     "submit",
     "wal",
 ]
@@ -88,9 +92,9 @@ def main():
         vars(a).update(getattr(a.bench, "SMOKE", {}))
     runs = []
     try:
-        for i in range(a.runs):
+        for a.turn in range(a.runs):
             runs.append(one_run(a))
-            print(f"run {i + 1}: " + ", ".join(
+            print(f"run {a.turn + 1}: " + ", ".join(
                 f"{k} {v:,.6g}" for k, v in runs[-1].items()), flush=True)
     except (Failed, subprocess.TimeoutExpired) as e:
         print(f"{a.name}: {e}", file=sys.stderr)

@@ -1,48 +1,88 @@
 """bench/run.sh submit: how fast messages are accepted, that is: on disk.
 
-One and 64 connections to the submission socket; each of them either waits for
-every answer (`_waiting`) or sends on and reads the answers as they come.  A
-recipient and 4 KiB a message; their campaign is paused.
+1, 64 and 256 connections to the submission socket that wait for every answer;
+one, and four, that wait after batches of 100; and 1 and 64 that send on and
+read the answers as they come.  A recipient and 4 KiB a message; their
+campaign is paused.  After each part bench_wal writes groups of the size that
+the daemon's had (its own count: messages a fdatasync), in the same folder.
 """
-from rig import Rig, cpu_s, must
+import socket
 
-SMOKE = {"messages": 2000}
-UNITS = {}
-for clients in (1, 64):
-    for how in ("waiting", "streaming"):
-        UNITS[f"clients_{clients}_{how}"] = "messages/s"
+from rig import Rig, cpu_s, must
+from wal import measure
+
+# name: connections, messages between two waits (0: never)
+WAYS = {"clients_1": (1, 1), "clients_64": (64, 1), "clients_256": (256, 1),
+        "batches": (1, 100), "batches_4": (4, 100),
+        "stream_1": (1, 0), "stream_64": (64, 0)}
+UNITS = {name: "messages/s" for name in WAYS}
+UNITS |= {f"{name}_group": "messages/fdatasync" for name in WAYS}
+UNITS |= {f"{name}_wal": "messages/s, bare, same groups" for name in WAYS}
+UNITS |= {f"{name}_per_wal": "of the bare rate" for name in WAYS}
 UNITS["daemon_cpu_ms_per_1000"] = "ms of CPU/1000 messages"
+WANTED = [("clients_64_per_wal", ">=", 0.5), ("batches_per_wal", ">=", 0.4)]
+SMOKE = {"messages": 500}
+PLOT = {"mtaq": [(name, name) for name in WAYS],
+        "bare": [(name, f"{name}_wal") for name in WAYS]}
 
 
 def options(p):
     p.add_argument("--messages", type=int, default=100000,
-                   help="of each streaming part; a tenth where clients wait "
-                   "(100000)")
+                   help="of each part; a tenth where one at a time is "
+                   "waited for (100000)")
     p.add_argument("--size", type=int, default=4096)
+
+
+def scrape(path):
+    """(groups, records in them) so far, by the daemon's own count."""
+    with socket.socket(socket.AF_UNIX) as s:
+        s.connect(str(path))
+        s.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\n"
+                  b"Connection: close\r\n\r\n")
+        text = b""
+        while block := s.recv(65536):
+            text += block
+    found = {}
+    for line in text.decode().splitlines():
+        name, _, value = line.rpartition(" ")
+        found[name] = value
+    return (float(found["mtaq_log_group_records_count"]),
+            float(found["mtaq_log_group_records_sum"]))
+
+
+def part(box, a, clients, batch, start):
+    n = a.messages // 10 if batch == 1 else a.messages
+    n = max(n, clients)
+    groups0, records0 = scrape(box.dir / "metrics.sock")
+    done = box.load("--messages", n, "--size", a.size, "--clients", clients,
+                    "--campaign", "news", "--start", start, "--batch", batch)
+    must(done["accepted"] == n, str(done))
+    groups, records = scrape(box.dir / "metrics.sock")
+    group = max(round((records - records0) / max(groups - groups0, 1)), 1)
+    return n, done["rate"], group
 
 
 def run(mtaq, a):
     out, total = {}, 0
     with Rig(mtaq, "mtaq-submit", a) as box:
         # Nobody listens there, and nobody is asked.
-        box.configure_from("deliver.yaml", grouping="auto",
-                           dns="127.0.0.1:9", smtp_port=9)
+        box.configure_from("deliver.yaml", grouping="auto", dns="127.0.0.1:9",
+                           smtp_port=9, changes={
+                               "metrics.listen": box.dir / "metrics.sock",
+                               "limits.submitters": 300})
         box.start_daemon()
         box.run("campaign", "pause", "news", "-c", box.conf)
         cpu = cpu_s(box.daemon.pid)
-        for name in UNITS:
-            if not name.startswith("clients_"):
-                continue
-            _, clients, how = name.split("_")
-            waits = how == "waiting"
-            n = a.messages // 10 if waits else a.messages
-            done = box.load("--messages", n, "--size", a.size, "--clients",
-                            clients, "--campaign", "news", "--start", total, "--batch",
-                            1 if waits else 0)
-            must(done["accepted"] == n, str(done))
-            out[name] = done["rate"]
+        for name, (clients, batch) in WAYS.items():
+            n, out[name], group = part(box, a, clients, batch, total)
             total += n
+            bare = measure(mtaq, box.dir / "wal", min(n, 50000), a.size,
+                           group)["messages_s"]
+            out[f"{name}_group"], out[f"{name}_wal"] = group, bare
+            out[f"{name}_per_wal"] = out[name] / bare
         out["daemon_cpu_ms_per_1000"] = \
             (cpu_s(box.daemon.pid) - cpu) * 1e6 / total
+        queued = box.run("status", "--json", "-c", box.conf).stdout
+        must(str(total) in queued, f"{total} were accepted: {queued}")
         box.stop_daemon()
     return out
