@@ -67,19 +67,24 @@ static int decision_new(uint64_t lsn, struct span packed,
 	return 0;
 }
 
-static bool word_covers(struct span rule, struct span word)
+void decision_filter(const struct decision *dec, struct queue_filter *filter_r)
 {
-	return rule.len == 0 || span_eq(rule, word);
+	*filter_r = (struct queue_filter){ .tenant = dec->is.tenant,
+					   .campaign = dec->is.campaign,
+					   .domain = dec->is.domain };
 }
 
 bool decision_covers(const struct decision *dec, const struct line *line)
 {
-	struct span tenant, campaign, domain;
+	struct queue_filter filter;
 
-	line_unpack(line, &tenant, &campaign, &domain);
-	return word_covers(dec->is.tenant, tenant) &&
-	       word_covers(dec->is.campaign, campaign) &&
-	       word_covers(dec->is.domain, domain);
+	decision_filter(dec, &filter);
+	return line_wanted(&filter, line);
+}
+
+static bool word_covers(struct span rule, struct span word)
+{
+	return rule.len == 0 || span_eq(rule, word);
 }
 
 /* --- pauses ---------------------------------------------------------------------------- */

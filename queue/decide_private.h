@@ -21,7 +21,7 @@ struct decision {
 		SCAN_INDEX,
 		SCAN_DONE
 	} scan;
-	uint32_t at; /* id, when it has ids */
+	uint32_t at; /* id, when it has ids; else SCAN_MEMORY: handle */
 	struct index_key key;
 };
 
@@ -38,6 +38,7 @@ struct deciding {
 #define DECIDING_MAX 1000 /* handed out at once */
 
 bool decision_covers(const struct decision *dec, const struct line *line);
+void decision_filter(const struct decision *dec, struct queue_filter *filter_r);
 /* What it makes of a task, loaded or not. */
 int decision_take(struct queue_store *s, struct decision *dec, struct task *t);
 /* Would it change a task in this slot? */

@@ -126,6 +126,13 @@ size_t line_pack(char words[LINE_WORDS_MAX], struct span tenant,
 		 struct span campaign, struct span domain);
 void line_unpack(const struct line *line, struct span *tenant_r,
 		 struct span *campaign_r, struct span *domain_r);
+/* Does a filter want the queue of these packed words? */
+bool line_words_wanted(const struct queue_filter *filter, const char *words);
+static inline bool line_wanted(const struct queue_filter *filter,
+			       const struct line *line)
+{
+	return line_words_wanted(filter, line->words);
+}
 struct line *delta_line_find(const struct delta *d, struct span words);
 struct line *delta_line_numbered(const struct delta *d, uint32_t number);
 /* A new one, idle; NULL: no memory. */

@@ -89,6 +89,13 @@ int index_queue_find(struct index *x, struct span words, uint32_t *number_r);
 /* Words go to room octets at words; *len_r is their length. */
 int index_queue_words(struct index *x, uint32_t number, char *words,
 		      size_t room, size_t *len_r);
+/*
+ * The first queue at or behind *number_r whose words a filter wants, which
+ * *number_r becomes.  1: it is one; 0: so many were looked at, go on from
+ * there; -ENOENT: there is no further one.  (A queue may be without rows.)
+ */
+int index_queue_next(struct index *x, const struct queue_filter *filter,
+		     uint32_t looks_max, uint32_t *number_r);
 int index_segment_open(struct index *x, uint64_t segment, uint64_t *open_r);
 /* The same, and their shares of octets. */
 int index_segment_stat(struct index *x, uint64_t segment, uint64_t *open_r,

@@ -40,13 +40,33 @@ static const char *take_word(const char *p, struct span *word_r)
 	return p + 1 + word_r->len;
 }
 
+static void unpack(const char *p, struct span *tenant_r,
+		   struct span *campaign_r, struct span *domain_r)
+{
+	p = take_word(p, tenant_r);
+	p = take_word(p, campaign_r);
+	take_word(p, domain_r);
+}
+
 void line_unpack(const struct line *line, struct span *tenant_r,
 		 struct span *campaign_r, struct span *domain_r)
 {
-	const char *p = take_word(line->words, tenant_r);
+	unpack(line->words, tenant_r, campaign_r, domain_r);
+}
 
-	p = take_word(p, campaign_r);
-	take_word(p, domain_r);
+static bool word_covers(struct span rule, struct span word)
+{
+	return rule.len == 0 || span_eq(rule, word);
+}
+
+bool line_words_wanted(const struct queue_filter *filter, const char *words)
+{
+	struct span tenant, campaign, domain;
+
+	unpack(words, &tenant, &campaign, &domain);
+	return word_covers(filter->tenant, tenant) &&
+	       word_covers(filter->campaign, campaign) &&
+	       word_covers(filter->domain, domain);
 }
 
 static bool same_words(const void *item, const void *key)

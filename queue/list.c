@@ -7,7 +7,8 @@
 
 #include <errno.h>
 
-#define PAGE ((uint32_t)ARRAY_LEN(((struct queue_store *)0)->rows))
+#define LOOKS 4096 /* at queues, in search of one that is wanted */
+#define PAGE  ((uint32_t)ARRAY_LEN(((struct queue_store *)0)->rows))
 
 /* --- one message ------------------------------------------------------------------- */
 
@@ -112,17 +113,6 @@ int queue_show(struct queue *q, uint64_t id, struct queue_task *tasks_r,
 
 /* --- pages --------------------------------------------------------------------------- */
 
-static bool wants(const struct queue_filter *filter, const struct line *line)
-{
-	struct span tenant, campaign, domain;
-
-	line_unpack(line, &tenant, &campaign, &domain);
-	return (filter->tenant.len == 0 || span_eq(filter->tenant, tenant)) &&
-	       (filter->campaign.len == 0 ||
-		span_eq(filter->campaign, campaign)) &&
-	       (filter->domain.len == 0 || span_eq(filter->domain, domain));
-}
-
 static void fill_row(const struct line *line, const struct index_row *row,
 		     struct queue_task *task_r)
 {
@@ -138,6 +128,21 @@ static void fill_row(const struct line *line, const struct index_row *row,
 				       .attempts = row->attempts,
 				       .unsure = row->unsure };
 	memcpy(task_r->open, row->open, sizeof(row->open));
+}
+
+static bool is_filter(const struct queue_filter *f)
+{
+	return f->tenant.len + f->campaign.len + f->domain.len > 0;
+}
+
+/* To the next queue that is wanted.  1: there; 0: further yet; -ENOENT. */
+static int list_queue(struct queue_store *s, const struct queue_filter *filter,
+		      struct queue_list_cursor *at)
+{
+	/* Behind a row of it: it is wanted. */
+	if (at->id != 0 || !is_filter(filter))
+		return 1;
+	return index_queue_next(s->index, filter, LOOKS, &at->queue);
 }
 
 /* Rows that memory has nothing to say of; 0: the end of the index. */
@@ -159,15 +164,15 @@ static int list_rows(struct queue *q, const struct queue_filter *filter,
 	if (err < 0 || count == 0)
 		return err;
 	number = s->rows[0].key.queue;
+	if (is_filter(filter) && number != at->queue) {
+		*at = (struct queue_list_cursor){ .queue = at->queue + 1 };
+		return 1;
+	}
 	line = delta_line_numbered(&s->delta, number);
 	if (line == NULL) {
 		*at = (struct queue_list_cursor){ .queue = number };
 		err = store_line_numbered(s, number, &line);
 		return err < 0 ? err : 1; /* the page was used for it */
-	}
-	if (!wants(filter, line)) {
-		*at = (struct queue_list_cursor){ .queue = number + 1 };
-		return 1;
 	}
 	for (i = 0; i<count && * room> 0; i++) {
 		row = &s->rows[i];
@@ -198,7 +203,7 @@ static int list_line(struct queue_store *s, struct queue_list_cursor *at,
 	if (at->queue >= d->handles)
 		return 0;
 	line = d->by_handle[at->queue];
-	if (line != NULL && wants(filter, line)) {
+	if (line != NULL && line_wanted(filter, line)) {
 		LIST_FOR_EACH (link, &line->tasks) {
 			t = CONTAINER_OF(link, struct task, in_line);
 			if (n++ < at->next || t->state == TASK_COMING)
@@ -226,8 +231,14 @@ int queue_list(struct queue *q, const struct queue_filter *filter,
 			rc = list_line(q->store, at, filter, tasks_r, &left);
 			continue;
 		}
-		rc = list_rows(q, filter, at, tasks_r, &left);
-		if (rc == 0) {
+		rc = list_queue(q->store, filter, at);
+		if (rc == 0) { /* that was a piece of work */
+			rc = 1;
+			break;
+		}
+		if (rc > 0)
+			rc = list_rows(q, filter, at, tasks_r, &left);
+		if (rc == 0 || rc == -ENOENT) {
 			*at = (struct queue_list_cursor){ .stage = 1 };
 			rc = 1;
 		}

@@ -9,7 +9,9 @@
 
 #include <errno.h>
 
-#define PAGE ((uint32_t)ARRAY_LEN(((struct queue_store *)0)->rows))
+#define LINES 16384u /* looked at in one piece */
+#define TASKS 4096u
+#define PAGE  ((uint32_t)ARRAY_LEN(((struct queue_store *)0)->rows))
 
 static int take_line(struct queue_store *s, struct decision *dec,
 		     struct line *line)
@@ -24,16 +26,29 @@ static int take_line(struct queue_store *s, struct decision *dec,
 	return err;
 }
 
+/*
+ * Line by line.  A line that comes to a handle behind us has its tasks from
+ * the index, where they are met, or is given none that is not looked at first
+ * (decide_give()).
+ */
 static int scan_memory(struct queue_store *s, struct decision *dec)
 {
 	const struct delta *d = &s->delta;
-	uint32_t i;
+	uint32_t seen = 0, end = d->handles;
+	struct line *line;
 	int err = 0;
 
-	for (i = 0; err == 0 && i < d->handles; i++)
-		if (d->by_handle[i] != NULL &&
-		    decision_covers(dec, d->by_handle[i]))
-			err = take_line(s, dec, d->by_handle[i]);
+	if (end - dec->at > LINES)
+		end = dec->at + LINES;
+	for (; err == 0 && dec->at < end && seen < TASKS; dec->at++) {
+		line = d->by_handle[dec->at];
+		if (line == NULL || !decision_covers(dec, line))
+			continue;
+		seen += line->task_count;
+		err = take_line(s, dec, line);
+	}
+	if (dec->at < d->handles)
+		return err < 0 ? err : 1;
 	dec->scan = SCAN_INDEX;
 	dec->key = (struct index_key){ .queue = 1 };
 	return err < 0 ? err : 1;
@@ -58,17 +73,35 @@ static int take_row(struct queue_store *s, struct decision *dec,
 	return decision_take(s, dec, t);
 }
 
-/* A page of rows; stops where the queue changes, to ask for its words. */
+/* To the next queue that is covered.  1: there; 0: further yet; -ENOENT. */
+static int scan_queue(struct queue_store *s, struct decision *dec)
+{
+	struct queue_filter filter;
+
+	if (dec->key.id != 0)
+		return 1;
+	decision_filter(dec, &filter);
+	return index_queue_next(s->index, &filter, LINES, &dec->key.queue);
+}
+
+/* A page of rows of one queue. */
 static int scan_index(struct queue_store *s, struct decision *dec)
 {
 	struct line *line;
 	uint32_t i, count, number;
 	int err;
 
+	err = scan_queue(s, dec);
+	if (err <= 0)
+		return err == -ENOENT ? 0 : err < 0 ? err : 1;
 	err = index_scan(s->index, &dec->key, s->rows, PAGE, &count);
 	if (err < 0 || count == 0)
 		return err;
 	number = s->rows[0].key.queue;
+	if (number != dec->key.queue) {
+		dec->key = (struct index_key){ .queue = dec->key.queue + 1 };
+		return 1;
+	}
 	line = delta_line_numbered(&s->delta, number);
 	if (line == NULL) {
 		err = store_line_numbered(s, number, &line);
@@ -76,10 +109,6 @@ static int scan_index(struct queue_store *s, struct decision *dec)
 			return err;
 		dec->key = (struct index_key){ .queue = number };
 		return 1; /* the page was used to look at the line */
-	}
-	if (!decision_covers(dec, line)) {
-		dec->key = (struct index_key){ .queue = number + 1 };
-		return 1;
 	}
 	for (i = 0; i < count && s->rows[i].key.queue == number; i++) {
 		dec->key = s->rows[i].key;

@@ -8,6 +8,7 @@
 #include "queue/index_private.h"
 
 #include "base/hash.h"
+#include "queue/delta.h"
 
 #include <endian.h>
 #include <errno.h>
@@ -220,6 +221,50 @@ int index_queue_words(struct index *x, uint32_t number, char *words,
 		return err == -ENOENT ? -EUCLEAN : err;
 	*len_r = len;
 	return 0;
+}
+
+static int parse_queue(const MDB_val *k, const MDB_val *v, uint32_t *number_r)
+{
+	uint32_t number;
+
+	if (k->mv_size != sizeof(number) || v->mv_size < 3)
+		return -EUCLEAN;
+	memcpy(&number, k->mv_data, sizeof(number));
+	*number_r = be32toh(number);
+	return 0;
+}
+
+int index_queue_next(struct index *x, const struct queue_filter *filter,
+		     uint32_t looks_max, uint32_t *number_r)
+{
+	uint32_t key = htobe32(*number_r), looks = 0;
+	MDB_val k = { sizeof(key), &key }, v;
+	MDB_cursor *cursor;
+	bool found = false;
+	MDB_txn *txn;
+	int rc, err = index_read(x, &txn);
+
+	if (err < 0)
+		return err;
+	rc = mdb_cursor_open(txn, x->table[TABLE_QUEUE], &cursor);
+	if (rc != 0) {
+		index_read_end(x);
+		return index_error(rc);
+	}
+	rc = mdb_cursor_get(cursor, &k, &v, MDB_SET_RANGE);
+	while (rc == 0 && looks++ < looks_max) {
+		err = parse_queue(&k, &v, number_r);
+		found = err == 0 && line_words_wanted(filter, v.mv_data);
+		if (err < 0 || found)
+			break;
+		++*number_r;
+		rc = mdb_cursor_get(cursor, &k, &v, MDB_NEXT);
+	}
+	mdb_cursor_close(cursor);
+	index_read_end(x);
+	if (err < 0 || rc != 0)
+		return err < 0 ? err : index_error(rc);
+	return found;
 }
 
 int index_queue_put(struct index *x, struct span words, uint32_t *number_r)

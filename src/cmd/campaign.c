@@ -66,8 +66,8 @@ static int list(struct operator* o)
 static int decide(struct operator* o, const char *verb)
 {
 	struct buf *out;
-	uint64_t n;
-	int code = operator_count(o, &n);
+	struct operator_sum sum;
+	int code = operator_count(o, &sum);
 
 	if (code == EX_OK && !o->dry) {
 		out = operator_request(o, "decide");
@@ -76,7 +76,7 @@ static int decide(struct operator* o, const char *verb)
 		code = operator_decide(o);
 	}
 	if (code == EX_OK)
-		operator_done(o, verb, n);
+		operator_done(o, verb, &sum);
 	return code;
 }
 

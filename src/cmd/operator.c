@@ -13,6 +13,8 @@
 #include <stdio.h>
 #include <sysexits.h>
 
+#define COUNT_TASKS_MAX 20000 /* some milliseconds of the store's time */
+
 static int take_age(struct operator* o, const char *value)
 {
 	uint64_t ms;
@@ -186,18 +188,23 @@ int operator_decide(struct operator* o)
 	return o->code;
 }
 
-int operator_count(struct operator* o, uint64_t *n_r)
+int operator_count(struct operator* o, struct operator_sum *sum_r)
 {
 	const struct admin_record *rec = &o->client.rec;
 	struct buf *out = operator_request(o, "sum");
-	uint64_t n = 0;
+	struct operator_sum sum = { .rcpts = 0 };
 
 	operator_words(o, out);
+	/* The decision itself takes no longer for a long queue. */
+	if (!o->dry)
+		admin_number(out, "tasks_max", COUNT_TASKS_MAX);
 	operator_ask(o);
 	while (operator_next(o))
-		n += admin_number_of(rec, "waiting") +
-		     admin_number_of(rec, "held");
-	*n_r = n;
+		sum.rcpts += admin_number_of(rec, "waiting") +
+			     admin_number_of(rec, "held");
+	if (o->code == EX_OK)
+		sum.more = admin_number_of(rec, "more") != 0;
+	*sum_r = sum;
 	return o->code;
 }
 
@@ -285,12 +292,18 @@ void operator_fields(struct operator* o, const struct admin_record *rec)
 	printf("%.*s", (int)b->len, b->p);
 }
 
-void operator_done(const struct operator* o, const char *verb, uint64_t n)
+void operator_done(const struct operator* o, const char *verb,
+		   const struct operator_sum *sum)
 {
+	unsigned long long n = sum->rcpts;
+
 	if (o->json)
-		printf("{\"verb\":\"%s\",\"recipients\":%llu,\"dry_run\":%s}\n",
-		       verb, (unsigned long long)n, o->dry ? "true" : "false");
+		printf("{\"verb\":\"%s\",\"recipients\":%llu,\"more\":%s,"
+		       "\"dry_run\":%s}\n",
+		       verb, n, sum->more ? "true" : "false",
+		       o->dry ? "true" : "false");
 	else
-		printf("%s%s: %llu queued recipients\n", o->dry ? "would " : "",
-		       verb, (unsigned long long)n);
+		printf("%s%s: %s%llu queued recipients\n",
+		       o->dry ? "would " : "", verb,
+		       sum->more ? "at least " : "", n);
 }

@@ -84,10 +84,16 @@ bool operator_next(struct operator* o);
 /* Send the decision whose fields stand in o->client.out, and wait until it is
  * durable.  EX_OK, or told. */
 int operator_decide(struct operator* o);
-/* How many open recipients the filter's tenant, campaign and domain cover. */
-int operator_count(struct operator* o, uint64_t *n_r);
+struct operator_sum {
+	uint64_t rcpts; /* open recipients */
+	bool more;      /* at least so many */
+};
+/* How many the filter's tenant, campaign and domain cover.  Only -n counts
+ * them all: a decision does not wait for that. */
+int operator_count(struct operator* o, struct operator_sum *sum_r);
 /* Say what was done (or would be, with -n). */
-void operator_done(const struct operator* o, const char *verb, uint64_t n);
+void operator_done(const struct operator* o, const char *verb,
+		   const struct operator_sum *sum);
 
 /* The record as one JSON object. */
 void operator_json(struct buf *out, const struct admin_record *rec);

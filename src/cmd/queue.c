@@ -127,8 +127,8 @@ static int show(struct operator* o)
 static int decide_words(struct operator* o, const char *verb)
 {
 	struct buf *out;
-	uint64_t n;
-	int code = operator_count(o, &n);
+	struct operator_sum sum;
+	int code = operator_count(o, &sum);
 
 	if (code == EX_OK && !o->dry) {
 		out = operator_request(o, "decide");
@@ -137,7 +137,7 @@ static int decide_words(struct operator* o, const char *verb)
 		code = operator_decide(o);
 	}
 	if (code == EX_OK)
-		operator_done(o, verb, n);
+		operator_done(o, verb, &sum);
 	return code;
 }
 
@@ -152,7 +152,8 @@ static int decide_picked(struct operator* o, const char *verb)
 	if (code == EX_OK && !o->dry)
 		code = pick_decide(o, &p, verb);
 	if (code == EX_OK)
-		operator_done(o, verb, p.rcpts);
+		operator_done(o, verb,
+			      &(struct operator_sum){ .rcpts = p.rcpts });
 	pick_free(&p);
 	return code == EX_OK ? found : code;
 }

@@ -19,7 +19,8 @@
  *	site	  verb name dry which
  *	explain	  domain id
  *	trace	  site domain id for_ms max: rows come as things happen
- *	sum	  tenant campaign domain by
+ *	sum	  tenant campaign domain by tasks_max: then only one piece, and
+ *		  its "ok" says whether there are more
  */
 #include "engine/control_private.h"
 

@@ -1,7 +1,8 @@
 /*
  * engine/control_sum.c - open recipients by campaign or by domain
  *
- * The store's thread counts a page of tasks a job; the groups are control's.
+ * The store's thread counts some pages of tasks a job; the groups are
+ * control's.
  * Figures are a moment old: a task that moves meanwhile may be counted twice
  * or not at all.
  */
@@ -16,6 +17,8 @@
 
 #define PAGE       256
 #define GROUPS_MAX 100000
+#define JOB_TASKS  4096 /* where all are counted */
+#define JOB_PAGES  256
 
 struct group {
 	uint64_t waiting, held, tasks, deferred;
@@ -32,6 +35,10 @@ struct sum {
 	struct map groups;
 	uint32_t now_s;
 	bool by_domain;
+	/* Not more tasks than these, and only one piece of work: who asks is
+	 * about to decide, and would not wait.  0: all. */
+	uint64_t tasks_max, seen;
+	bool more;  /* there are more tasks, or may be */
 	int result; /* of queue_list(), or what failed */
 };
 
@@ -161,9 +168,8 @@ static int add_pauses(struct sum *sum, struct queue *q)
 	return 0;
 }
 
-static void count_page(struct queue *q, void *arg)
+static int count_page(struct sum *sum, struct queue *q)
 {
-	struct sum *sum = arg;
 	uint32_t i, n = 0;
 	int err = 0;
 
@@ -171,8 +177,25 @@ static void count_page(struct queue *q, void *arg)
 		queue_list(q, &sum->filter, &sum->at, sum->tasks, PAGE, &n);
 	for (i = 0; i < n && err == 0 && sum->result >= 0; i++)
 		err = count_task(sum, q, &sum->tasks[i]);
+	sum->seen += n;
+	return err;
+}
+
+/* In the store's thread. */
+static void count_some(struct queue *q, void *arg)
+{
+	struct sum *sum = arg;
+	uint64_t end =
+		sum->seen + (sum->tasks_max > 0 ? sum->tasks_max : JOB_TASKS);
+	int err = 0, pages = 0;
+
+	do {
+		err = count_page(sum, q);
+	} while (err == 0 && sum->result > 0 && sum->seen < end &&
+		 ++pages < JOB_PAGES);
 	if (err == 0 && sum->result == 0 && !sum->by_domain)
 		err = add_pauses(sum, q);
+	sum->more = sum->result > 0;
 	if (err < 0)
 		sum->result = err;
 }
@@ -197,6 +220,13 @@ static void add_rows(const struct sum *sum, struct buf *out)
 		admin_number(out, "paused", g->paused);
 		admin_end(out);
 	}
+}
+
+static void end_sum(const struct sum *sum, struct buf *out)
+{
+	admin_begin(out, "ok");
+	admin_number(out, "more", sum->more);
+	admin_end(out);
 }
 
 static void sum_free(struct sum *sum)
@@ -228,9 +258,10 @@ int control_sum(struct control *c, const struct admin_request *req)
 		span_eq(admin_text_of(&req->rec, "by"), SPAN("domain"));
 	sum->now_s = clock_mail_s(&c->e->clock);
 	map_init(&sum->groups);
+	sum->tasks_max = admin_number_of(&req->rec, "tasks_max");
 	do {
-		err = control_job(c, count_page, sum);
-	} while (err == 0 && sum->result > 0);
+		err = control_job(c, count_some, sum);
+	} while (err == 0 && sum->result > 0 && sum->tasks_max == 0);
 	if (err < 0) /* the job may still run: the daemon ends with it */
 		return err;
 	add_rows(sum, req->out);
@@ -240,7 +271,7 @@ int control_sum(struct control *c, const struct admin_request *req)
 	else if (sum->result < 0)
 		admin_error(req->out, EX_IOERR, strerrordesc_np(-sum->result));
 	else
-		admin_ok(req->out);
+		end_sum(sum, req->out);
 	sum_free(sum);
 	return 0;
 }

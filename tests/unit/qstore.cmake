@@ -5,6 +5,7 @@ target_link_libraries(mtaq_qmodel PUBLIC mtaq_queue mtaq_flags
 	PkgConfig::CHECK)
 
 mtaq_unit(test_qstore USES mtaq_qmodel)
+mtaq_unit(test_qscale USES mtaq_qmodel)
 mtaq_unit(test_qindex USES mtaq_queue)
 mtaq_unit(test_qrebuild USES mtaq_qmodel)
 mtaq_unit(test_compact USES mtaq_qmodel)

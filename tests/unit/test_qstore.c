@@ -6,7 +6,6 @@
  */
 #include "qmodel.h"
 
-#include "queue/order.h"
 #include "queue/store.h"
 
 #include <check.h>
@@ -467,141 +466,6 @@ START_TEST(a_submission_does_not_know_half_a_message)
 }
 END_TEST
 
-static void deliver(struct qmodel *m, const struct queue_task *t)
-{
-	struct queue_out_rcpt rcpt = { .rcpt = t->first,
-				       .state = QUEUE_DELIVERED };
-
-	ck_assert_int_eq(
-		queue_put_out(m->q,
-			      &(struct queue_out){ .id = t->id,
-						   .slot = t->slot,
-						   .tenant = SPAN("t"),
-						   .campaign = SPAN("spring"),
-						   .domain = SPAN("a.example"),
-						   .rcpts = &rcpt,
-						   .rcpt_count = 1 }),
-		0);
-}
-
-/* Deliver all that is given at once, each `takes_s` after the last; the most
- * that was loaded at a time. */
-static uint32_t deliver_paced(struct qmodel *m, uint32_t takes_s)
-{
-	struct queue_counts counts;
-	struct queue_task t;
-	uint32_t n, most = 0;
-
-	for (;;) {
-		for (n = 0; queue_store_next(m->q, m->now_s, &t) == 1; n++)
-			deliver(m, &t);
-		if (n == 0)
-			break;
-		most = n > most ? n : most;
-		m->now_s += takes_s;
-		qmodel_commit(m);
-		qmodel_apply(m);
-	}
-	queue_store_counts(m->q, &counts);
-	ck_assert_uint_eq(counts.waiting, 0);
-	return most;
-}
-
-START_TEST(a_queue_that_moves_has_a_larger_window)
-{
-	struct qmodel m = { .run_rows = 50, .step_rows = 10 };
-	uint32_t i, takes_s, most;
-
-	qmodel_open(&m, &small, 1);
-	for (takes_s = 0; takes_s <= 10; takes_s += 10) {
-		for (i = 0; i < 200; i++)
-			quiet_message(&m, m.now_s + 90000);
-		ck_assert_int_eq(queue_store_checkpoint(m.q, m.now_s), 0);
-		most = deliver_paced(&m, takes_s);
-		/* The second time it is still as large, and then shrinks. */
-		ck_assert_uint_eq(most, small.queue_tasks_max);
-	}
-	ck_assert_uint_eq(delta_line_numbered(&m.q->store->delta, 1)->window,
-			  m.q->store->delta.window_first);
-	qmodel_close(&m);
-}
-END_TEST
-
-START_TEST(a_full_window_does_not_keep_new_mail_back)
-{
-	struct qmodel m = { .run_rows = 50, .step_rows = 10 };
-	struct queue_task t;
-	uint64_t row_id;
-	uint32_t i;
-
-	qmodel_open(&m, &small, 1);
-	for (i = 0; i < 20; i++)
-		quiet_message(&m, m.now_s + 90000);
-	ck_assert_int_eq(queue_store_checkpoint(m.q, m.now_s), 0);
-	for (i = 0; queue_store_next(m.q, m.now_s, &t) == 1; i++)
-		row_id = t.id;
-	ck_assert_uint_lt(i, small.queue_tasks_max);
-	quiet_message(&m, m.now_s + 90000);
-	ck_assert_int_eq(queue_store_next(m.q, m.now_s, &t), 1);
-	ck_assert_uint_gt(t.id, row_id);
-	ck_assert_int_eq(queue_store_next(m.q, m.now_s, &t), 0);
-	qmodel_close(&m);
-}
-END_TEST
-
-START_TEST(a_checkpoint_takes_in_the_order_of_the_index)
-{
-	struct qmodel m = { .run_rows = 0 };
-	const struct delta *d;
-	size_t i, lines = 1;
-
-	qmodel_open(&m, &small, 7);
-	for (i = 0; i < 60; i++)
-		qmodel_message(&m);
-	qmodel_commit(&m);
-	qmodel_apply(&m);
-	d = &m.q->store->delta;
-	ck_assert_int_eq(order_take_tasks(&m.q->store->delta, UINT64_MAX), 0);
-	ck_assert_uint_eq(d->taken_count, d->dirty_count);
-	for (i = 1; i < d->taken_count; i++) {
-		const struct task *a = d->taken_tasks[i - 1];
-		const struct task *b = d->taken_tasks[i];
-
-		ck_assert_uint_le(order_line(a->line), order_line(b->line));
-		if (a->line == b->line)
-			ck_assert_uint_le(a->slot, b->slot);
-		lines += a->line != b->line;
-	}
-	ck_assert_uint_gt(lines, 3);
-	ck_assert_uint_le(lines, d->line_count);
-	qmodel_close(&m);
-}
-END_TEST
-
-START_TEST(many_changes_are_written_however_young)
-{
-	struct qmodel m = { .run_rows = 0 };
-	struct queue_settings set = small;
-	struct queue_counts counts;
-	int i;
-
-	set.checkpoint_age_s = 600;
-	set.checkpoint_deltas = 5;
-	qmodel_open(&m, &set, 1);
-	for (i = 0; i < 9; i++)
-		quiet_message(&m, m.now_s + 90000);
-	qmodel_work(&m, 100);
-	queue_store_counts(m.q, &counts);
-	ck_assert_uint_eq(counts.deltas, 9);
-	quiet_message(&m, m.now_s + 90000);
-	m.now_s++;
-	qmodel_work(&m, 100);
-	queue_store_counts(m.q, &counts);
-	ck_assert_uint_eq(counts.deltas, 0);
-	qmodel_close(&m);
-}
-END_TEST
-
 int main(void)
 {
 	Suite *s = suite_create("qstore");
@@ -621,10 +485,6 @@ int main(void)
 	tcase_add_loop_test(tc, a_submission_does_not_know_half_a_message, 0,
 			    3);
 	tcase_add_test(tc, memory_does_not_grow_with_the_queue);
-	tcase_add_test(tc, a_queue_that_moves_has_a_larger_window);
-	tcase_add_test(tc, a_full_window_does_not_keep_new_mail_back);
-	tcase_add_test(tc, a_checkpoint_takes_in_the_order_of_the_index);
-	tcase_add_test(tc, many_changes_are_written_however_young);
 	suite_add_tcase(s, tc);
 	sr = srunner_create(s);
 	srunner_run_all(sr, CK_NORMAL);
