@@ -9,7 +9,6 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#define KEEP_S  (3u * 86400)
 #define ANSWERS 16
 #define STEP    512
 #define ROW_MAX (16 + ANSWERS * 16)
@@ -252,7 +251,7 @@ static int drop_old(struct queue_store *s, uint32_t now_s)
 		if (err == 0)
 			err = parse(row, len, &sub);
 		/* One in memory was used since: it is not old. */
-		if (err == 0 && sub.used_s + KEEP_S < now_s &&
+		if (err == 0 && sub.used_s + IDEM_KEEP_S < now_s &&
 		    map_find(&idem->map, name_hash(idem->lap), same_name,
 			     idem->lap) == NULL)
 			err = index_idem_del(s->index, idem->lap);

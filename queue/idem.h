@@ -10,6 +10,11 @@
  */
 #include "queue/store.h"
 
+#define IDEM_KEEP_S (3u * 86400u)
+/* Used never so long ago that it is forgotten: a spool that is adopted once
+ * more, whenever that is, must add nothing. */
+#define IDEM_FOR_GOOD_S (UINT32_MAX - IDEM_KEEP_S)
+
 int idem_open(struct queue_store *s);
 void idem_close(struct queue_store *s);
 /* A message is whole; numbers of a submission come rising. */

@@ -2,6 +2,7 @@
  * queue/queue.c - opening and closing: lock, segments, index, tail, replay
  */
 #include "base/bug.h"
+#include "mtaq/export.h"
 #include "queue/log.h"
 #include "queue/recover.h"
 
@@ -273,6 +274,28 @@ static int recover(struct queue *q, uint64_t checkpoint_lsn,
 	return 0;
 }
 
+int queue_refuse_exported(struct queue *q, struct queue_report *report)
+{
+	char path[4096];
+	int n = snprintf(path, sizeof(path), "%s/" QUEUE_MARK_NAME, q->set.dir),
+	    fd;
+
+	if (n < 0 || (size_t)n >= sizeof(path))
+		return -ENAMETOOLONG;
+	fd = q->file->open(q->file->arg, path, O_RDONLY);
+	if (fd < 0)
+		return fd == -ENOENT ? 0 : fd;
+	q->file->close(q->file->arg, fd);
+	queue_report_say(report,
+			 "the spool %s was exported: its mail is to be adopted "
+			 "by another node, and would be sent twice from here. "
+			 "Nothing was sent or changed. When nothing was "
+			 "adopted anywhere, `mtaq export --undo` gives it "
+			 "back; else use another folder. ",
+			 q->set.dir);
+	return -EROFS;
+}
+
 static int open_log(struct queue *q, struct queue_report *report)
 {
 	const struct segment *unread;
@@ -283,8 +306,15 @@ static int open_log(struct queue *q, struct queue_report *report)
 		err = queue_lock_take(q, report, &fd);
 	if (err < 0)
 		return err;
-	err = segments_open(q->file, q->set.dir, q->set.segment_bytes, &set);
+	if (q->set.exported_too)
+		q->set.segment_bytes = 0;
+	else
+		err = queue_refuse_exported(q, report);
+	if (err == 0)
+		err = segments_open(q->file, q->set.dir, q->set.segment_bytes,
+				    &set);
 	if (err == 0) {
+		q->set.segment_bytes = set->bytes;
 		err = log_new(set, &q->log);
 		if (err < 0)
 			segments_close(&set);

@@ -145,6 +145,8 @@ uint64_t queue_cursor_lowest(const struct queue *q);
 int queue_settings_take(struct queue *q, const struct queue_settings *set);
 /* -EBUSY: the words name the holder. */
 int queue_lock_take(struct queue *q, struct queue_report *report, int *fd_r);
+/* -EROFS: the spool bears the mark of an export (mtaq/export.h). */
+int queue_refuse_exported(struct queue *q, struct queue_report *report);
 struct segments;
 /* Make durable what recovery has believed: where the last whole group begins,
  * and where the log ends. */

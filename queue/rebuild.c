@@ -92,7 +92,11 @@ static int open_log(struct queue *q, struct queue_rebuild_report *r)
 	say(r, span_str(holder.words));
 	if (err < 0)
 		return err;
-	err = segments_open(q->file, q->set.dir, 0, &set);
+	holder.words[0] = '\0';
+	err = queue_refuse_exported(q, &holder);
+	say(r, span_str(holder.words));
+	if (err == 0)
+		err = segments_open(q->file, q->set.dir, 0, &set);
 	if (err == 0) {
 		err = log_new(set, &q->log);
 		if (err < 0)

@@ -140,6 +140,22 @@ static bool rcpts_within(const char *table, uint32_t count, const char *end)
 	return true;
 }
 
+static void take_stands(struct rest *r, const struct disk_msg *d,
+			struct queue_view *v)
+{
+	struct disk_adopted a;
+
+	v->adopted_s = 0;
+	v->stand_table = NULL;
+	if ((d->flags & ADOPTED) == 0 || !take_struct(r, &a, sizeof(a)))
+		return;
+	v->stand_table = take(r, d->rcpt_count * sizeof(struct disk_stand));
+	v->adopted_s = a.at_s;
+	r->wrong = r->wrong || a.at_s == 0;
+	v->origin_id = d->number;
+	memcpy(v->origin_spool, d->submission, sizeof(v->origin_spool));
+}
+
 static bool decode_msg(struct rest r, struct queue_record *rec)
 {
 	struct queue_view *v = &rec->msg;
@@ -151,6 +167,7 @@ static bool decode_msg(struct rest r, struct queue_record *rec)
 	    rec->content_bytes > d.size)
 		return false;
 	v->rcpt_table = take(&r, d.rcpt_count * sizeof(struct disk_rcpt));
+	take_stands(&r, &d, v);
 	v->tenant = take_span(&r, d.tenant);
 	v->campaign = take_span(&r, d.campaign);
 	v->sender = take_span(&r, d.sender);
@@ -161,7 +178,7 @@ static bool decode_msg(struct rest r, struct queue_record *rec)
 	v->rcpt_count = d.rcpt_count;
 	v->arrived_s = d.arrived_s;
 	v->expires_s = d.expires_s;
-	v->flags = d.flags;
+	v->flags = d.flags & ~ADOPTED;
 	v->size = d.size;
 	rec->due_s = d.due_s;
 	rec->submission_number = d.number;
@@ -187,6 +204,20 @@ void queue_view_rcpt(const struct queue_view *view, uint32_t i,
 		p += d.domain;
 	}
 	rcpt_r->params = span_of(p, d.params);
+}
+
+bool queue_view_stand(const struct queue_view *view, uint32_t i,
+		      struct queue_stand *stand_r)
+{
+	const char *table = view->stand_table;
+	struct disk_stand d;
+
+	BUG_ON(i >= view->rcpt_count);
+	if (table == NULL)
+		return false;
+	memcpy(&d, table + i * sizeof(d), sizeof(d));
+	*stand_r = (struct queue_stand){ d.slot, d.attempts, d.unsure };
+	return true;
 }
 
 static bool decode_part(struct rest r, const struct record_head *h,

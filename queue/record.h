@@ -16,9 +16,12 @@
 #define RECORD_MAGIC          0xd15eu
 #define RECORD_FLAG_ABANDONED 0x01u /* PART: the message never comes */
 #define RECORD_MOVE_SIZE      24u   /* before its tasks */
+/* Of adopted mail: where each recipient stands, on top of the limit. */
+#define RECORD_ADOPTED_MAX (8u + 8u * QUEUE_RCPTS_MAX)
 /* A MOVE holds the envelope of what it moves. */
 #define RECORD_ENVELOPE_MAX                                                    \
-	(QUEUE_ENVELOPE_MAX + RECORD_MOVE_SIZE + QUEUE_MOVE_TASKS_MAX)
+	(QUEUE_ENVELOPE_MAX + RECORD_ADOPTED_MAX + RECORD_MOVE_SIZE +          \
+	 QUEUE_MOVE_TASKS_MAX)
 
 struct record_head {
 	uint16_t magic;

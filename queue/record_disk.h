@@ -8,9 +8,10 @@
  *	envelope     one of the structs disk_* below, its table, its strings
  *	content      MSG and PART only
  *
- *	MSG   disk_msg, rcpt_count x disk_rcpt, tenant campaign sender params,
- *	      then each recipient's address domain params.  A domain that the
- *	      address ends with is not stored again.
+ *	MSG   disk_msg, rcpt_count x disk_rcpt, of adopted mail disk_adopted and
+ *	      rcpt_count x disk_stand, tenant campaign sender params, then each
+ *	      recipient's address domain params.  A domain that the address
+ *	      ends with is not stored again.
  *	PART  disk_part
  *	OUT   disk_out, rcpt_count x disk_out_rcpt, tenant campaign domain note,
  *	      then each recipient's note
@@ -47,6 +48,24 @@ struct disk_rcpt {
 	uint16_t address, domain, params, flags;
 };
 _Static_assert(sizeof(struct disk_rcpt) == 12, "on disk");
+
+#define ADOPTED 0x80000000u /* among the flags of disk_msg */
+
+struct disk_adopted {
+	uint32_t at_s, zero;
+};
+_Static_assert(sizeof(struct disk_adopted) == 8, "on disk");
+
+struct disk_stand {
+	uint32_t slot;
+	uint8_t attempts, unsure;
+	uint16_t zero;
+};
+_Static_assert(sizeof(struct disk_stand) == 8, "on disk");
+_Static_assert(RECORD_ADOPTED_MAX ==
+		       sizeof(struct disk_adopted) +
+			       QUEUE_RCPTS_MAX * sizeof(struct disk_stand),
+	       "on disk");
 
 struct disk_part {
 	uint64_t id, offset;

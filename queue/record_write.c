@@ -52,18 +52,26 @@ static bool domain_in_address(const struct queue_rcpt *r)
 		      r->domain.p, r->domain.len) == 0;
 }
 
+static size_t adopted_size(uint32_t rcpt_count)
+{
+	return sizeof(struct disk_adopted) +
+	       rcpt_count * sizeof(struct disk_stand);
+}
+
 int record_message_size(const struct queue_message *msg, size_t *envelope_r,
 			size_t *content_r)
 {
 	const struct span none = { 0 };
-	size_t size = sizeof(struct disk_msg), content;
+	size_t size = sizeof(struct disk_msg), content, adopted = 0;
 	uint32_t i;
 	int err = record_content_size(msg->content, msg->content_count,
 				      QUEUE_PART_MAX, &content);
 
 	if (err < 0)
 		return err;
-	if (msg->rcpt_count == 0 || content > msg->size)
+	if (msg->rcpt_count == 0 || content > msg->size ||
+	    (msg->stands != NULL) != (msg->adopted_s != 0) ||
+	    msg->flags & ADOPTED)
 		return -EINVAL;
 	if (msg->rcpt_count > QUEUE_RCPTS_MAX ||
 	    msg->size > QUEUE_CONTENT_MAX || msg->sender.len > UINT16_MAX ||
@@ -85,7 +93,10 @@ int record_message_size(const struct queue_message *msg, size_t *envelope_r,
 	}
 	if (size > QUEUE_ENVELOPE_MAX)
 		return -EMSGSIZE;
-	*envelope_r = size;
+	/* On top of the limit: what was taken at one node fits at the next. */
+	if (msg->stands != NULL)
+		adopted = adopted_size(msg->rcpt_count);
+	*envelope_r = size + adopted;
 	*content_r = content;
 	return 0;
 }
@@ -109,6 +120,22 @@ static char *put_rcpt(char *p, const char *table, const struct queue_rcpt *r,
 	return put_span(p, r->params);
 }
 
+static char *put_stands(char *p, const struct queue_message *msg)
+{
+	struct disk_adopted d = { .at_s = msg->adopted_s };
+	uint32_t i;
+
+	p = put(p, &d, sizeof(d));
+	for (i = 0; i < msg->rcpt_count; i++) {
+		struct disk_stand e = { .slot = msg->stands[i].slot,
+					.attempts = msg->stands[i].attempts,
+					.unsure = msg->stands[i].unsure };
+
+		p = put(p, &e, sizeof(e));
+	}
+	return p;
+}
+
 void record_message_write(const struct queue_message *msg, char *p)
 {
 	struct disk_msg d = {
@@ -117,7 +144,7 @@ void record_message_write(const struct queue_message *msg, char *p)
 		.arrived_s = msg->arrived_s,
 		.due_s = msg->due_s,
 		.expires_s = msg->expires_s,
-		.flags = msg->flags,
+		.flags = msg->flags | (msg->stands == NULL ? 0 : ADOPTED),
 		.rcpt_count = (uint16_t)msg->rcpt_count,
 		.tenant = (uint8_t)msg->tenant.len,
 		.campaign = (uint8_t)msg->campaign.len,
@@ -130,6 +157,8 @@ void record_message_write(const struct queue_message *msg, char *p)
 	memcpy(d.submission, msg->submission, sizeof(d.submission));
 	table = put(p, &d, sizeof(d));
 	p = table + msg->rcpt_count * sizeof(struct disk_rcpt);
+	if (msg->stands != NULL)
+		p = put_stands(p, msg);
 	p = put_span(p, msg->tenant);
 	p = put_span(p, msg->campaign);
 	p = put_span(p, msg->sender);

@@ -7,9 +7,10 @@
  */
 #include "queue/segment.h"
 
-#define SEGMENT_MAGIC     "mtaqseg" /* eight octets with its NUL */
-#define SEGMENT_VERSION   2u        /* 1 has no MOVE, and is read as well */
-#define SEGMENT_HEAD_COPY 2048u     /* where it stands again */
+#define SEGMENT_MAGIC "mtaqseg" /* eight octets with its NUL */
+#define SEGMENT_VERSION                                                        \
+	2u /* 1 has no MOVE and no adopted mail; it is read as well */
+#define SEGMENT_HEAD_COPY 2048u /* where it stands again */
 
 struct segment_head {
 	char magic[8];

@@ -247,7 +247,8 @@ int store_make_task(struct rcpt_lines *w, const struct index_row *row,
 	return 0;
 }
 
-/* One task from the recipients first..end-1, all of one domain. */
+/* One task from the recipients first..end-1, all of one domain, and of adopted
+ * mail in one state. */
 static int make_task(struct queue *q, const struct queue_record *rec,
 		     uint32_t first, uint32_t end, struct list *tasks)
 {
@@ -262,8 +263,14 @@ static int make_task(struct queue *q, const struct queue_record *rec,
 		(rec->end - rec->lsn - rec->content_bytes + msg->size) /
 			msg->rcpt_count +
 		1;
+	struct queue_stand stand;
 	uint32_t i;
 
+	if (queue_view_stand(msg, first, &stand)) {
+		row.key.slot = stand.slot;
+		row.attempts = stand.attempts;
+		row.unsure = stand.unsure;
+	}
 	if (q->store->rebuilding)
 		row.key.slot = QUEUE_SLOT_HELD;
 	row.share = share > UINT32_MAX ? UINT32_MAX : (uint32_t)share;
@@ -272,20 +279,32 @@ static int make_task(struct queue *q, const struct queue_record *rec,
 	return store_make_task(&w, &row, tasks);
 }
 
+/* May both be in one task? */
+static bool stand_together(const struct queue_view *msg, uint32_t i, uint32_t j)
+{
+	struct queue_rcpt a, b;
+	struct queue_stand at, bt;
+
+	queue_view_rcpt(msg, i, &a);
+	queue_view_rcpt(msg, j, &b);
+	if (!span_eq(a.domain, b.domain))
+		return false;
+	return !queue_view_stand(msg, i, &at) ||
+	       !queue_view_stand(msg, j, &bt) ||
+	       (at.slot == bt.slot && at.attempts == bt.attempts &&
+		at.unsure == bt.unsure);
+}
+
 static int make_tasks(struct queue *q, const struct queue_record *rec,
 		      struct list *tasks)
 {
-	struct queue_rcpt run, rcpt;
 	uint32_t i, first = 0;
 	int err = 0;
 
 	for (i = 1; err == 0 && i <= rec->msg.rcpt_count; i++) {
-		queue_view_rcpt(&rec->msg, first, &run);
-		if (i < rec->msg.rcpt_count) {
-			queue_view_rcpt(&rec->msg, i, &rcpt);
-			if (span_eq(run.domain, rcpt.domain))
-				continue;
-		}
+		if (i < rec->msg.rcpt_count &&
+		    stand_together(&rec->msg, first, i))
+			continue;
 		err = make_task(q, rec, first, i, tasks);
 		first = i;
 	}
@@ -301,7 +320,9 @@ static int apply_message(struct queue *q, const struct queue_record *rec)
 {
 	struct queue_store *s = q->store;
 	struct idem_name name = { .number = rec->submission_number,
-				  .used_s = rec->msg.arrived_s };
+				  .used_s = rec->msg.adopted_s != 0
+						    ? IDEM_FOR_GOOD_S
+						    : rec->msg.arrived_s };
 	struct partial *p;
 	struct list tasks;
 	int err;

@@ -58,6 +58,9 @@ struct queue_settings { /* 0 takes the default in brackets */
 	uint32_t checkpoint_age_s;     /* younger records wait [5] */
 	uint64_t checkpoint_log_bytes; /* [1 GiB] */
 	uint32_t checkpoint_deltas;    /* [200,000] */
+	/* Open it although it was exported (mtaq/export.h), whatever its
+	 * segment_bytes: to look, to export it, to take off the mark. */
+	bool exported_too;
 };
 
 /* What opening found, for the operator's eyes. */
@@ -72,6 +75,7 @@ struct queue_report {
 /*
  * Open or create the spool, take spool/lock, recover.
  * -EBUSY: another process owns the spool (words name it)
+ * -EROFS: it was exported: its mail is another node's (words say what to do)
  * -EUCLEAN: the index cannot be read, or is gone while the log is there
  *	(words name `mtaq verify --rebuild`)
  * -EIO, -EMFILE, -ENFILE, -ENOMEM: the log cannot be read now (words name the
@@ -94,6 +98,12 @@ struct queue_rcpt {
 	struct span address; /* as it will be sent, without <> */
 	struct span domain;  /* its queue: lower case, A-labels */
 	struct span params;  /* opaque to the queue (NOTIFY, ORCPT) */
+};
+
+/* Where a recipient stands when its message comes from another spool. */
+struct queue_stand {
+	uint32_t slot; /* or QUEUE_SLOT_HELD, QUEUE_SLOT_DAMAGED */
+	uint8_t attempts, unsure;
 };
 
 #define QUEUE_MSG_8BIT          0x01u /* content has octets over 127 */
@@ -120,6 +130,14 @@ struct queue_message {
 	const struct iovec *content; /* canonical: CRLF, not dot-stuffed */
 	int content_count;
 	uint64_t size; /* of the whole content, parts that follow included */
+	/*
+	 * Adopted mail: rcpt_count of them, in the same record, so that no
+	 * crash can part a recipient from its state; NULL: all wait for due_s.
+	 * Its submission is the spool that it comes from, its number the id
+	 * that it had there, and both are remembered for good.
+	 */
+	const struct queue_stand *stands;
+	uint32_t adopted_s; /* mail time; with stands, and then not 0 */
 };
 
 /*
@@ -280,7 +298,12 @@ struct queue_view {
 	const struct iovec *content; /* straight from the segments' pages */
 	int content_count;
 	const void *rcpt_table; /* for queue_view_rcpt() */
-	struct iovec one;       /* the usual content: one piece */
+	/* Adopted mail: when, and from where; adopted_s is 0 of all other. */
+	uint32_t adopted_s;
+	uint8_t origin_spool[16];
+	uint64_t origin_id;
+	const void *stand_table; /* for queue_view_stand() */
+	struct iovec one;        /* the usual content: one piece */
 	void *pin;
 };
 
@@ -309,6 +332,10 @@ void queue_message_close(struct queue *q, struct queue_view *view);
 /* Recipient i < rcpt_count, in O(1). */
 void queue_view_rcpt(const struct queue_view *view, uint32_t i,
 		     struct queue_rcpt *rcpt_r);
+
+/* Where it stood when its message was adopted; false: it was not. */
+bool queue_view_stand(const struct queue_view *view, uint32_t i,
+		      struct queue_stand *stand_r);
 
 enum queue_record_type { /* on disk */
 	QUEUE_REC_MSG = 1,
@@ -470,7 +497,8 @@ bool queue_site_paused(const struct queue *q, struct span site);
  * Was message `number` of a submission accepted before?  1: yes, *id_r is its
  * id, or 0 when more than 16 of the submission came after it; 0: no.  Numbers
  * of one submission must become durable in rising order (a large message's
- * last part before its successor).  Kept for 3 days after the last.
+ * last part before its successor).  Kept for 3 days after the last, and for
+ * good of adopted mail.
  */
 int queue_store_submitted(struct queue *q, const uint8_t submission[16],
 			  uint64_t number, uint64_t *id_r);
@@ -577,7 +605,8 @@ struct queue_rebuild_report {
  * clock.  set as for queue_open(); segment_bytes is taken from the log.
  * After a failure only queue_rebuild_drop() may follow, and must.
  *
- * begin: -EBUSY: another process owns the spool; -EEXIST: the index can be
+ * begin: -EBUSY: another process owns the spool; -EROFS: it was exported;
+ * -EEXIST: the index can be
  * opened and force is false (force also goes on without what of the log cannot
  * be opened, mapped or read); -ENOENT: there is no spool; -EPROTO: a version
  * that this program does not know; or what a system call said.  On failure

@@ -155,6 +155,10 @@ static int failed(const char *dir, const struct queue_rebuild_report *r,
 			dir);
 		return EX_USAGE;
 	}
+	if (err == -EROFS) {
+		fprintf(stderr, "mtaq verify: %s\n", r->words);
+		return EX_CONFIG;
+	}
 	fprintf(stderr, "mtaq verify: %s: %s%s. The index is as it was.\n", dir,
 		r->words,
 		err == -EBUSY ? "stop it first" : strerrordesc_np(-err));

@@ -24,7 +24,8 @@ static const struct args_command command = {
 	.options = options,
 	.more = "Exit codes: 0 stopped by a signal, 64 wrong usage, 71 and 74 "
 		"something broke, 75 another mtaq owns the spool or the "
-		"socket, or memory or descriptors ran out, 78 the configuration is wrong.",
+		"socket, or memory or descriptors ran out, 78 the configuration is "
+		"wrong, or the spool was exported.",
 };
 
 static int exit_of(int err)
@@ -47,6 +48,7 @@ static int exit_of(int err)
 	case -EINVAL:
 	case -EACCES:
 	case -EPERM:
+	case -EROFS:
 		return EX_CONFIG;
 	default:
 		return EX_OSERR;

@@ -3,6 +3,8 @@
  */
 #include "cmd/submit_drop.h"
 
+#include "mtaq/export.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -71,6 +73,15 @@ static int open_folder(const char *spool, int *fd_r)
 	return r;
 }
 
+/* 0, or -EROFS. */
+static int is_exported(const struct submit_drop *d)
+{
+	if (faccessat(d->folder, "../" QUEUE_MARK_NAME, F_OK,
+		      AT_SYMLINK_NOFOLLOW) == 0)
+		return -EROFS;
+	return errno == ENOENT ? 0 : -errno;
+}
+
 int submit_drop_open(const char *spool, const uint8_t *id,
 		     struct submit_drop **drop_r)
 {
@@ -88,6 +99,8 @@ int submit_drop_open(const char *spool, const uint8_t *id,
 		(void)snprintf(d->new + 4 + 2 * i, 3, "%02x", id[i]);
 	}
 	r = open_folder(spool, &d->folder);
+	if (r == 0)
+		r = is_exported(d);
 	if (r == 0) {
 		d->fd = openat(d->folder, d->tmp,
 			       O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
@@ -144,8 +157,12 @@ int submit_drop_end(struct submit_drop *d, const char *socket_path)
 		return r;
 	d->ended = true;
 	r = sync_folder(d->folder, "new");
-	/* Not certain to survive a power cut: take it back, unless the daemon
-	 * has it already. */
+	/* `mtaq export` looks here after it has set its mark, and we look for
+	 * the mark now: one of the two sees the other. */
+	if (r == 0)
+		r = is_exported(d);
+	/* Not certain to survive a power cut, or nobody will read it: take it
+	 * back, unless the daemon has it already. */
 	if (r < 0 && unlinkat(d->folder, d->new, 0) < 0 && errno == ENOENT)
 		r = 0;
 	if (r == 0)

@@ -432,6 +432,15 @@ static int connect_run(struct submit_run *run)
 		r = submit_drop_open(run->set->spool, run->id, &run->drop);
 		if (r == 0)
 			return EX_OK;
+		if (r == -EROFS) {
+			submit_tell_line(&run->tell,
+					 "the spool %s was exported (mtaq "
+					 "export): its mail goes to another "
+					 "node. Nothing was handed over; "
+					 "submit there.",
+					 run->set->spool);
+			return EX_UNAVAILABLE;
+		}
 		submit_tell_line(&run->tell,
 				 "no daemon listens at %s, and the drop "
 				 "folder %s/incoming cannot be written: %s. "

@@ -8,12 +8,13 @@
 #include "base/json.h"
 #include "cmd/commands.h"
 #include "cmd/rebuild.h"
-#include "mtaq/queue.h"
+#include "mtaq/export.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <sysexits.h>
+#include <time.h>
 
 static const struct args_option options[] = {
 	OPTION_CONFIG,
@@ -47,7 +48,8 @@ static const struct args_command command = {
 		"spool, 78 the configuration is wrong.",
 };
 
-static void print_json(const struct queue_verify_report *r, bool whole)
+static void print_json(const struct queue_verify_report *r, bool whole,
+		       bool marked)
 {
 	struct buf b;
 
@@ -67,6 +69,8 @@ static void print_json(const struct queue_verify_report *r, bool whole)
 	json_member_u64(&b, "torn_bytes", r->torn_bytes);
 	json_member_u64(&b, "damaged", r->damaged);
 	json_member_u64(&b, "content_damaged", r->content_damaged);
+	json_key(&b, "exported");
+	buf_printf(&b, marked ? "true" : "false");
 	json_member(&b, "words", span_str(r->words));
 	printf("%.*s}\n", (int)b.len, b.p);
 	buf_free(&b);
@@ -92,6 +96,32 @@ static void print_text(const struct queue_verify_report *r, bool whole)
 	puts(whole ? "the log is whole" : "the log is DAMAGED");
 }
 
+/* Whose mail it is. */
+static void print_mark(const char *dir)
+{
+	struct queue_mark mark;
+	char when[32];
+	struct tm tm;
+	time_t at;
+	int err = queue_mark_read(dir, &mark);
+
+	if (err == -ENOENT)
+		return;
+	if (err < 0) {
+		printf("marked as exported, and the mark cannot be made out: "
+		       "no daemon starts on it\n");
+		return;
+	}
+	at = (time_t)mark.made_s;
+	gmtime_r(&at, &tm);
+	strftime(when, sizeof(when), "%Y-%m-%d %H:%M:%S", &tm);
+	printf("exported on %s UTC: no daemon starts on it; %s (mtaq export)\n",
+	       when,
+	       mark.adopting_s != 0 ? "another node has begun to adopt from it"
+	       : mark.whole_s != 0  ? "a whole export was written"
+				    : "no whole export was written yet");
+}
+
 static int verify(const char *dir, const struct rebuild_options *o,
 		  bool rebuild)
 {
@@ -108,9 +138,11 @@ static int verify(const char *dir, const struct rebuild_options *o,
 		return err == -ENOENT ? EX_NOINPUT : EX_IOERR;
 	}
 	if (o->json)
-		print_json(&r, err == 0);
+		print_json(&r, err == 0, queue_marked(dir) == 1);
 	else
 		print_text(&r, err == 0);
+	if (!o->json)
+		print_mark(dir);
 	return err == 0 ? EX_OK : EX_DATAERR;
 }
 

@@ -72,6 +72,8 @@ static int open_queue(struct engine *e, char *words, size_t size)
 	err = queue_open(&q, clock_mail_s(&e->clock), &e->queue, report);
 	if (err == -EACCES || err == -EPERM)
 		user_words(e->set->spool, err, words, size);
+	else if (err == -EROFS && report->words[0] != '\0')
+		snprintf(words, size, "%s", report->words);
 	else if (err < 0)
 		snprintf(words, size, "cannot open the spool %s: %s%s%s",
 			 e->set->spool, strerrordesc_np(-err),

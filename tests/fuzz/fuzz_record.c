@@ -55,14 +55,20 @@ static void write_message(const struct queue_record *rec,
 		.rcpts = rcpts,
 		.rcpt_count = rec->msg.rcpt_count,
 		.size = rec->msg.size,
+		.adopted_s = rec->msg.adopted_s,
 	};
+	static struct queue_stand stands[QUEUE_RCPTS_MAX];
 	struct queue_record again;
+	struct queue_stand stand;
 	struct record_head h;
 	struct queue_rcpt r;
 	size_t envelope, content;
 	char *p;
 	uint32_t i;
 
+	for (i = 0; i < msg.rcpt_count; i++)
+		if (queue_view_stand(&rec->msg, i, &stands[i]))
+			msg.stands = stands;
 	if (record_message_size(&msg, &envelope, &content) < 0)
 		return; /* longer words than may be written */
 	p = new_record(QUEUE_REC_MSG, envelope, &h);
@@ -74,6 +80,12 @@ static void write_message(const struct queue_record *rec,
 		BUG_ON(!span_eq(r.address, rcpts[i].address) ||
 		       !span_eq(r.domain, rcpts[i].domain) ||
 		       !span_eq(r.params, rcpts[i].params));
+		BUG_ON(queue_view_stand(&again.msg, i, &stand) !=
+		       (msg.stands != NULL));
+		BUG_ON(msg.stands != NULL &&
+		       (stand.slot != stands[i].slot ||
+			stand.attempts != stands[i].attempts ||
+			stand.unsure != stands[i].unsure));
 	}
 	free(p);
 }
@@ -163,7 +175,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct queue_record rec;
 	char *p;
 
-	if (size < 1 || size > QUEUE_ENVELOPE_MAX)
+	if (size < 1 || size > RECORD_ENVELOPE_MAX)
 		return 0;
 	/* the first octet is the type, the rest is the envelope */
 	h.type = (uint8_t)(1 + data[0] % QUEUE_REC_CKPT);

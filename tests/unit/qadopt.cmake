@@ -1,0 +1,1 @@
+mtaq_unit(test_qadopt USES mtaq_queue)
