@@ -13,9 +13,11 @@ import re
 import sys
 import tempfile
 
-PURE = {"src/base", "src/smtp", "src/mail", "src/sched", "src/site"}
+PURE = {"src/base", "src/smtp", "src/mail", "src/sched", "src/site",
+        "src/transfer"}
 LOW = ["src/base"]
-ALL = ["src/base", "src/smtp", "src/mail", "src/sched", "src/site", "queue",
+ALL = ["src/base", "src/smtp", "src/mail", "src/sched", "src/site",
+       "src/transfer", "queue",
        "src/io", "src/idn", "src/tls", "src/dns", "src/dkim", "src/options"]
 MAY_USE = {                       # folder: folders whose headers it may see
     "src/base": [],
@@ -23,6 +25,7 @@ MAY_USE = {                       # folder: folders whose headers it may see
     "src/mail": LOW + ["src/smtp"],      # one address check for all entrances
     "src/sched": LOW,
     "src/site": LOW + ["src/sched"],     # a plan asks for the slot
+    "src/transfer": LOW,
     "queue": LOW,
     "src/io": LOW,
     "src/idn": LOW + ["src/smtp"],       # addresses with their domains' A-labels

@@ -1,0 +1,1 @@
+mtaq_unit(test_transfer USES mtaq_transfer)
