@@ -5,13 +5,15 @@ _mtaq()
 	local cmd=${COMP_WORDS[1]-} opts= verbs= files=
 
 	if [ "$COMP_CWORD" -eq 1 ]; then
-		COMPREPLY=($(compgen -W 'campaign check explain load probe queue run site sink status submit top trace verify version --help --version' -- "$cur"))
+		COMPREPLY=($(compgen -W 'adopt campaign check explain export load probe queue run site sink status submit top trace verify version --help --version' -- "$cur"))
 		return
 	fi
 	case $cmd in
+	adopt) opts='-c --config -n --dry-run --json -h --help' verbs='' files= ;;
 	campaign) opts='-c --config --tenant -n --dry-run --json -h --help' verbs='list pause resume' files= ;;
 	check) opts='-c --config --print --defaults --manual --man --json -h --help' verbs='' files= ;;
 	explain) opts='-c --config --json -h --help' verbs='' files= ;;
+	export) opts='-c --config -m --mark-only --undo --nothing-was-adopted -n --dry-run --json -h --help' verbs='' files= ;;
 	load) opts='--socket --messages --size --domains --zone --rcpts --spread --dots --clients --batch --start --tag --from --tenant --campaign --class --reconnects --accepted -h --help' verbs='' files= ;;
 	probe) opts='-c --config -f --from --helo --host --port --dns --ipv4 --ipv6 -a --all --send --timeout --max-time --json -h --help' verbs='' files= ;;
 	queue) opts='-c --config --domain --tenant --campaign --site --rcpt --older-than --state --all -n --dry-run --json -h --help' verbs='list show hold release cancel retry' files= ;;
@@ -26,10 +28,12 @@ _mtaq()
 	version) opts='' verbs='' files= ;;
 	esac
 	case "$cmd $prev" in
+	'adopt -c' | 'adopt --config') COMPREPLY=($(compgen -f -- "$cur")); return ;;
 	'campaign -c' | 'campaign --config') COMPREPLY=($(compgen -f -- "$cur")); return ;;
 	'campaign --tenant') COMPREPLY=(); return ;;
 	'check -c' | 'check --config') COMPREPLY=($(compgen -f -- "$cur")); return ;;
 	'explain -c' | 'explain --config') COMPREPLY=($(compgen -f -- "$cur")); return ;;
+	'export -c' | 'export --config') COMPREPLY=($(compgen -f -- "$cur")); return ;;
 	'load --socket' | 'load --accepted') COMPREPLY=($(compgen -f -- "$cur")); return ;;
 	'load --messages' | 'load --size' | 'load --domains' | 'load --zone' | 'load --rcpts' | 'load --clients' | 'load --batch' | 'load --start' | 'load --tag' | 'load --from' | 'load --tenant' | 'load --campaign' | 'load --reconnects') COMPREPLY=(); return ;;
 	'load --class') COMPREPLY=($(compgen -W 'transactional bulk' -- "$cur")); return ;;

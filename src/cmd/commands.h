@@ -8,9 +8,11 @@
 #include "base/args.h"
 #include "mtaq/settings.h"
 
+int adopt_main(int argc, char **argv);
 int campaign_main(int argc, char **argv);
 int check_main(int argc, char **argv);
 int explain_main(int argc, char **argv);
+int export_main(int argc, char **argv);
 int probe_main(int argc, char **argv);
 int queue_main(int argc, char **argv);
 int run_main(int argc, char **argv);

@@ -32,10 +32,12 @@ static int version_main(int argc, char **argv)
 }
 
 static const struct command commands[] = {
+	{ "adopt", adopt_main, "take over mail that another node exported" },
 	{ "campaign", campaign_main, "campaigns: list, pause, resume" },
 	{ "check", check_main, "is the configuration right?" },
 	{ "explain", explain_main,
 	  "why does mail for a domain, or a message, wait?" },
+	{ "export", export_main, "move a spool's mail to another node" },
 	{ "load", load_main, "made-up mail for tests and measurements" },
 	{ "probe", probe_main, "what would a mail server say to an address?" },
 	{ "queue", queue_main, "queued mail: list, show, hold, cancel ..." },

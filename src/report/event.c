@@ -46,12 +46,23 @@ static void begin_line(struct buf *out, const char *type, uint64_t lsn,
 	json_member(out, "type", span_str(type));
 }
 
-static void add_id(struct buf *out, uint64_t id)
+static void add_id(struct buf *out, const char *key, uint64_t id)
 {
 	char text[MSGID_LEN];
 
 	msgid_format(id, text);
-	json_member(out, "id", span_of(text, MSGID_LEN));
+	json_member(out, key, span_of(text, MSGID_LEN));
+}
+
+static void add_hex(struct buf *out, const char *key, const uint8_t p[16])
+{
+	unsigned i;
+
+	json_key(out, key);
+	buf_add_char(out, '"');
+	for (i = 0; i < 16; i++)
+		buf_printf(out, "%02x", p[i]);
+	buf_add_char(out, '"');
 }
 
 enum event_type event_type_of(enum queue_state state, bool unsure,
@@ -149,7 +160,7 @@ static void out_line(const struct queue_record *rec, uint32_t n,
 		note = (struct note_rcpt){ .rule = LOCAL_NONE };
 	begin_line(out, type_of(r->state, &note), rec->lsn, n);
 	add_time(out, c->time_ms);
-	add_id(out, o->id);
+	add_id(out, "id", o->id);
 	json_member_u64(out, "rcpt", r->rcpt);
 	json_member(out, "from", c->from);
 	add_text(out, "to", note.to);
@@ -178,8 +189,9 @@ static void msg_line(const struct queue_view *v, uint64_t lsn, uint32_t n,
 
 	queue_view_rcpt(v, n, &r);
 	begin_line(out, event_type_name(EVENT_ACCEPTED), lsn, n);
-	add_time(out, v->arrived_s * UINT64_C(1000));
-	add_id(out, v->id);
+	add_time(out, (v->adopted_s != 0 ? v->adopted_s : v->arrived_s) *
+			      UINT64_C(1000));
+	add_id(out, "id", v->id);
 	json_member_u64(out, "rcpt", n);
 	json_member(out, "from", v->sender);
 	json_member(out, "to", r.address);
@@ -187,6 +199,31 @@ static void msg_line(const struct queue_view *v, uint64_t lsn, uint32_t n,
 	json_member_u64(out, "size", v->size);
 	add_text(out, "tenant", v->tenant);
 	add_text(out, "campaign", v->campaign);
+	if (v->adopted_s != 0) {
+		add_hex(out, "origin_spool", v->origin_spool);
+		add_id(out, "origin_id", v->origin_id);
+	}
+	buf_add(out, "}\n", 2);
+}
+
+void event_exported(const struct event_exported *e, struct buf *out)
+{
+	const struct queue_view *v = e->msg;
+	struct queue_rcpt r;
+
+	queue_view_rcpt(v, e->rcpt, &r);
+	begin_line(out, "exported", e->lsn, e->n);
+	add_time(out, e->wall_ms);
+	add_id(out, "id", v->id);
+	json_member_u64(out, "rcpt", e->rcpt);
+	json_member(out, "from", v->sender);
+	json_member(out, "to", r.address);
+	json_member(out, "domain", r.domain);
+	json_member_u64(out, "attempt", e->attempts);
+	json_member_u64(out, "size", v->size);
+	add_text(out, "tenant", v->tenant);
+	add_text(out, "campaign", v->campaign);
+	add_hex(out, "spool", e->spool);
 	buf_add(out, "}\n", 2);
 }
 

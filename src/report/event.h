@@ -6,13 +6,17 @@
  * from a log record alone.  Keys are stable; scripts rely on them:
  *
  *	type      accepted delivered deferred bounced expired cancelled
- *	          unsure held damaged; an operator's: released retried
+ *	          unsure held damaged; an operator's: released retried;
+ *	          exported (to another node, `mtaq export`)
  *	lsn, n    the record and the place in it: rising, a consumer's cursor
  *	time      UTC, RFC 3339 with milliseconds
  *	id from to domain tenant campaign size
  *	site host source session tls        where it was tried
  *	code enhanced reply class scope stage    what was said
  *	attempt queued_ms                   which try, how long it waited
+ *	origin_spool origin_id              accepted: adopted from that spool,
+ *	                                    where it was exported under this id
+ *	spool                               exported: the origin_spool there
  *	notify_sender                       bounced, expired: true when `from` is
  *	                                    to be told (not the null sender, and
  *	                                    NOTIFY allows it, RFC 3461)
@@ -54,6 +58,18 @@ int event_lines(const struct queue_record *rec, uint32_t from_n,
  * event_lines() does with an MSG record that holds all of its content. */
 int event_accepted(const struct queue_view *msg, uint64_t lsn, uint32_t from_n,
 		   struct buf *out);
+
+/* The "exported" line of a recipient, which makes its own keys: the end of the
+ * log, and a number that rises over all that is exported. */
+struct event_exported {
+	const struct queue_view *msg;
+	uint32_t rcpt;
+	uint8_t attempts;
+	const uint8_t *spool; /* 16 octets */
+	uint64_t lsn, wall_ms;
+	uint32_t n;
+};
+void event_exported(const struct event_exported *e, struct buf *out);
 
 /* Read lsn and n from the start of a line that event_lines() made.  0, or
  * -EINVAL. */

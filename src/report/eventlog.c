@@ -29,6 +29,8 @@ struct eventlog {
 	uint64_t done;         /* all records below are in the file */
 	uint64_t pending_done; /* or in lines */
 	bool dirty;
+	uint64_t exporting; /* the lsn of "exported" lines; 0: none yet */
+	uint32_t exported;  /* the n of the next one */
 	struct buf lines;
 };
 
@@ -87,6 +89,7 @@ int eventlog_open(struct queue *q, const char *path, struct eventlog **log_r)
 	err = log->path == NULL ? -ENOMEM : open_file(log);
 	if (err == 0) {
 		find_place(log);
+		log->done = log->pending_done = log->any ? log->lsn : 0;
 		err = queue_cursor_open(q, log->any ? log->lsn : 0,
 					&log->cursor);
 	}
@@ -212,6 +215,28 @@ int eventlog_write(struct eventlog *log)
 		return err;
 	log->done = log->pending_done;
 	return any ? 1 : 0;
+}
+
+int eventlog_exported(struct eventlog *log, struct event_exported *e)
+{
+	struct queue_counts counts;
+
+	if (log->exporting == 0) {
+		queue_store_counts(log->q, &counts);
+		log->exporting = counts.durable_lsn;
+	}
+	e->lsn = log->exporting;
+	e->n = log->exported++;
+	if (log->any &&
+	    (log->lsn > e->lsn || (log->lsn == e->lsn && log->n >= e->n)))
+		return 0;
+	event_exported(e, &log->lines);
+	if (log->lines.failed < 0)
+		return log->lines.failed;
+	log->lsn = e->lsn;
+	log->n = e->n;
+	log->any = true;
+	return log->lines.len < BATCH_BYTES ? 0 : write_all(log);
 }
 
 int eventlog_sync(struct eventlog *log)

@@ -18,7 +18,7 @@ import tempfile
 import time
 
 LINES = [                     # typed, and the words that it must become
-    ("exp", "explain"),
+    ("expl", "explain"),
     ("tra", "trace"),
     ("queue can", "queue cancel"),
     ("campaign pau", "campaign pause"),
