@@ -3,16 +3,14 @@
  *
  *	client threads ─► submit_put() ... ─► results ─► accepted file
  *
- * Message i is a function of i alone, so a result needs only its index to
- * name token, recipients and hash.  The content is canonical already and
- * complete, so that a daemon with `received: no` must not change an octet.
+ * Message i is a function of i alone (load_message.h), so a result needs only
+ * its index to name token, recipients and hash.
  */
 #include "bench/load.h"
 
-#include "base/buf.h"
 #include "base/crc32c.h"
 #include "base/msgid.h"
-#include "bench/load_options.h"
+#include "bench/load_message.h"
 #include "mtaq/submit.h"
 
 #include <errno.h>
@@ -22,85 +20,19 @@
 #include <sysexits.h>
 #include <time.h>
 
-#define RCPTS_MAX 1000u
-
 struct client {
 	const struct load_config *cfg;
 	pthread_t thread;
 	uint64_t first, count; /* messages first .. first + count - 1 */
 	uint64_t accepted, refused;
 	FILE *out;
-	struct buf content, rcpt_text, line;
-	struct span rcpts[RCPTS_MAX];
-	char token[64];
+	struct load_message msg;
+	struct buf line;
 	int exit_code;
 	char words[256];
 };
 
 static pthread_mutex_t out_lock = PTHREAD_MUTEX_INITIALIZER;
-
-/* --- one message ----------------------------------------------------------- */
-
-static void make_rcpts(struct client *c, uint64_t i)
-{
-	const struct load_config *cfg = c->cfg;
-	uint64_t at[RCPTS_MAX + 1];
-	uint32_t j;
-
-	buf_clear(&c->rcpt_text);
-	for (j = 0; j < cfg->rcpts; j++) {
-		uint64_t domain = cfg->spread ? i * cfg->rcpts + j : i;
-
-		at[j] = c->rcpt_text.len;
-		buf_printf(&c->rcpt_text, "u%llu-%u@d%llu.%s",
-			   (unsigned long long)i, j,
-			   (unsigned long long)(domain % cfg->domains),
-			   cfg->zone);
-	}
-	at[j] = c->rcpt_text.len;
-	for (j = 0; j < cfg->rcpts; j++)
-		c->rcpts[j] = span_of(c->rcpt_text.p + at[j],
-				      (size_t)(at[j + 1] - at[j]));
-}
-
-/* Lines of up to 78 octets; some begin with a dot, so that stuffing is exercised. */
-static void fill_body(struct client *c, uint64_t i)
-{
-	static const char letters[] =
-		"mtaq load: the quick brown fox jumps over the lazy dog "
-		"0123456789 ABCDEFGH";
-	uint64_t n = 0;
-
-	while (c->content.len + 80 < c->cfg->size) {
-		bool dot = c->cfg->dots && (i + n) % 16 == 0;
-
-		buf_add(&c->content, dot ? "." : "-", 1);
-		buf_add(&c->content, letters,
-			sizeof(letters) - 1 - (dot ? n % 3 : 0));
-		buf_add(&c->content, "\r\n", 2);
-		n++;
-	}
-}
-
-static void make_message(struct client *c, uint64_t i)
-{
-	const struct load_config *cfg = c->cfg;
-
-	make_rcpts(c, i);
-	snprintf(c->token, sizeof(c->token), "%s-%llu", cfg->tag,
-		 (unsigned long long)i);
-	buf_clear(&c->content);
-	buf_printf(&c->content,
-		   "From: News <%s>\r\nTo: <%.*s>\r\n"
-		   "Subject: load %s\r\n"
-		   "Date: Sun, 22 Nov 2026 12:00:00 +0000\r\n"
-		   "Message-ID: <%s@load.test>\r\n"
-		   "X-Mtaq-Token: %s\r\n\r\n",
-		   cfg->from, (int)c->rcpts[0].len, c->rcpts[0].p, c->token,
-		   c->token, c->token);
-	fill_body(c, i);
-	buf_printf(&c->content, "end\r\n");
-}
 
 /* --- results --------------------------------------------------------------- */
 
@@ -112,13 +44,13 @@ static void note_accepted(struct client *c, const struct submit_result *r)
 	c->accepted++;
 	if (c->out == NULL)
 		return;
-	make_message(c, c->first + r->index);
-	crc = crc32c(0, c->content.p, c->content.len);
+	load_message_make(&c->msg, c->cfg, c->first + r->index);
+	crc = crc32c(0, c->msg.content.p, c->msg.content.len);
 	msgid_print(r->ids[0], id);
 	for (j = 0; j < c->cfg->rcpts; j++)
-		buf_printf(&c->line, "%s\t%s\t%.*s\t%08x.%zu\n", id, c->token,
-			   (int)c->rcpts[j].len, c->rcpts[j].p, crc,
-			   c->content.len);
+		buf_printf(&c->line, "%s\t%s\t%.*s\t%08x.%zu\n", id,
+			   c->msg.token, (int)c->msg.rcpts[j].len,
+			   c->msg.rcpts[j].p, crc, c->msg.content.len);
 }
 
 static void write_lines(struct client *c)
@@ -161,7 +93,7 @@ static int submit_all(struct client *c, struct submit *s)
 	for (i = 0; i < c->count; i++) {
 		struct submit_message m = {
 			.sender = span_str(cfg->from),
-			.rcpts = c->rcpts,
+			.rcpts = c->msg.rcpts,
 			.rcpt_count = cfg->rcpts,
 			.tenant = span_str(cfg->tenant),
 			.campaign = span_str(cfg->campaign),
@@ -169,8 +101,8 @@ static int submit_all(struct client *c, struct submit *s)
 						    : SUBMIT_BULK,
 		};
 
-		make_message(c, c->first + i);
-		m.content = buf_span(&c->content);
+		load_message_make(&c->msg, cfg, c->first + i);
+		m.content = buf_span(&c->msg.content);
 		err = submit_put(s, &m);
 		if (err == 0 && cfg->batch > 0 && (i + 1) % cfg->batch == 0)
 			err = submit_flush(s);
@@ -212,15 +144,13 @@ static void client_init(struct client *c, const struct load_config *cfg,
 	*c = (struct client){
 		.cfg = cfg, .first = first, .count = count, .out = out
 	};
-	buf_init(&c->content, 64u << 20);
-	buf_init(&c->rcpt_text, 1u << 20);
+	load_message_init(&c->msg);
 	buf_init(&c->line, 64u << 20);
 }
 
 static void client_free(struct client *c)
 {
-	buf_free(&c->content);
-	buf_free(&c->rcpt_text);
+	load_message_free(&c->msg);
 	buf_free(&c->line);
 }
 
