@@ -24,7 +24,7 @@ def present(series, figures):
     return {name: bars for name, bars in kept.items() if bars}
 
 
-def script(path, title, series, figures):
+def script(path, title, series, figures, more=()):
     unit = figures[next(iter(series.values()))[0][1]]["unit"]
     out = ["set terminal svg size 900,480 dynamic background '#ffffff'",
            f'set output "{path}"', f'set title "{title}" noenhanced',
@@ -32,7 +32,7 @@ def script(path, title, series, figures):
            "set style data histograms",
            "set style histogram errorbars gap 2 lw 1",
            "set style fill solid 0.7 border -1", "set grid ytics",
-           "set xtics noenhanced", "set key outside noenhanced"]
+           "set xtics noenhanced", "set key outside noenhanced", *more]
     for i, bars in enumerate(series.values()):
         out += [f"$s{i} << END"]
         for label, figure in bars:
@@ -45,12 +45,12 @@ def script(path, title, series, figures):
     return "\n".join(out) + "\n"
 
 
-def svg(path, title, series, figures):
-    """False when there is no gnuplot."""
+def svg(path, title, series, figures, more=()):
+    """more: lines for gnuplot.  False when there is no gnuplot."""
     if not shutil.which("gnuplot"):
         return False
     series = present(series, figures)
-    subprocess.run(["gnuplot"], input=script(path, title, series, figures),
+    subprocess.run(["gnuplot"], input=script(path, title, series, figures, more),
                    text=True, check=True)
     print(f"drawn: {pathlib.Path(path).resolve()}")
     return True

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# tools/packages.sh build|test|bench|deb ... - install the Debian 12 packages that
+# tools/packages.sh build|test|bench|compare|deb ... - install the Debian 12 packages that
 # the named jobs need.  Does nothing, quickly, when all are there.
 set -euo pipefail
 
@@ -44,13 +44,22 @@ test=(
 	xfsprogs
 	zsh
 )
+npm=()
 # Haraka is installed by npm, whoever it is from: the npm of Debian and the nodejs
 # of NodeSource exclude each other.
-command -v npm >/dev/null || test+=(npm)
+command -v npm >/dev/null || npm=(npm)
+test+=("${npm[@]}")
 bench=(
 	git
 	gnuplot-nox
 	python3
+)
+# The other servers' packages are unpacked, not installed (private_root.sh).
+compare=(
+	iproute2
+	strace
+	util-linux
+	"${npm[@]}"
 )
 deb=(
 	build-essential
@@ -68,7 +77,8 @@ for job in "$@"; do
 	test) wanted+=("${test[@]}") ;;
 	deb) wanted+=("${build[@]}" "${deb[@]}") ;;
 	bench) wanted+=("${bench[@]}") ;;
-	*) echo "usage: $0 build|test|bench|deb ..." >&2; exit 64 ;;
+	compare) wanted+=("${compare[@]}") ;;
+	*) echo "usage: $0 build|test|bench|compare|deb ..." >&2; exit 64 ;;
 	esac
 done
 

@@ -7,3 +7,10 @@ foreach(name deliver e2e limit multi rtt session sizes submit wal)
 	set_tests_properties(bench_${name} PROPERTIES LABELS bench TIMEOUT 300
 		RESOURCE_LOCK bench)
 endforeach()
+
+# bench/inject.c; bench/compare.py with small numbers.
+add_test(NAME compare_small COMMAND python3
+	${CMAKE_CURRENT_SOURCE_DIR}/e2e/compare_test.py $<TARGET_FILE:mtaq>
+	$<TARGET_FILE:bench_inject>)
+set_tests_properties(compare_small PROPERTIES LABELS bench TIMEOUT 600
+	RESOURCE_LOCK bench SKIP_RETURN_CODE 77)
