@@ -197,6 +197,7 @@ static int run(struct builder *b, struct fy_parser *parser,
 	bool end = false;
 	int r = 0;
 
+	errno = 0;
 	while (r == 0 && !end) {
 		e = fy_parser_parse(parser);
 		if (e == NULL)
@@ -205,6 +206,10 @@ static int run(struct builder *b, struct fy_parser *parser,
 		r = take(b, e);
 		fy_parser_event_free(parser, e);
 	}
+	/* Where it has no memory libfyaml says that the document is wrong, or
+	 * that a word is empty.  malloc() alone says why. */
+	if (errno == ENOMEM)
+		return -ENOMEM;
 	if (r == 0 && !end) {
 		say_syntax(b, diag);
 		return -EINVAL;
