@@ -25,6 +25,7 @@ from harness import Failed, must  # noqa: E402
 from misbehaviour import QUICK  # noqa: E402
 
 SPOOL_CUTS = 25
+WAITING = 40        # messages that stay until the end of a spool
 SINK = ["--domains", 20, "--mx", 2, "--dead-first", 0.1, "--delay", 2,
         "--fail", "rcpt=4:0.05,rcpt=5:0.02,eod=4:0.05",
         "--drop", "mail=0.01,eod=0.02", "--messages-max", 20]
@@ -37,6 +38,7 @@ class Plan:
     def __init__(self, sessions, unsynced, workers, messages):
         self.sessions, self.unsynced = sessions, unsynced
         self.workers, self.messages = workers, messages
+        self.moved = 0
         self.changes = {}
         # 75: nobody was there at first, nothing is sent again.
         self.load_ends = {0, 75}
@@ -109,6 +111,24 @@ def open_sessions(box):
     return sum(row[2].endswith(port) and row[3] == "01" for row in rows)
 
 
+def let_wait(box, messages):
+    """Mail that stays: the segments around it empty, and it is moved out of
+    them again and again (queue/compact.c) until a resume()."""
+    box.run("campaign", "pause", "later", "-c", box.conf)
+    box.load("--messages", messages, "--rcpts", 2, "--domains", 20, "--size",
+             2000, "--tag", "later", "--campaign", "later")
+
+
+def resume(box):
+    box.run("campaign", "resume", "later", "-c", box.conf)
+
+
+def moved(box):
+    """Messages that this daemon's compaction has moved."""
+    return json.loads(box.run("status", "-c", box.conf, "--json").stdout)[
+        "messages_moved"]
+
+
 def queued_rows(box):
     """What the daemon says is in the queue."""
     out = box.run("queue", "list", "-c", box.conf, "--all", "--json").stdout
@@ -153,6 +173,7 @@ def cycle(box, books, cut, rnd, load):
         time.sleep(moment(rnd))             # the moment is the point
         must(box.daemon.poll() is None, "the daemon ended by itself with "
              f"{box.daemon.returncode}")
+        load.plan.moved += moved(box)
         sessions = open_sessions(box)
         cut(box, rnd, books)
         box.run("verify", "-c", box.conf)
@@ -189,11 +210,13 @@ def one_spool(box, plan, cut, rnd, cuts):
     """So many cycles; the ledger, and extra and open sessions of each."""
     box.start_sink(*SINK, listen="127.0.0.2-127.0.0.9")
     plan.configure(box).start_daemon()
+    let_wait(box, WAITING)
     ends, at, books = [], 0, Books(box)
     for _ in range(cuts):
         load = Load(box, at, plan)
         ends.append(cycle(box, books, cut, rnd, load))
         at = load.at
+    resume(box)
     let_through(box)
     settled(box, books)
     box.stop_daemon()
@@ -222,7 +245,8 @@ class Figures:
              "extra": sum(self.extra), "extra_most": max(self.extra),
              "extra_allowed": plan.extra_max(),
              "extra_median": statistics.median(self.extra),
-             "sessions_median": statistics.median(self.sessions)}
+             "sessions_median": statistics.median(self.sessions),
+             "moved": plan.moved}
         must(all(r[k] == 0 for k in SUMS), json.dumps(r))
         must(r["extra_most"] <= r["extra_allowed"],
              f"more second copies than a cut may cause: {json.dumps(r)}")

@@ -21,19 +21,16 @@ lost, and no more comes twice than its end explains.
 `full` needs a file system of its own.  Where none can be mounted the summary
 says so.
 """
-import collections
 import errno
 import json
 import os
-import random
 import sys
-import time
 
 import cycles
 import disks
-from harness import Box, Failed, must
+from doomed import Doomed, run_kinds
+from harness import Box, must
 
-PLAN = {"sessions": 10, "unsynced": 32, "workers": 2, "messages": 20}
 # N is up to; with --every too.  The index is written some times a second only.
 CALLS_MAX = {"log-write": 200, "log-sync": 200, "index-write": 60,
              "index-sync": 12, "index-meta": 12}
@@ -45,76 +42,25 @@ OFTEN = {"checkpoint__age": "0s", "checkpoint__deltas": 100}
 WAYS = [(e, on) for on in ("", ":on") for e in (errno.EIO, errno.ENOSPC)]
 
 
-class Cycle:
-    def __init__(self, box, plan, rnd):
-        self.box, self.plan, self.rnd = box, plan, rnd
-        self.extra_max = 0
-        self.counts = collections.Counter()
-
-    def prepare(self):
-        """Some mail waits, some is under way; the load goes on."""
-        box = self.box
-        box.start_sink(*cycles.SINK, listen="127.0.0.2-127.0.0.9")
-        self.plan.configure(box).start_daemon()
-        box.run("campaign", "pause", "later", "-c", box.conf)
-        box.load("--messages", 100, "--rcpts", 2, "--domains", 20, "--tag",
-                 "later", "--campaign", "later")
-
-    def start_doomed(self, **env):
-        """Until it is ready or dead."""
-        self.told = self.box.dir / "told"
-        self.told.unlink(missing_ok=True)
-        env = {k.upper(): str(v) for k, v in env.items()}
-        box = self.box
-        box.launch_daemon(env={
-            "LD_PRELOAD": os.environ["MTAQ_TEST_FAIL_AT"],
-            "FAIL_TOLD": str(self.told),
-            "ASAN_OPTIONS": "verify_asan_link_order=0", **env})
-        box.wait_for(lambda: self.is_dead() or box.said("mtaq: ready"), 60,
-                     "'ready'")
-
-    def is_dead(self):
-        return self.box.daemon.poll() is not None
-
-    def kill(self):
-        self.box.kill_daemon()
-        self.extra_max += self.plan.extra_max()
-
-    def end(self):
-        """In good order, or not."""
-        if not self.is_dead() and self.rnd.random() < 0.5:
-            self.kill()
-            return
-        self.extra_max += self.plan.extra_max()
-        if not self.is_dead():
-            self.box.daemon.terminate()
-        code = self.box.daemon.wait(60)
-        said = self.box.daemon_log.read_text()[self.box.log_from:]
-        self.box.daemon = None
-        must(code in ENDS, f"it ended with {code}: {said}")
-        must(code == 0 or "mtaq run: " in said, f"{code} without a word")
-        self.counts[f"ended_{code}"] += 1
+class Sick(Doomed):
+    def start_sick(self, **env):
+        self.start(os.environ["MTAQ_TEST_FAIL_AT"], fail_told=self.told,
+                   **env)
 
     # --- kinds ----------------------------------------------------------------
 
     def calls(self, file, op, n, way):
         number, on = way
         self.box.stop_daemon()
-        self.start_doomed(fail_at=f"{file}:{op}:{n}:{number}{on}")
-        until = time.monotonic() + (2.5 if file == "index" else 1)
-        while time.monotonic() < until and not self.is_dead() and \
-                not self.told.exists():
-            time.sleep(0.01)
-        if not self.is_dead():
-            time.sleep(self.rnd.uniform(0, 0.2))    # on with what it knows
+        self.start_sick(fail_at=f"{file}:{op}:{n}:{number}{on}")
+        self.await_harm(2.5 if file == "index" else 1)
         self.end()
-        self.counts["failed"] += self.told.exists()
 
     def map(self):
         """It says so, and mail goes on from the log."""
         box = self.box
         box.stop_daemon()
-        self.start_doomed(map_bytes=MAP_BYTES)
+        self.start_sick(map_bytes=MAP_BYTES)
         must(not self.is_dead(), "it ended at the start")
         box.load("--messages", 1000, "--rcpts", 2, "--domains", 20, "--tag",
                  "full", "--campaign", "later")
@@ -126,7 +72,7 @@ class Cycle:
         box.load("--messages", 20, "--rcpts", 2, "--domains", 20, "--tag",
                  "more")
         self.end()
-        self.counts["failed"] += 1
+        self.counts["harmed"] += 1
 
     def rebuild(self):
         box, index = self.box, self.box.dir / "spool" / "index"
@@ -144,7 +90,7 @@ class Cycle:
         self.extra_max += r["second_copies_max"]
         box.start_daemon()
         box.run("queue", "release", "-c", box.conf, "--all")
-        self.counts["failed"] += 1
+        self.counts["harmed"] += 1
 
     def full(self):
         box = self.box
@@ -162,14 +108,14 @@ class Cycle:
             self.kill()
             box.start_daemon()
         before = box.count_events().get("delivered", 0)
-        box.run("campaign", "resume", "later", "-c", box.conf)
+        cycles.resume(box)
         box.wait_for(lambda: box.count_events().get("delivered", 0) >=
                      before + 100, 60, "deliveries while it is full")
         box.run(*submit, ok=(75,))
         ballast.unlink()
         box.wait_for(lambda: box.run(*submit, ok=(0, 75)).returncode == 0,
                      60, "mail to be taken again")
-        self.counts["failed"] += 1
+        self.counts["harmed"] += 1
         self.kill()
 
 
@@ -197,66 +143,26 @@ def play(c, kind, i, args):
 
 
 def one_cycle(args, kind, i, rnd):
-    plan = cycles.Plan(**PLAN)
-    plan.messages = args.messages or plan.messages
-    plan.load_ends.add(65)              # over a broken disk mail is refused
     with Box(args.mtaq, name="mtaq-disk") as box:
-        c = Cycle(box, plan, rnd)
+        c = Sick(box, args, rnd, ENDS)
         if kind.startswith("index"):
-            plan.changes = OFTEN
+            c.plan.changes = OFTEN
         if kind != "full":
-            return through(c, lambda: play(c, kind, i, args))
+            return c.cycle(lambda: play(c, kind, i, args)), c
         with disks.Disk(box.dir, "ext4", 96 << 20) as c.disk:
-            plan.changes = {"spool": str(c.disk.at / "spool")}
-            return through(c, lambda: play(c, kind, i, args))
-
-
-def through(c, harm):
-    """A cycle; its ledger and its counts."""
-    box = c.box
-    c.prepare()
-    load = cycles.Load(box, 0, c.plan)
-    load.start()
-    try:
-        time.sleep(c.rnd.uniform(0, 0.2))
-        harm()
-        if box.daemon is None:
-            box.run("verify", "-c", box.conf)
-            box.start_daemon()
-        load.finish()
-    finally:
-        load.abandon()
-    box.run("campaign", "resume", "later", "-c", box.conf)
-    cycles.let_through(box)
-    books = cycles.Books(box)
-    cycles.settled(box, books)
-    box.stop_daemon()
-    box.run("verify", "-c", box.conf)
-    r = box.equation()
-    must(r["extra"] <= c.extra_max, f"{r['extra']} second copies, "
-         f"{c.extra_max} are explained")
-    return r, c.counts
+            c.plan.changes = {"spool": str(c.disk.at / "spool")}
+            return c.cycle(lambda: play(c, kind, i, args)), c
 
 
 def run(args):
     must("MTAQ_TEST_FAIL_AT" in os.environ,
          "MTAQ_TEST_FAIL_AT must name the built fail_at library")
-    rnd = random.Random(args.seed)
     kinds = list(args.kinds or KINDS)
     why = disks.why_not("ext4") if "full" in kinds else None
     if why:
         kinds.remove("full")
-    sums = collections.Counter()
-    for i in range(args.cycles):
-        kind = kinds[i % len(kinds)]
-        try:
-            r, counts = one_cycle(args, kind, i // len(kinds), rnd)
-        except Failed as e:
-            raise Failed(f"cycle {i}, {kind}: {e}") from e
-        sums.update(counts)
-        sums.update({kind: 1, **{k: r.get(k, 0) for k in (
-            "acknowledged", "delivered", "bounced", "extra", *cycles.SUMS)}})
-    return {"test": "disk", "cycles": args.cycles, **sums,
+    return {**run_kinds("disk", args, kinds,
+                        lambda *which: one_cycle(args, *which)),
             **({"full": f"skipped: {why}"} if why else {})}
 
 

@@ -48,10 +48,7 @@ def power_cut(disk, ends):
     return cut
 
 
-def one_disk(args, rnd, figures, ends, cuts):
-    plan = cycles.Plan(**PLAN)
-    plan.messages = args.messages or plan.messages
-    plan.load_ends.add(65)      # over the dead disk mail is refused
+def one_disk(args, plan, rnd, figures, ends, cuts):
     with Box(args.mtaq, name="mtaq-power") as box, \
             disks.Disk(box.dir, args.fs) as disk:
         box.events = disk.at / "events.jsonl"
@@ -63,13 +60,16 @@ def one_disk(args, rnd, figures, ends, cuts):
 
 def over_disks(args):
     rnd = random.Random(args.seed)
+    plan = cycles.Plan(**PLAN)
+    plan.messages = args.messages or plan.messages
+    plan.load_ends.add(65)      # over the dead disk mail is refused
     figures, ends = cycles.Figures(), collections.Counter()
     for first in range(0, args.cycles, cycles.SPOOL_CUTS):
-        one_disk(args, rnd, figures, ends,
+        one_disk(args, plan, rnd, figures, ends,
                  min(cycles.SPOOL_CUTS, args.cycles - first))
     return {"test": "power", "disk": args.fs,
             "ended_74": ends[CANNOT_WRITE], "sigbus": ends[-signal.SIGBUS],
-            **figures.judged(cycles.Plan(**PLAN))}
+            **figures.judged(plan)}
 
 
 def over_back_end(args, why):
