@@ -8,7 +8,8 @@
 
 static void say(struct buf *words, FILE *to)
 {
-	(void)fwrite(words->p, 1, words->len, to);
+	if (words->len > 0) /* else p may be NULL */
+		(void)fwrite(words->p, 1, words->len, to);
 	buf_free(words);
 }
 
