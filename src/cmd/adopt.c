@@ -9,16 +9,18 @@
  */
 #include "cmd/commands.h"
 
-#include "base/json.h"
 #include "cmd/adopt.h"
 #include "cmd/human.h"
 #include "engine/tune.h"
 #include "engine/user.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/stat.h>
 #include <sysexits.h>
+#include <unistd.h>
 
 static const struct args_option options[] = {
 	OPTION_CONFIG,
@@ -51,8 +53,15 @@ static const struct args_command command = {
 		"is wrong.",
 };
 
+struct source {
+	const char *name;
+	int fd; /* -1: a folder */
+};
+
 struct adopting {
 	const struct settings *set;
+	struct source *from;
+	int count;
 	struct export_spool here; /* queue NULL: a dry run */
 	bool dry, json;
 	char words[EXPORT_WORDS];
@@ -84,71 +93,6 @@ static int exit_of(int err)
 
 /* --- what came of it ----------------------------------------------------------- */
 
-static void print_json(const struct adopting *a, const char *from,
-		       const struct transfer_begin *begin,
-		       const struct adopt_totals *t, bool whole)
-{
-	char hex[33];
-	struct buf b;
-	unsigned i;
-
-	for (i = 0; i < 16; i++)
-		snprintf(hex + 2 * i, 3, "%02x", begin->uuid[i]);
-	buf_init(&b, 1u << 20);
-	buf_add_char(&b, '{');
-	json_member(&b, "from", span_str(from));
-	json_member(&b, "uuid", span_str(hex));
-	json_member(&b, "hostname", begin->hostname);
-	json_member_u64(&b, "exported_s", begin->wall_s);
-	json_key(&b, "whole");
-	buf_printf(&b, whole && !a->dry ? "true" : "false");
-	json_member_u64(&b, "messages", t->messages);
-	json_member_u64(&b, "recipients", t->recipients);
-	json_member_u64(&b, "octets", t->octets);
-	json_member_u64(&b, "known", t->known);
-	json_member_u64(&b, "left", t->left);
-	json_member_u64(&b, "pauses", t->pauses);
-	json_key(&b, "shift_s");
-	buf_printf(&b, "%lld", (long long)t->shift_s);
-	json_member(&b, "paused_sites", buf_span(&t->site_words));
-	json_member(&b, "words", buf_span(&t->words));
-	printf("%.*s}\n", (int)b.len, b.p);
-	buf_free(&b);
-}
-
-static void print_text(const struct adopting *a, const char *from,
-		       const struct transfer_begin *begin,
-		       const struct adopt_totals *t)
-{
-	printf("%s: of %.*s, %.*s, exported %s ago\n", from,
-	       (int)begin->hostname.len, begin->hostname.p,
-	       (int)begin->spool.len, begin->spool.p,
-	       human_time(clock_wall_ms() / 1000 > begin->wall_s
-				  ? clock_wall_ms() / 1000 - begin->wall_s
-				  : 0)
-		       .text);
-	printf("%s: %s messages, %s open recipients, %s",
-	       a->dry ? "to be taken (-n)" : "taken",
-	       human_count(t->messages).text, human_count(t->recipients).text,
-	       human_bytes(t->octets).text);
-	if (t->known > 0)
-		printf("; %s messages had been taken before",
-		       human_count(t->known).text);
-	putchar('\n');
-	if (t->shift_s != 0)
-		printf("mail time here is %s %s that of the other node: next "
-		       "tries and expiry are moved by it\n",
-		       human_time((uint64_t)(t->shift_s < 0 ? -t->shift_s
-							    : t->shift_s))
-			       .text,
-		       t->shift_s < 0 ? "behind" : "ahead of");
-	printf("%.*s", (int)t->words.len, t->words.len == 0 ? "" : t->words.p);
-	if (t->site_words.len > 0)
-		printf("sites that were paused there, and are not here (mtaq "
-		       "site pause NAME):\n%.*s",
-		       (int)t->site_words.len, t->site_words.p);
-}
-
 static int failed(const struct adopting *a, const char *from,
 		  const struct adopt_totals *t, int err)
 {
@@ -173,8 +117,8 @@ static void keep_words(struct adopting *a, const struct adopt_take *take)
 			 adopt_take_words(take));
 }
 
-static int take_file(struct adopting *a, struct adopt_take *take,
-		     const char *path, const char *what)
+static int take_file(struct adopting *a, struct adopt_take *take, int fd,
+		     const char *what)
 {
 	struct export_sink sink = { adopt_take_put, take };
 	struct progress_bar bar;
@@ -182,29 +126,26 @@ static int take_file(struct adopting *a, struct adopt_take *take,
 	int err;
 
 	progress_begin(&bar, what);
-	err = adopt_read(path, &sink, &progress, a->words);
+	err = adopt_read(fd, &sink, &progress, a->words);
 	progress_end(&bar);
 	keep_words(a, take);
 	return err;
 }
 
 /* The whole of it, before the first message is taken. */
-static int check_file(struct adopting *a, const char *path)
+static int check_file(struct adopting *a, const struct source *from)
 {
+	const char *path = from->name;
 	struct adopt_take *take;
-	struct adopt_totals *t;
 	int err = adopt_take_new(NULL, &a->here.clock, 0, &take);
 
 	if (err < 0)
 		return failed(a, path, NULL, err);
-	err = take_file(a, take, path, "octets checked");
-	t = adopt_take_totals(take);
+	err = take_file(a, take, from->fd, "octets checked");
 	if (err < 0)
 		err = failed(a, path, NULL, err);
-	else if (a->dry && a->json)
-		print_json(a, path, adopt_take_begin(take), t, true);
 	else if (a->dry)
-		print_text(a, path, adopt_take_begin(take), t);
+		adopt_tell(path, take, a->json, true);
 	adopt_take_free(&take);
 	return err;
 }
@@ -248,8 +189,9 @@ static int take_spool(struct adopting *a, struct adopt_take *take,
 	return err;
 }
 
-static int adopt(struct adopting *a, const char *from, bool folder)
+static int adopt(struct adopting *a, const struct source *source)
 {
+	const char *from = source->name;
 	struct adopt_take *take;
 	struct adopt_totals *t;
 	int err = adopt_take_new(a->here.queue, &a->here.clock,
@@ -259,36 +201,57 @@ static int adopt(struct adopting *a, const char *from, bool folder)
 	if (err < 0)
 		return failed(a, from, NULL, err);
 	a->words[0] = '\0';
-	err = folder ? take_spool(a, take, from)
-		     : take_file(a, take, from, "octets");
+	err = source->fd < 0 ? take_spool(a, take, from)
+			     : take_file(a, take, source->fd, "octets");
 	end = adopt_take_end(take);
 	t = adopt_take_totals(take);
 	if (err == 0)
 		err = end;
 	if (err < 0)
 		err = failed(a, from, t, err);
-	else if (a->json)
-		print_json(a, from, adopt_take_begin(take), t,
-			   adopt_take_whole(take));
 	else
-		print_text(a, from, adopt_take_begin(take), t);
+		adopt_tell(from, take, a->json, a->dry);
 	adopt_take_free(&take);
 	return err;
 }
 
-static int adopt_one(struct adopting *a, const char *from)
+static int adopt_one(struct adopting *a, const struct source *from)
+{
+	int code = from->fd < 0 ? EX_OK : check_file(a, from);
+
+	if (code != EX_OK || (a->dry && from->fd >= 0))
+		return code;
+	return adopt(a, from);
+}
+
+/* Before the command becomes the daemon's user, who may not read them. */
+static int open_files(struct adopting *a, char *const *names, int count)
 {
 	struct stat st;
-	int code;
+	int i;
 
-	if (stat(from, &st) < 0) {
-		a->words[0] = '\0';
-		return failed(a, from, NULL, -errno);
+	a->from = calloc((size_t)count, sizeof(*a->from));
+	if (a->from == NULL)
+		return EX_OSERR;
+	for (i = 0; i < count; i++, a->count++) {
+		struct source *s = &a->from[i];
+
+		*s = (struct source){ names[i], -1 };
+		if (stat(s->name, &st) == 0 && S_ISDIR(st.st_mode))
+			continue;
+		s->fd = open(s->name, O_RDONLY | O_CLOEXEC);
+		if (s->fd < 0)
+			return failed(a, s->name, NULL, -errno);
 	}
-	if (S_ISDIR(st.st_mode))
-		return adopt(a, from, true);
-	code = check_file(a, from);
-	return code != EX_OK || a->dry ? code : adopt(a, from, false);
+	return EX_OK;
+}
+
+static void close_files(struct adopting *a)
+{
+	while (a->count > 0)
+		if (a->from[--a->count].fd >= 0)
+			close(a->from[a->count].fd);
+	free(a->from);
 }
 
 static int open_here(struct adopting *a)
@@ -316,15 +279,15 @@ static int open_here(struct adopting *a)
 	return err == -EROFS || err == -EINVAL ? EX_CONFIG : exit_of(err);
 }
 
-static int adopt_all(struct adopting *a, char *const *from, int count)
+static int adopt_all(struct adopting *a)
 {
 	int i, code = EX_OK;
 
 	clock_start(&a->here.clock, 0, a->set->age_limit_s);
 	if (!a->dry)
 		code = open_here(a);
-	for (i = 0; code == EX_OK && i < count; i++)
-		code = adopt_one(a, from[i]);
+	for (i = 0; code == EX_OK && i < a->count; i++)
+		code = adopt_one(a, &a->from[i]);
 	if (a->here.queue != NULL) {
 		/* The next start is quick; without it it is right as well. */
 		if (code == EX_OK)
@@ -359,7 +322,10 @@ int adopt_main(int argc, char **argv)
 	if (code != EX_OK)
 		return code;
 	a.set = &set;
-	code = adopt_all(&a, args.words, args.word_count);
+	code = open_files(&a, args.words, args.word_count);
+	if (code == EX_OK)
+		code = adopt_all(&a);
+	close_files(&a);
 	settings_free(&set);
 	return code;
 }

@@ -4,7 +4,7 @@
 /*
  * mtaq adopt in pieces: frames come from a file (adopt_read.c) or from a
  * marked spool (export_stream.c), are checked, and become messages of the
- * spool here (adopt_take.c).
+ * spool here (adopt_take.c); adopt_tell.c says so.
  */
 #include "cmd/export.h"
 
@@ -36,9 +36,13 @@ struct adopt_totals *adopt_take_totals(struct adopt_take *take);
 const char *adopt_take_words(const struct adopt_take *take);
 void adopt_take_free(struct adopt_take **take);
 
-/* Read a file's frames into the sink.  0; -EBADMSG: cut off or damaged; or
+/* Say on standard output what was taken, or would be (dry). */
+void adopt_tell(const char *from, struct adopt_take *take, bool json, bool dry);
+
+/* Read a file's frames from its begin into the sink; fd is borrowed.  0;
+ * -EBADMSG: cut off or damaged; or
  * what the file or the sink said; and words. */
-int adopt_read(const char *path, const struct export_sink *sink,
+int adopt_read(int fd, const struct export_sink *sink,
 	       const struct export_progress *progress,
 	       char words[EXPORT_WORDS]);
 

@@ -4,7 +4,6 @@
 #include "cmd/adopt.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -131,17 +130,19 @@ static int read_all(struct reading *r, const struct export_sink *sink,
 	return rc;
 }
 
-int adopt_read(const char *path, const struct export_sink *sink,
+int adopt_read(int fd, const struct export_sink *sink,
 	       const struct export_progress *progress, char words[EXPORT_WORDS])
 {
-	struct reading r = { .fd = open(path, O_RDONLY | O_CLOEXEC) };
+	struct reading r = { .fd = fd };
 	struct stat st;
 	int err;
 
 	words[0] = '\0';
-	if (r.fd < 0) {
+	if (lseek(fd, 0, SEEK_SET) < 0) {
 		err = -errno;
-		snprintf(words, EXPORT_WORDS, "%s", strerrordesc_np(-err));
+		snprintf(words, EXPORT_WORDS,
+			 "it is read twice, and cannot be: %s",
+			 strerrordesc_np(-err));
 		return err;
 	}
 	if (fstat(r.fd, &st) == 0)
@@ -150,6 +151,5 @@ int adopt_read(const char *path, const struct export_sink *sink,
 		 2 * READ_BYTES + TRANSFER_FRAME_MAX + TRANSFER_HEAD_SIZE);
 	err = read_all(&r, sink, progress, words);
 	buf_free(&r.in);
-	close(r.fd);
 	return err;
 }
