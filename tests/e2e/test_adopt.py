@@ -5,10 +5,13 @@ test_adopt.py MTAQ [NAME...]
 """
 import json
 import os
+import pathlib
 import random
 import shutil
 import signal
+import struct
 import subprocess
+import tarfile
 import time
 
 from harness import Box, ledger, main, must
@@ -67,7 +70,7 @@ class Nodes:
                          *(args or [self.file]), ok=ok, **kw)
         return json.loads(out.stdout) if out.stdout else out.stderr
 
-    def equation(self):
+    def equation(self, queued=None, extra=0):
         """Both event logs as one, under the ids of the first node."""
         origin, lines = {}, self.a.events.read_text().splitlines()
         for n, line in enumerate(self.b.events.read_text().splitlines()):
@@ -79,8 +82,8 @@ class Nodes:
             lines.append(json.dumps(e))
         both = self.a.dir / "both.jsonl"
         both.write_text("\n".join(lines) + "\n")
-        r = ledger.check([self.a.accepted], self.a.ledger_file, both)
-        must(r["lost"] == r["false"] == r["wrong"] == r["extra"] ==
+        r = ledger.check([self.a.accepted], self.a.ledger_file, both, queued)
+        must(r["lost"] == r["false"] == r["wrong"] == r["extra"] - extra ==
              r["events_doubled"] == 0, json.dumps(r))
         return r
 
@@ -309,6 +312,115 @@ def a_folder_is_adopted_itself(mtaq):
         n.equation()
 
 
+def damaged_mail_is_left_and_told(mtaq):
+    with Nodes(mtaq) as n:
+        recipients = some_mail(n, 20)
+        token, found = b"X-Mtaq-Token: p-5\r\n", 0
+        for seg in (n.a.dir / "spool/log").iterdir():
+            octets = bytearray(seg.read_bytes())
+            at = octets.find(token)
+            if at >= 0:
+                octets[at + len(token) + 100] ^= 1
+                seg.write_bytes(octets)
+                found += 1
+        must(found == 1, f"{found} places")
+        told = n.export(ok=(65,))
+        with open(n.a.accepted, encoding="utf-8") as f:
+            mine = [l.split("\t") for l in f if "\tp-5\t" in l]
+        must(told["left"] == told["left_recipients"] == len(mine) == 1 and
+             told["messages"] == recipients - 1 and
+             mine[0][0] in told["words"], f"{told} {mine}")
+        configure(n.b)
+        took = n.adopt()
+        must(took["left"] == 1 and mine[0][0] in took["words"] and
+             took["messages"] == recipients - 1, str(took))
+        queued = n.a.dir / "queued.tsv"
+        queued.write_text(f"{mine[0][0]}\t{mine[0][2]}\n")
+        open_b(n)
+        deliver_all(n, recipients - 1)
+        must(n.equation(queued)["queued"] == 1, "the one that is left")
+
+
+def clocks_that_differ_move_no_mail(mtaq):
+    """The first node's clock was ten days ahead once, and so its mail time
+    is: what is due in an hour there is due in an hour here."""
+    with Nodes(mtaq) as n:
+        step = n.a.dir / "step"
+        step.write_bytes(struct.pack("<q", 10 * 86400))
+        n.a.start_sink("--domains", 10, "--fail", "rcpt=4:1")
+        configure(n.a)
+        n.a.start_daemon(env=preload("MTAQ_CLOCK_STEP",
+                                     CLOCK_STEP_FILE=str(step)))
+        load(n.a, "w", 50)
+        n.a.wait_for(lambda: n.a.count_events().get("deferred", 0) == 50, 60,
+                     "deferred mail")
+        before, began = listed(n.a), time.monotonic()
+        n.a.stop_daemon()
+        n.a.stop_sink()
+        n.export()
+        configure(n.b)
+        took = n.adopt()
+        must(abs(took["shift_s"] + 10 * 86400) < 600, str(took))
+        open_b(n)
+        n.b.wait_for(lambda: n.b.count_events().get("accepted", 0) == 50, 60,
+                     "accepted events")
+        same(before, listed(n.b, origins(n.b)), time.monotonic() - began + 90)
+        deliver_all(n, 50)
+        n.equation()
+
+
+def mail_that_compaction_moved_comes_along(mtaq):
+    """Segments that are nearly empty were copied forward before."""
+    with Nodes(mtaq) as n:
+        a = n.a
+        a.start_sink("--domains", 10)
+        configure(a, queue__segment_bytes="2MiB",
+                  checkpoint='{interval: 1s, age: 1s}')
+        a.start_daemon()
+        op(a, "campaign", "pause", "paused")
+        for i in range(12):
+            load(a, f"k{i}", 2, "--campaign", "paused", "--start", 2 * i)
+            load(a, f"g{i}", 100, "--size", 20000, "--start", 100 * i)
+        a.wait_final(1200)
+
+        def moved():
+            s = json.loads(op(a, "status", "--json"))
+            return s["messages_moved"] >= 10
+
+        a.wait_for(moved, 120, "compaction")
+        a.stop_daemon()
+        a.stop_sink()
+        must(n.export()["recipients"] == 24, "export")
+        configure(n.b)
+        must(n.adopt()["recipients"] == 24, "adopt")
+        open_b(n)
+        deliver_all(n, 24)
+        n.equation()
+
+
+SPOOL_V1 = pathlib.Path(__file__).resolve().parents[1] / "spool-v1"
+
+
+def a_spool_of_version_1_is_moved(mtaq):
+    with Nodes(mtaq) as n:
+        with tarfile.open(SPOOL_V1 / "spool.tar.xz") as tar:
+            tar.extractall(n.a.dir, filter="data")
+        configure(n.a, queue__segment_bytes="4MiB")
+        lines = (n.a.dir / "expected.txt").read_text().splitlines()
+        before = ledger.check([n.a.accepted], n.a.ledger_file, n.a.events)
+        told = n.export()
+        must(told["recipients"] ==
+             sum(l[0].isdigit() for l in lines) and told["held"] > 40,
+             str(told))
+        configure(n.b)
+        took = n.adopt()
+        must(took["recipients"] == told["recipients"], str(took))
+        open_b(n)
+        deliver_all(n, told["recipients"])
+        r = n.equation(extra=before["extra"])
+        must(r["delivered"] + r["cancelled"] == r["acknowledged"], str(r))
+
+
 # --- things break ----------------------------------------------------------------
 
 def some_mail(n, messages=600, size=20000):
@@ -439,6 +551,9 @@ def a_full_disk_stops_it_and_it_goes_on(mtaq):
 TESTS = [everything_comes_along, an_exported_spool_is_shut,
          mail_in_the_drop_folder_is_not_left,
          what_was_decided_is_applied_first, a_folder_is_adopted_itself,
+         damaged_mail_is_left_and_told, clocks_that_differ_move_no_mail,
+         mail_that_compaction_moved_comes_along,
+         a_spool_of_version_1_is_moved,
          kill_9_of_adopt_doubles_nothing, kill_9_of_export_leaves_one_node,
          a_cut_or_changed_file_is_refused,
          a_full_disk_stops_it_and_it_goes_on]

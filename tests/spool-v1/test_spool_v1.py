@@ -58,6 +58,40 @@ def all_of_it_is_as_it_was(mtaq):
             must(got == want, f"the {time} time: {differ(want, got)}")
 
 
+def format_of_index(spool):
+    """As its row "meta" says it; LMDB keeps older pages as well."""
+    octets = (spool / "index").read_bytes()
+    return max(v for v in range(1, 9)
+               if b"meta" + v.to_bytes(4, "little") in octets)
+
+
+def versions_of_segments(spool):
+    """Of those that were begun: (version, sequence) of each header."""
+    heads = [p.open("rb").read(24) for p in (spool / "log").iterdir()]
+    must(all(h[:8] == b"mtaqseg\0" for h in heads), "a header")
+    return {int.from_bytes(h[8:12], "little") for h in heads
+            if int.from_bytes(h[16:24], "little") > 0}
+
+
+def it_is_raised_to_the_present_version(mtaq):
+    """The index at the first opening, so that a program of version 1 refuses
+    the spool; the log with the next segment."""
+    with Box(mtaq) as box:
+        unpack(box.dir)
+        spool = box.dir / "spool"
+        must((format_of_index(spool), versions_of_segments(spool)) ==
+             (1, {1}), "the spool is not of version 1")
+        listed(spool)
+        must((format_of_index(spool), versions_of_segments(spool)) ==
+             (2, {1}), "after the first opening")
+        box.start_sink("--domains", 10)
+        box.configure(queue__segment_bytes="4MiB", retry='["1s"]')
+        box.start_daemon()
+        op(box, "campaign", "pause", "another")
+        box.kill_daemon()
+        must(versions_of_segments(spool) == {1, 2}, "a segment of version 2")
+
+
 def verify_changes_nothing(mtaq):
     with Box(mtaq) as box:
         unpack(box.dir)
@@ -147,7 +181,8 @@ def kill_9_after_the_first_start_loses_nothing(mtaq):
         box.equation()
 
 
-TESTS = [all_of_it_is_as_it_was, verify_changes_nothing,
+TESTS = [all_of_it_is_as_it_was, it_is_raised_to_the_present_version,
+         verify_changes_nothing,
          kill_9_in_the_first_start_is_harmless,
          the_daemon_delivers_all_of_it,
          kill_9_after_the_first_start_loses_nothing]
