@@ -11,9 +11,9 @@ from rig import (Lines, Rig, alive, all_there, has_option, must, rate, times_ms,
 
 CONNECTIONS = 5
 ROUND_TRIPS = (10, 50, 150)
-WAYS = {"plain": {"session.grouping": "off", "session.chunking": "off"},
-        "data": {"session.grouping": "auto", "session.chunking": "off"},
-        "chunking": {"session.grouping": "auto", "session.chunking": "auto"}}
+WAYS = {"plain": {"session.grouping": "off", "smtp.chunking": "off"},
+        "data": {"session.grouping": "auto", "smtp.chunking": "off"},
+        "chunking": {"session.grouping": "auto", "smtp.chunking": "auto"}}
 UNITS = {f"{way}_{ms}ms": "messages/s" for way in WAYS for ms in ROUND_TRIPS}
 UNITS |= {f"{way}_{ms}ms_per_ideal": "of a message a round trip"
           for way in WAYS for ms in ROUND_TRIPS}
@@ -55,10 +55,10 @@ def run(mtaq, a):
     out = {}
     NOTES[:] = [f"{ms} ms: not asked for" for ms in ROUND_TRIPS
                 if ms not in a.trips]
-    known = {key for key in ("session.grouping", "session.chunking")
+    known = {key for key in ("session.grouping", "smtp.chunking")
              if has_option(mtaq, key)}
     for way, changes in WAYS.items():
-        if way == "chunking" and "session.chunking" not in known:
+        if way == "chunking" and "smtp.chunking" not in known:
             NOTES.append("chunking: this mtaq has no CHUNKING")
             continue
         changes = {k: v for k, v in changes.items() if k in known}

@@ -102,6 +102,7 @@ struct settings {
 	struct {
 		uint16_t port;
 		struct settings_words sources; /* IP literals; empty: any */
+		enum settings_auto chunking;   /* SMTP.md 20 */
 		struct {                       /* SMTP.md 10 */
 			uint64_t connect_ms, greeting_ms, ehlo_ms;
 			uint64_t mail_ms, rcpt_ms, data_ms, block_ms, dot_ms;

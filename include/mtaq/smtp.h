@@ -82,6 +82,7 @@ struct smtp_settings {
 	enum smtp_eightbit eightbit;
 	bool pipelining; /* false: one command at a time, whatever is offered */
 	bool grouping;   /* rule 19; see _room(), _set_grouping() */
+	bool chunking;   /* rule 20; see _set_chunking() */
 	struct smtp_timeouts timeouts;
 };
 
@@ -156,6 +157,8 @@ struct smtp_event {
 			   * grouping towards this host for 24 h */
 	bool in_group;    /* within a group, whose first mail is final by
 			   * rule 19 (c): perhaps it dislikes groups */
+	bool no_chunks;   /* rule 20: it offers CHUNKING and does not know
+			   * BDAT; the mail was LOST at stage MAIL */
 };
 
 /* What the server offers and the session has done; for logs and sites. */
@@ -176,6 +179,7 @@ struct smtp_info {
 	uint32_t mails_max;   /* LIMITS MAILMAX; 0 is none told */
 	uint32_t carried;     /* mails whose dot was answered 2yz */
 	uint32_t groups;      /* groups (rule 19) that came out whole */
+	uint32_t chunks;      /* messages taken as a chunk (rule 20) */
 	uint32_t odd_replies; /* replies with several codes (rule 1) */
 	bool tls;
 };
@@ -292,6 +296,18 @@ enum local_rule smtp_mail_unfit(int err);
 int smtp_session_quit(struct smtp_session *session, uint64_t now_ms);
 /* Allow or forbid grouping from now on; begins as settings.grouping. */
 void smtp_session_set_grouping(struct smtp_session *session, bool allowed);
+
+/* Do these (smtp_info.caps) allow BDAT?  CHUNKING alone does not: see
+ * smtp/chunk.c. */
+bool smtp_chunk_caps(uint32_t caps);
+/*
+ * Rule 20: may mails from now on go by BDAT where smtp_chunk_caps()?  Begins as
+ * settings.chunking.  The first goes behind its envelope's answers; then the
+ * session proves that it takes off the octets of a refused chunk, and mails of
+ * one recipient go in one flight with their envelope.  No mail is grouped
+ * behind a chunk.
+ */
+void smtp_session_set_chunking(struct smtp_session *session, bool allowed);
 
 /* When to call _tick() at the latest; SMTP_NEVER when nothing is awaited. */
 uint64_t smtp_session_deadline(const struct smtp_session *session);

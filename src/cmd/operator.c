@@ -230,11 +230,17 @@ void operator_json(struct buf *out, const struct admin_record *rec)
 }
 
 const struct table_column operator_hosts[] = {
-	{ "preference", "PREF", 4 },     { "host", "HOST", -20 },
-	{ "address", "ADDRESS", -16 },   { "health", "HEALTH", -7 },
-	{ "sessions", "SESS", 4 },       { "window", "WINDOW", 6 },
-	{ "grouping", "GROUPING", -11 }, { "again_in_s", "AGAIN", 5 },
-	{ "reply", "LAST REPLY", -1 },   { NULL, NULL, 0 },
+	{ "preference", "PREF", 4 },
+	{ "host", "HOST", -20 },
+	{ "address", "ADDRESS", -16 },
+	{ "health", "HEALTH", -7 },
+	{ "sessions", "SESS", 4 },
+	{ "window", "WINDOW", 6 },
+	{ "grouping", "GROUPING", -11 },
+	{ "chunking", "CHUNKING", -11 },
+	{ "again_in_s", "AGAIN", 5 },
+	{ "reply", "LAST REPLY", -1 },
+	{ NULL, NULL, 0 },
 };
 
 static void put_object(struct operator* o, const struct admin_record *rec)

@@ -149,6 +149,11 @@ static int give_mail(struct worker_state *s, struct conn *c, struct attempt *a)
 		.content_bytes = a->view.size,
 	};
 
+	if (s->smtp.chunking && list_empty(&c->attempts)) {
+		site_conn_chunked(c->sc, smtp_session_info(c->smtp).chunks);
+		smtp_session_set_chunking(
+			c->smtp, site_conn_may_chunk(c->sc, s->now_ms));
+	}
 	return smtp_session_mail(c->smtp, &mail, s->now_ms);
 }
 

@@ -212,6 +212,8 @@ static void session_closed(struct worker_state *s, struct conn *c,
 	tell_odd(s, c);
 	if (ev->distrust && c->sc != NULL)
 		site_conn_distrust(c->sc, s->now_ms);
+	if (ev->no_chunks && c->sc != NULL)
+		site_conn_no_chunks(c->sc, s->now_ms);
 	if (ev->in_group && c->sc != NULL)
 		site_conn_group_broke(c->sc, s->now_ms);
 	leave_site(s, c, ours || ev->idle ? NULL : v);
@@ -221,9 +223,11 @@ static void session_closed(struct worker_state *s, struct conn *c,
 
 static void tell_ready(struct worker_state *s, struct conn *c)
 {
+	uint32_t caps = smtp_session_info(c->smtp).caps;
+
 	site_conn_ready(c->sc, s->now_ms);
-	site_conn_offers(c->sc,
-			 smtp_session_info(c->smtp).caps & SMTP_CAP_PIPELINING);
+	site_conn_offers(c->sc, (caps & SMTP_CAP_PIPELINING) != 0,
+			 smtp_chunk_caps(caps));
 	deliver_site_answers(s, c->site);
 }
 

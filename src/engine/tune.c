@@ -23,23 +23,25 @@ void tune_backoff(const struct settings *set, struct backoff_settings *b)
 
 void tune_site(const struct settings *set, struct site_settings *s)
 {
+	static const enum site_grouping grouping[] = {
+		[SETTINGS_AUTO] = SITE_GROUPING_AUTO,
+		[SETTINGS_OFF] = SITE_GROUPING_OFF,
+		[SETTINGS_ON] = SITE_GROUPING_ON,
+	};
+	static const enum site_chunking chunking[] = {
+		[SETTINGS_AUTO] = SITE_CHUNKING_AUTO,
+		[SETTINGS_OFF] = SITE_CHUNKING_OFF,
+		[SETTINGS_ON] = SITE_CHUNKING_ON,
+	};
+
 	site_settings_default(s);
 	s->connections = set->site.connections;
 	s->connects_per_second = set->site.connects_per_second;
 	s->idle_ms = (uint32_t)set->session.idle_ms;
 	s->age_ms = (uint32_t)set->session.age_ms;
 	s->messages = set->session.messages;
-	switch (set->session.grouping) {
-	case SETTINGS_AUTO:
-		s->grouping = SITE_GROUPING_AUTO;
-		break;
-	case SETTINGS_OFF:
-		s->grouping = SITE_GROUPING_OFF;
-		break;
-	case SETTINGS_ON:
-		s->grouping = SITE_GROUPING_ON;
-		break;
-	}
+	s->grouping = grouping[set->session.grouping];
+	s->chunking = chunking[set->smtp.chunking];
 	s->bad_first_ms = (uint32_t)set->host.bad_first_ms;
 	s->bad_max_ms = (uint32_t)set->host.bad_max_ms;
 }
@@ -54,6 +56,7 @@ void tune_smtp(const struct settings *set, struct smtp_settings *s)
 				    : SMTP_EIGHTBIT_SEND,
 		.pipelining = true,
 		.grouping = set->session.grouping != SETTINGS_OFF,
+		.chunking = set->smtp.chunking != SETTINGS_OFF,
 		.timeouts = {
 			.greeting_ms = (uint32_t)set->smtp.timeout.greeting_ms,
 			.ehlo_ms = (uint32_t)set->smtp.timeout.ehlo_ms,

@@ -62,6 +62,11 @@ const struct option_row option_table[] = {
   "Own addresses to send from; empty: the kernel chooses. Each site sees one "
   "of them, always the same; a host is tried over IPv6 only where one of them "
   "is an IPv6 address, and likewise for IPv4." },
+{ "smtp.chunking", OPTION_CHOICE, AT(smtp.chunking), 0, 0, "off", auto_names,
+  "Send content by BDAT (RFC 3030) to hosts that offer CHUNKING; messages of "
+  "one recipient then leave in one flight with their envelope, where a session "
+  "has shown that it takes off what it refuses: on to all, auto after one "
+  "session has tried it, off never." },
 { "smtp.timeout", OPTION_SECTION, 0, 0, 0, NULL, NULL,
   "How long to wait for a server. RFC 5321 section 4.5.3.2 asks for no less "
   "than the defaults; a short dot makes duplicates." },

@@ -99,12 +99,10 @@ bool site_host(const struct site *site, uint32_t n, uint64_t now_ms,
 		.sessions = a->sessions,
 		.window = a->window.size,
 		.messages = now_ms < a->learned_until_ms ? a->learned : 0,
-		.grouping = site_earn_state(site->table, a->health, now_ms),
-		.grouping_ms =
-			site_distrusted_until(site->table, &a->addr, now_ms),
 		.why = a->health->why == NULL ? "" : a->health->why,
 		.why_ms = a->health->why_ms,
 	};
+	site_earn_describe(site->table, a->health, now_ms, info_r);
 	return true;
 }
 

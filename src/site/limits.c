@@ -46,6 +46,8 @@ void site_settings_default(struct site_settings *set)
 		.bad_max_ms = 3600000,
 		.stagger_ms = 2000,
 		.learned_ms = 86400000,
+		.grouping = SITE_GROUPING_AUTO,
+		.chunking = SITE_CHUNKING_OFF,
 	};
 }
 

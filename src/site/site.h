@@ -57,6 +57,13 @@ enum site_grouping {
 	SITE_GROUPING_ON /* no session waits for another to try first */
 };
 
+/* SMTP.md 20: content as a chunk, BDAT. */
+enum site_chunking {
+	SITE_CHUNKING_OFF,
+	SITE_CHUNKING_AUTO, /* as for groups */
+	SITE_CHUNKING_ON
+};
+
 struct site_settings {
 	/* site: */
 	uint32_t connections;         /* [10] a site */
@@ -77,6 +84,7 @@ struct site_settings {
 				* recipients per transaction, as a server
 				* taught them, are remembered */
 	enum site_grouping grouping; /* [AUTO] */
+	enum site_chunking chunking; /* [OFF] */
 };
 /* Fill in the defaults in brackets. */
 void site_settings_default(struct site_settings *set);
@@ -288,7 +296,7 @@ bool site_conn_trusted(const struct site_conn *conn, uint64_t now_ms);
  * Rule 19: what the server offers; tell it when the session is ready, and again
  * after each EHLO.
  */
-void site_conn_offers(struct site_conn *conn, bool pipelining);
+void site_conn_offers(struct site_conn *conn, bool pipelining, bool chunking);
 /*
  * May a transaction be grouped behind the one in flight?  Only where
  * PIPELINING is offered, a message was carried, the address is trusted, and it
@@ -303,6 +311,16 @@ void site_conn_grouped(struct site_conn *conn, uint32_t groups);
  * and site_conn_close() learns no messages per session from it.
  */
 void site_conn_group_broke(struct site_conn *conn, uint64_t now_ms);
+
+/*
+ * Rule 20: may the next mail go by BDAT?  Only where CHUNKING is offered and
+ * the address is trusted; by AUTO one session tries first.
+ */
+bool site_conn_may_chunk(struct site_conn *conn, uint64_t now_ms);
+/* So many messages of this session were taken as chunks by now. */
+void site_conn_chunked(struct site_conn *conn, uint32_t chunks);
+/* It offers CHUNKING and does not know BDAT: no chunks for 24 h. */
+void site_conn_no_chunks(struct site_conn *conn, uint64_t now_ms);
 
 /* A transaction begins (MAIL goes out); several may be in flight. */
 void site_conn_begin(struct site_conn *conn, uint64_t now_ms);
@@ -407,6 +425,9 @@ struct site_host_info {
 	 * "distrusted": stable; and until when distrusted, else 0. */
 	const char *grouping;
 	uint64_t grouping_ms;
+	/* Rule 20: likewise; "chunked" instead of "grouped". */
+	const char *chunking;
+	uint64_t chunking_ms;
 	const char *why; /* its last refusal or failure; "" */
 	uint64_t why_ms; /* when that was */
 };

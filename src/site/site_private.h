@@ -15,7 +15,7 @@ enum health {
 	HEALTH_COUNT
 };
 
-/* PIPELINING, as the newest session was told. */
+/* PIPELINING or CHUNKING, as the newest session was told. */
 enum offer {
 	OFFER_UNKNOWN,
 	OFFER_NO,
@@ -36,9 +36,12 @@ struct site_health {
 	char *why; /* SITE_WHY_MAX octets, owned; NULL: it never said no */
 	uint64_t why_ms;
 	/* earn.c */
-	enum offer offer;
-	uint32_t groups;         /* whole ones, counted until it is earned */
-	struct site_conn *trier; /* the session that tries; or NULL */
+	struct earning {
+		enum offer offer;
+		uint32_t good; /* that came out whole, until it is earned */
+		struct site_conn *trier; /* the session that tries; or NULL */
+	} group, chunk;
+	uint64_t no_chunks_ms; /* until then */
 };
 
 struct site_addr {
@@ -114,11 +117,11 @@ struct site_conn {
 	enum conn_state state;
 	struct list link; /* addr->connecting, or the table's free list */
 	bool probe;
-	bool told;       /* the server's last word has been acted on */
-	bool judged;     /* it has answered a transaction, well or ill */
-	bool pipelining; /* offered */
-	bool disliked;   /* it hung up on the first group that it saw */
-	uint32_t groups; /* that came out whole */
+	bool told;   /* the server's last word has been acted on */
+	bool judged; /* it has answered a transaction, well or ill */
+	bool pipelining, chunking; /* offered */
+	bool disliked;           /* it hung up on the first group that it saw */
+	uint32_t groups, chunks; /* that came out whole */
 	uint32_t begun, ended, carried;
 	uint64_t opened_ms, ready_ms, idle_ms;
 };
@@ -156,9 +159,10 @@ uint64_t site_distrusted_until(const struct site_table *table,
 
 /* earn.c: the connection goes */
 void site_earn_leave(struct site_conn *conn);
-/* See site_host_info.grouping. */
-const char *site_earn_state(const struct site_table *table,
-			    const struct site_health *health, uint64_t now_ms);
+/* See site_host_info. */
+void site_earn_describe(const struct site_table *table,
+			const struct site_health *health, uint64_t now_ms,
+			struct site_host_info *info);
 
 /* conn.c: a new connection, counted; NULL when out of memory. */
 struct site_conn *site_conn_new(struct site *site, struct site_addr *addr,

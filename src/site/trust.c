@@ -87,7 +87,8 @@ void site_conn_distrust(struct site_conn *conn, uint64_t now_ms)
 	struct distrust *d =
 		map_find(&table->distrusted, site_addr_hash(addr), same, addr);
 
-	conn->addr->health->groups = 0; /* to be earned again, in a day */
+	/* To be earned again, in a day. */
+	conn->addr->health->group.good = conn->addr->health->chunk.good = 0;
 	if (d == NULL) {
 		make_room(table, now_ms);
 		d = remember(table, addr);

@@ -25,7 +25,7 @@
 void group_init(struct smtp_group *g)
 {
 	g->count = g->limit = g->applied = g->text_len = 0;
-	g->was_reset = false;
+	g->was_reset = g->flight = false;
 	g->why = NULL;
 }
 
@@ -39,7 +39,7 @@ static unsigned cls(const struct smtp_group *g, uint32_t i)
 	return g->answer[i].code / 100u;
 }
 
-static void keep(struct smtp_group *g, const struct smtp_verdict *v)
+void group_keep(struct smtp_group *g, const struct smtp_verdict *v)
 {
 	struct smtp_group_answer *a = &g->answer[g->count++];
 	size_t len = v->text.len, room = GROUP_TEXT - g->text_len;
@@ -76,11 +76,16 @@ static bool agree(const struct smtp_group *g)
 void group_answer(struct smtp_session *s, bool left_over)
 {
 	struct smtp_group *g = s->group;
-	uint32_t all = s->next->mail.rcpt_count + 3;
+	uint32_t all;
 	unsigned last = s->cls;
 
+	if (s->cur->flight) {
+		chunk_answer(s, left_over);
+		return;
+	}
+	all = s->next->mail.rcpt_count + 3;
 	BUG_ON(g->count >= all);
-	keep(g, &s->verdict);
+	group_keep(g, &s->verdict);
 	if (g->count < all) {
 		if (last == 3)
 			out_of_step(s); /* 354 elsewhere than at DATA */
@@ -120,6 +125,8 @@ bool group_ended(struct smtp_session *s, const char *why)
 	const struct smtp_enhanced *e = &g->answer[0].enhanced;
 
 	BUG_ON(!group_is_open(s));
+	if (s->cur->flight)
+		return chunk_ended(s, why);
 	if (g->count == 0 || g->count > 2 || s->reply.bytes > 0)
 		return false;
 	if (g->count == 2 && g->answer[1].code != 421)
@@ -145,7 +152,7 @@ void group_apply(struct smtp_session *s)
 		session_answer(s);
 		return;
 	}
-	if (s->state != ST_CLOSED && why == NULL)
+	if (s->state != ST_CLOSED && why == NULL && !g->flight)
 		s->groups++;
 	if (s->state == ST_CLOSED) {
 		/* Its text may be the verdict's until the session goes. */

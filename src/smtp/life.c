@@ -22,7 +22,8 @@ struct smtp_session *smtp_session_new(const struct smtp_settings *set,
 				    .state = ST_GREETING,
 				    .solo = SMTP_STAGE_GREETING,
 				    .solo_sent = true,
-				    .grouping = set->grouping };
+				    .grouping = set->grouping,
+				    .chunking = set->chunking };
 	s->tail = &s->done;
 	return s;
 }
@@ -78,7 +79,7 @@ void smtp_session_tls_done(struct smtp_session *s, bool established,
 static bool may_group(const struct smtp_session *s)
 {
 	return s->state == ST_MAIL && s->next == NULL && s->grouping &&
-	       s->carried > 0 && is_pipelining(s);
+	       !s->cur->bdat && s->carried > 0 && is_pipelining(s);
 }
 
 uint32_t smtp_session_room(const struct smtp_session *s)
@@ -186,8 +187,13 @@ int smtp_session_mail(struct smtp_session *s, const struct smtp_mail *mail,
 		return 0;
 	}
 	s->cur = tx;
+	tx->bdat = chunk_may(s);
 	s->progress_ms = now_ms;
 	session_set_state(s, ST_MAIL);
+	if (chunk_must_prove(s)) {
+		session_solo(s, ST_RESET, SMTP_STAGE_RSET);
+		s->proving = true;
+	}
 	return 0;
 }
 
@@ -219,6 +225,11 @@ void smtp_session_set_grouping(struct smtp_session *s, bool allowed)
 	s->grouping = allowed;
 }
 
+void smtp_session_set_chunking(struct smtp_session *s, bool allowed)
+{
+	s->chunking = allowed;
+}
+
 struct smtp_info smtp_session_info(const struct smtp_session *s)
 {
 	return (struct smtp_info){
@@ -228,6 +239,7 @@ struct smtp_info smtp_session_info(const struct smtp_session *s)
 		.mails_max = s->ehlo.mails_max,
 		.carried = s->carried,
 		.groups = s->groups,
+		.chunks = s->chunks,
 		.odd_replies = s->odd_replies,
 		.tls = s->tls_on,
 	};

@@ -70,6 +70,7 @@ static void tell_close(struct smtp_session *s, struct smtp_event *ev)
 		.idle = s->idle,
 		.distrust = s->distrust,
 		.in_group = s->in_group,
+		.no_chunks = s->no_chunks,
 	};
 }
 

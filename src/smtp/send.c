@@ -24,6 +24,7 @@ struct batch {
 	int n;
 	size_t room;      /* octets of content left */
 	uint32_t cmd_len; /* octets in s->cmd */
+	bool cmd_placed;  /* ... which stand in iov already */
 };
 
 static void add_piece(struct batch *b, const void *p, size_t len)
@@ -120,7 +121,7 @@ static bool envelope_waits(const struct smtp_session *s,
 {
 	uint32_t data = tx->mail.rcpt_count + 1;
 
-	if (tx->sent > data || tx->refused)
+	if (tx->sent > data || tx->refused || (tx->bdat && tx->sent == data))
 		return false;
 	/* When all were answered and nobody was taken, the mail is over. */
 	return tx->sent == tx->got || is_pipelining(s);
@@ -146,7 +147,9 @@ static void put_solo(struct batch *b)
 		put(b, SPAN("STARTTLS\r\n"));
 		break;
 	case SMTP_STAGE_RSET:
-		put(b, SPAN("RSET\r\n"));
+		/* chunk.c: a chunk out of order, or two commands. */
+		put(b, s->proving ? SPAN("BDAT 6 LAST\r\nRSET\r\n")
+				  : SPAN("RSET\r\n"));
 		break;
 	default:
 		BUG_ON(s->solo != SMTP_STAGE_QUIT);
@@ -181,7 +184,7 @@ static void put_piece(struct batch *b, struct smtp_tx *tx)
 		tx->piece_at = 0;
 		return;
 	}
-	if (tx->mail.flags & SMTP_MAIL_DOTS) {
+	if ((tx->mail.flags & SMTP_MAIL_DOTS) && !tx->bdat) {
 		if (tx->bol && p[0] == '.') {
 			add_piece(b, DOT_CRLF, 1);
 			tx->bol = false; /* its double is out */
@@ -198,19 +201,68 @@ static void put_piece(struct batch *b, struct smtp_tx *tx)
 	tx->piece_at += len;
 }
 
-static void put_content(struct batch *b, struct smtp_tx *tx, bool hold_dot)
+static void put_pieces(struct batch *b, struct smtp_tx *tx)
 {
-	if (tx->taken == 0) /* rule 12: the lone dot */
-		tx->piece = tx->mail.content_count;
 	/* Two places stay free, for the dot and for commands. */
 	while (tx->piece < tx->mail.content_count && b->room > 0 &&
 	       b->n < SMTP_IOV_MAX - 2)
 		put_piece(b, tx);
+}
+
+static void put_content(struct batch *b, struct smtp_tx *tx, bool hold_dot)
+{
+	if (tx->taken == 0) /* rule 12: the lone dot */
+		tx->piece = tx->mail.content_count;
+	put_pieces(b, tx);
 	if (tx->piece < tx->mail.content_count || hold_dot)
 		return;
 	add_piece(b, DOT_CRLF, DOT_LEN);
 	tx->sent++;
 	BUG_ON(!tx_dot_sent(tx));
+}
+
+/* Rule 20: commands go in front of the content, and no part of it before what
+ * the peer has said was heard. */
+static void put_chunk(struct batch *b, struct smtp_tx *tx)
+{
+	if (!tx->head) {
+		put(b, SPAN("BDAT "));
+		put_number(b, tx->mail.content_bytes);
+		put(b, SPAN(" LAST\r\n"));
+		tx->head = true;
+		add_piece(b, b->s->cmd, b->cmd_len);
+		b->cmd_placed = true;
+	}
+	put_pieces(b, tx);
+	if (tx->piece < tx->mail.content_count)
+		return;
+	tx->sent++;
+	BUG_ON(!tx_dot_sent(tx));
+}
+
+static void put_flight(struct batch *b, struct smtp_tx *tx)
+{
+	struct smtp_session *s = b->s;
+
+	s->group = pool_group(s->pool);
+	if (s->group == NULL)
+		return;
+	group_init(s->group);
+	tx->flight = s->group->flight = true;
+	put_envelope(b, tx);
+	BUG_ON(tx->sent != tx->mail.rcpt_count + 1);
+	tx->sent++;
+	tx->go = true;
+}
+
+static void put_bdat(struct batch *b, struct smtp_tx *tx, bool hold)
+{
+	if (!tx->go && chunk_may_fly(b->s, tx) && !hold)
+		put_flight(b, tx);
+	if (!tx->go)
+		put_envelope(b, tx);
+	else if (!tx_dot_sent(tx) && !hold)
+		put_chunk(b, tx);
 }
 
 /*
@@ -242,6 +294,10 @@ static void put_tx(struct batch *b, bool hold_dot)
 {
 	struct smtp_tx *tx = b->s->cur;
 
+	if (tx->bdat) {
+		put_bdat(b, tx, hold_dot);
+		return;
+	}
 	if (!tx->go)
 		put_envelope(b, tx);
 	else if (!tx_dot_sent(tx))
@@ -266,7 +322,7 @@ static bool has_output(const struct smtp_session *s)
 bool smtp_session_dot_next(const struct smtp_session *s)
 {
 	return s->state == ST_MAIL && s->solo == SMTP_STAGE_NONE && !s->lent &&
-	       s->cur->go && !tx_dot_sent(s->cur);
+	       !tx_dot_sent(s->cur) && (s->cur->go || chunk_may_fly(s, s->cur));
 }
 
 bool smtp_session_more_answers(const struct smtp_session *s)
@@ -297,7 +353,9 @@ int smtp_session_output(struct smtp_session *s, struct iovec *iov, size_t limit,
 		put_solo(&b);
 	else
 		put_tx(&b, pending_input || s->reply.bytes > 0);
-	if (b.cmd_len > 0)
+	if (b.cmd_placed)
+		BUG_ON(b.cmd_len == 0);
+	else if (b.cmd_len > 0)
 		add_piece(&b, s->cmd, b.cmd_len);
 	else
 		pool_cmd_free(s->pool, &s->cmd);

@@ -80,6 +80,9 @@ enum smtp_stage session_stage(const struct smtp_session *s)
 		return SMTP_STAGE_STARTTLS;
 	if (s->cur == NULL)
 		return SMTP_STAGE_MAIL; /* what would come next */
+	if (group_is_open(s) && s->cur->flight)
+		return s->group->count < 2 ? stage_of(s->cur, s->group->count)
+					   : SMTP_STAGE_EOD;
 	if (group_is_open(s) && s->group->count > 0)
 		return stage_of(s->next, s->group->count - 1);
 	return stage_of(s->cur, s->cur->got);
@@ -200,7 +203,9 @@ void session_break(struct smtp_session *s, const char *why)
 		s->distrust = true;
 	}
 	/* Rule 17. */
-	if (s->cur != NULL && tx_dot_sent(s->cur) && s->cur->taken > 0) {
+	if (s->cur != NULL && tx_dot_sent(s->cur) &&
+	    (s->cur->taken > 0 ||
+	     (s->cur->flight && !s->cur->refused && s->cur->settled == 0))) {
 		result = SMTP_UNSURE;
 		stage = SMTP_STAGE_EOD;
 	}
@@ -296,10 +301,11 @@ static void on_starttls(struct smtp_session *s)
 
 static void on_rset(struct smtp_session *s)
 {
-	if (s->cls != 2) {
+	if (s->cls != 2 && !s->proving) {
 		shut_refused(s);
 		return;
 	}
+	s->proving = false;
 	s->solo = SMTP_STAGE_NONE;
 	next_mail(s);
 }
@@ -352,11 +358,24 @@ static bool is_too_many(const struct smtp_verdict *v, bool any_taken)
 	return v->code == 552 || (v->code == 452 && any_taken);
 }
 
+/* Item n+1 of a mail that goes as a chunk: the content may follow. */
+static void skip_data(struct smtp_tx *tx)
+{
+	if (!tx->flight && (tx->refused || tx->taken == 0))
+		return;
+	if (!tx->flight)
+		tx->sent++;
+	tx->got++;
+	tx->go = true;
+}
+
 static void on_rcpt(struct smtp_session *s, struct smtp_tx *tx, uint32_t i)
 {
 	tx->got++;
 	if (s->cls == 2)
 		tx->taken++;
+	if (tx->bdat && i + 1 == tx->mail.rcpt_count)
+		skip_data(tx);
 	if (tx->refused)
 		return; /* settled by on_mail() */
 	if (s->cls == 2) {
@@ -409,12 +428,26 @@ static void on_eod(struct smtp_session *s, struct smtp_tx *tx)
 		shut_refused(s);
 		return;
 	}
+	if (tx->bdat && s->cls == 2 && !chunk_is_taken(s->verdict.enhanced)) {
+		session_nonsense(s, "the answers do not fit the commands");
+		return;
+	}
+	if (tx->bdat && s->cls != 2)
+		chunk_verdict(s, tx);
 	if (tx->taken > 0) { /* else the lone dot of rule 12 */
 		settle_rest(tx);
 		s->carried += s->cls == 2;
+		s->chunks += s->cls == 2 && tx->bdat;
 	}
 	tx->got++;
-	finish(s, false);
+	if (!tx->bdat || s->cls == 2) {
+		finish(s, false);
+	} else if (tx->flight && !s->no_chunks) {
+		finish(s, !tx->refused);
+	} else { /* who knows whether it took the octets off */
+		retire(s);
+		shut_refused(s);
+	}
 }
 
 /* Every item was answered and the dot will not come: is the mail over? */
@@ -507,6 +540,9 @@ static void take_reply(struct smtp_session *s, bool left_over)
 		group_reset(s, left_over);
 	else if (group_is_open(s))
 		group_answer(s, left_over);
+	else if (s->proving && s->verdict.code != 421 &&
+		 !chunk_proof(s, left_over))
+		return;
 	else if (s->solo == SMTP_STAGE_STARTTLS && left_over &&
 		 s->cls == 2) /* rule 27 */
 		session_nonsense(s, "clear text after STARTTLS");

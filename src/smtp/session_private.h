@@ -11,7 +11,8 @@
  *	item	0	1 .. n	n+1	n+2
  *	is	MAIL	RCPT	DATA	content and dot
  *
- * BDAT (rule 20) would be another form of item n+2.
+ * With BDAT (rule 20, chunk.c) item n+1 is nothing and counted by both when the
+ * last RCPT is, and item n+2 is BDAT and content.
  */
 #include "base/bug.h"
 #include "mtaq/smtp.h"
@@ -39,6 +40,9 @@ struct smtp_tx {
 	uint32_t settled;   /* recipients in RCPT_TELL or RCPT_TOLD */
 	uint32_t tell_from; /* no RCPT_TELL before this one */
 	uint32_t tell_count;
+	bool bdat;    /* content goes as a chunk */
+	bool flight;  /* ... without waiting for the answers to RCPT */
+	bool head;    /* the BDAT command is out */
 	bool refused; /* MAIL was */
 	bool go;      /* 354 */
 	bool over;    /* no more commands: DATA refused */
@@ -61,6 +65,7 @@ struct smtp_group {
 	uint32_t applied; /* of those */
 	uint32_t text_len;
 	bool was_reset;  /* case (b): the lone RSET was answered well */
+	bool flight;     /* of one mail: chunk.c */
 	const char *why; /* then break the connection, if not NULL */
 	struct smtp_group_answer {
 		struct smtp_enhanced enhanced;
@@ -108,6 +113,10 @@ struct smtp_session {
 	struct smtp_tx *cur, *next;   /* under way, and grouped behind it */
 	struct smtp_tx *done, **tail; /* waiting for SMTP_EV_MAIL_DONE */
 	struct smtp_group *group;
+	/* chunk.c */
+	bool chunking, proving, proven;
+	bool no_chunks;  /* it does not know BDAT */
+	uint32_t chunks; /* messages taken as one */
 
 	uint32_t carried, groups, mails, odd_replies;
 	struct smtp_verdict verdict; /* of the last answer, or of the end */
@@ -165,6 +174,25 @@ static inline bool group_due(const struct smtp_session *s)
 {
 	return s->group != NULL && s->group->limit > 0;
 }
+
+/* Keep an answer. */
+void group_keep(struct smtp_group *g, const struct smtp_verdict *v);
+
+/* May mails go as chunks? */
+bool chunk_may(const struct smtp_session *s);
+/* Is a 2yz with this code one to content? */
+bool chunk_is_taken(struct smtp_enhanced enhanced);
+/* May this mail, of which nothing was sent, go in one flight? */
+bool chunk_may_fly(const struct smtp_session *s, const struct smtp_tx *tx);
+/* Is the proof that comes before flights due? */
+bool chunk_must_prove(const struct smtp_session *s);
+/* Its answer; false: it is not one, and the session has ended. */
+bool chunk_proof(struct smtp_session *s, bool left_over);
+/* As group_answer() and group_ended(), for a flight. */
+void chunk_answer(struct smtp_session *s, bool left_over);
+bool chunk_ended(struct smtp_session *s, const char *why);
+/* A chunk was refused: what that says, in s->verdict. */
+void chunk_verdict(struct smtp_session *s, const struct smtp_tx *tx);
 
 /* NULL when out of memory. */
 struct smtp_tx *pool_tx(struct smtp_pool *pool);

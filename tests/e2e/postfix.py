@@ -14,6 +14,8 @@ class Postfix(Receiver):
     {recipient: what to answer to its RCPT}.
     """
 
+    chunks = True
+
     MASTER = """{address}:{port} inet n - n - - smtpd
 cleanup unix n - n - 0 cleanup
 qmgr unix n - n 300 1 qmgr

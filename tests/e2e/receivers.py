@@ -237,6 +237,7 @@ class Receiver:
     messages_max = MESSAGES_MAX         # a session; None: no limit
     size_max = SIZE_MAX
     pipelining = True
+    chunks = False  # offers CHUNKING, and enhanced codes
     groups = True   # takes a message and the next one's commands in one flight
     unknown_user = 550
     REFUSED = {}    # {file of tests/mail: (code, words, why)}

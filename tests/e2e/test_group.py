@@ -26,8 +26,10 @@ class Server:
     them when it is the last of a list.  session.grouped: something stood
     behind this dot; server.groups counts them."""
 
-    def __init__(self, ehlo="PIPELINING", dot=None):
+    def __init__(self, ehlo="PIPELINING", dot=None, bdat=None):
         self.ehlo, self.dot = ehlo, dot or (lambda *_: ["250 2.0.0 ok"])
+        self.bdat = bdat or self.dot     # replies to a chunk behind RCPT
+        self.flights = self.refusals = 0
         self.lock = threading.Lock()
         self.sessions, self.groups = [], 0
         self.taken = collections.Counter()    # token: copies
@@ -81,26 +83,48 @@ class Server:
             line = s.line()
             verb = line[:4].upper()
             if verb == b"EHLO":
-                s.say(f"250-mx.test\r\n250 {self.ehlo}")
+                *others, last = ["mx.test", *self.ehlo.split()]
+                s.say("".join(f"250-{w}\r\n" for w in others) +
+                      f"250 {last}")
+            elif verb == b"BDAT":
+                if not self.chunk(s, int(line.split()[1])):
+                    return
+            elif verb == b"RCPT":
+                s.rcpt = b"refused" not in line
+                s.say("250 2.1.5 ok" if s.rcpt else "550 5.1.1 who")
+                self.flights += s.has_more() and s.kept[:4] == b"BDAT"
             elif verb == b"DATA":
                 s.say("354 go")
                 if not self.content(s):
                     return
             else:
+                s.rcpt = False
                 s.say("221 2.0.0 bye" if verb == b"QUIT" else "250 2.1.0 ok")
             if verb == b"QUIT":
                 return
 
+    def chunk(self, s, n):
+        octets = s.octets(n)
+        if not s.rcpt:
+            self.refusals += 1
+            s.say("503 5.5.1 nobody")
+            return True
+        s.rcpt = False
+        return self.judge(s, self.bdat, octets.split(b"\r\n"))
+
     def content(self, s):
+        return self.judge(s, self.dot, iter(s.line, b"."))
+
+    def judge(self, s, dot, lines):
         token = None
-        for line in iter(s.line, b"."):
+        for line in lines:
             found = re.match(rb"X-Mtaq-Token: (\S+)", line)
             token = token or found and found[1].decode()
         s.grouped = s.has_more()
         s.dots += 1
         with self.lock:
             self.groups += s.grouped
-            replies = self.dot(self, s)
+            replies = dot(self, s)
             said = next(filter(None, replies), "")
             self.taken[token] += said.startswith("2")
         for reply in replies:
@@ -113,7 +137,7 @@ class Server:
 class Session:
     def __init__(self, conn):
         self.conn, self.kept = conn, b""
-        self.dots, self.grouped = 0, False
+        self.dots, self.grouped, self.rcpt = 0, False, False
 
     def say(self, text):
         self.conn.sendall(text.encode() + b"\r\n")
@@ -126,6 +150,15 @@ class Session:
             self.kept += got
         line, _, self.kept = self.kept.partition(b"\r\n")
         return line
+
+    def octets(self, n):
+        while len(self.kept) < n:
+            got = self.conn.recv(65536)
+            if not got:
+                raise OSError("closed")
+            self.kept += got
+        octets, self.kept = self.kept[:n], self.kept[n:]
+        return octets
 
     def has_more(self):
         """A flight is one send: what belongs to it is here with the dot."""
@@ -291,8 +324,147 @@ def a_killed_daemon_doubles_no_more_than_its_bound(mtaq):
         return f"{sum(server.taken.values()) - 400} doubled"
 
 
+CHUNKS = "PIPELINING ENHANCEDSTATUSCODES CHUNKING"
+
+
+def chunked(host, state):
+    must(host["chunking"] == state, host)
+    must((host["chunking_in_s"] > 0) == (state == "distrusted"), host)
+
+
+def rule_20_chunks_in_one_flight(mtaq):
+    """Each session proves itself once, and then waits once a message."""
+    for how in ("on", "auto"):
+        with Server(CHUNKS) as server, \
+                box_of(mtaq, server, sessions=2, smtp__chunking=how) as box:
+            types, host = deliver(box, 200)
+            all_came_once(server, 200)
+            chunked(host, "chunked")
+            must(server.flights >= 100 and
+                 1 <= server.refusals <= len(server.sessions),
+                 f"{server.flights} flights, {server.refusals} proofs")
+            must(not {"unsure", "deferred"} & types.keys(), types)
+
+
+def rule_20_not_without_enhanced_codes_and_off_by_default(mtaq):
+    for how, ehlo, state in (("off", CHUNKS, "off"),
+                             ("on", "PIPELINING CHUNKING", "not-offered")):
+        with Server(ehlo) as server, \
+                box_of(mtaq, server, smtp__chunking=how) as box:
+            _, host = deliver(box)
+            all_came_once(server)
+            chunked(host, state)
+            must(server.flights == 0, f"{how}: {server.flights} flights")
+
+
+def rule_20_who_does_not_know_bdat_gets_data(mtaq):
+    """It offers CHUNKING and answers 500: at once again, nothing charged."""
+    for reply in ("500 5.5.2 what", "502 5.5.1 not here"):
+        with Server(CHUNKS, bdat=lambda *_, r=reply: [r]) as server, \
+                box_of(mtaq, server, smtp__chunking="on") as box:
+            types, host = deliver(box)
+            all_came_once(server)
+            chunked(host, "distrusted")
+            must(host["grouping"] == "grouped", host)
+            must(not {"unsure", "deferred"} & types.keys(), types)
+            must(len(server.sessions) == 2, len(server.sessions))
+
+
+def rule_20_a_refused_recipient_ends_no_session(mtaq):
+    with Server(CHUNKS) as server, box_of(
+            mtaq, server, smtp__chunking="on", workers="1") as box:
+        box.start_daemon()
+        letter = b"From: a@a.test\nSubject: s\n\nhello\n"
+        for i in range(12):
+            to = "refused" if i % 3 == 2 else f"u{i}"
+            box.run("submit", "-c", box.conf, "-f", "a@a.test", "-t",
+                    f"{to}@x.test", input=letter)
+        box.wait_final(12)
+        box.stop_daemon()
+        types = box.count_events()
+        must(types["bounced"] == 4 and types["delivered"] == 8, types)
+        must(len(server.sessions) <= 2, f"{len(server.sessions)} sessions")
+
+
+def a_killed_daemon_doubles_one_flight_a_session(mtaq):
+    sessions, cap = 4, 1
+    with Server(CHUNKS) as server, box_of(
+            mtaq, server, sessions=sessions, workers="1",
+            smtp__chunking="on", max_unsynced_outcomes=str(cap)) as box:
+        box.start_daemon()
+        box.load("--messages", 400, "--size", 600, "--domains", 1)
+        box.wait_final(100)
+        box.kill_daemon()
+        box.start_daemon()
+        box.wait_final(400)
+        box.stop_daemon()
+        all_came_once(server, 400, doubled=sessions + cap)
+        return f"{sum(server.taken.values()) - 400} doubled"
+
+
+PLAIN = {"session__grouping": "off"}
+GROUPED = {"session__grouping": "on"}
+CHUNKED = {"session__grouping": "on", "smtp__chunking": "on"}
+
+
+SINK_MESSAGES = 150
+
+
+def through_the_sink(mtaq, how, *faults, messages=SINK_MESSAGES):
+    """{recipient: how it ended}, the ledger's balance, {type: events}."""
+    with Box(mtaq, "mtaq-group") as box:
+        box.start_sink("--seed", 7, "--domains", 2, *faults,
+                       listen="127.0.0.2-127.0.0.3")
+        box.configure(**how, site__connections="3", retry='["1s"]',
+                      unsure__first="1s", unsure__max="50",
+                      greylist="1s", mailbox_full="1s",
+                      host__bad_first="100ms", host__bad_max="200ms")
+        box.start_daemon()
+        box.load("--messages", messages, "--size", 600, "--domains", 2)
+        box.wait_final(messages)
+        box.stop_daemon()
+        r = box.equation()
+        ends = [e for e in map(json.loads, box.events.read_text().splitlines())
+                if e["type"] in ("delivered", "bounced", "expired", "held")]
+        return ({e["to"]: (e["type"], e.get("code"), e.get("enhanced"))
+                 for e in ends}, r, box.count_events())
+
+
+def the_same_verdicts_in_every_mode(mtaq):
+    """Refusals by recipient, envelope and message, for now and for good."""
+    faults = ("--fail", "rcpt=5:0.08,rcpt=4:0.05,"
+              "eod=5:0.06")
+    plain, *others = [through_the_sink(mtaq, how, *faults)
+                      for how in (PLAIN, GROUPED, CHUNKED)]
+    must(len(plain[0]) == SINK_MESSAGES and
+         len({v for v in plain[0].values()}) >= 3, plain[2])
+    for verdicts, r, types in (plain, *others):
+        differ = {to for to in plain[0] if plain[0][to] != verdicts.get(to)}
+        must(not differ, f"{len(differ)}: {sorted(differ)[:3]}")
+        must(r["extra"] == 0 and "unsure" not in types, f"{r} {types}")
+    return str(collections.Counter(v[0] for v in plain[0].values()))
+
+
+def no_mail_is_lost_to_a_server_that_cannot_count(mtaq):
+    """Replies twice, never, or out of nowhere; connections that drop: at most
+    one copy more for each unsure result."""
+    faults = ("--dup", "rcpt=0.01,mail=0.01", "--stray", "mail=0.01,rcpt=0.01",
+              "--drop", "rcpt=0.01,eod=0.02")
+    words = []
+    for how in (GROUPED, CHUNKED):
+        verdicts, r, types = through_the_sink(mtaq, how, *faults)
+        must(len(verdicts) == SINK_MESSAGES and r["lost"] == 0, f"{r} {types}")
+        must(r["extra"] <= types.get("unsure", 0), f"{r} {types}")
+        words.append(f"{r['extra']} extra, {types.get('unsure', 0)} unsure")
+    return "; ".join(words)
+
+
 if __name__ == "__main__":
     os.environ.setdefault("MTAQ_TEST_IO", "auto")
+    # The protocol's side, whatever carries the octets: once is enough.
+    once = [] if os.environ["MTAQ_TEST_IO"] == "epoll" else [
+        the_same_verdicts_in_every_mode,
+        no_mail_is_lost_to_a_server_that_cannot_count]
     main([rule_19_a_host_earns_groups,
           rule_19_only_one_session_tries,
           rule_19_off_and_not_offered_group_nothing,
@@ -301,4 +473,9 @@ if __name__ == "__main__":
           who_hangs_up_on_a_group_gets_its_mail_one_by_one,
           no_answer_to_the_dot_is_one_unsure,
           a_limit_of_messages_is_kept_by_groups,
-          a_killed_daemon_doubles_no_more_than_its_bound])
+          a_killed_daemon_doubles_no_more_than_its_bound,
+          rule_20_chunks_in_one_flight,
+          rule_20_not_without_enhanced_codes_and_off_by_default,
+          rule_20_who_does_not_know_bdat_gets_data,
+          rule_20_a_refused_recipient_ends_no_session,
+          a_killed_daemon_doubles_one_flight_a_session, *once])

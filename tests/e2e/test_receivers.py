@@ -296,12 +296,23 @@ def wait_whole(b, r, box, seen, wanted):
 def a_killed_receiver_gets_everything(_):
     """SIGKILL in the middle of 1,000 messages, then it is started again: all
     arrive whole, those twice whose dot was on its way."""
+    return kill_a_receiver()
+
+
+def a_killed_receiver_gets_every_chunk(_):
+    """The same by BDAT, a message a flight."""
+    if not the_receiver().chunks:
+        return "(it has no CHUNKING)"
+    return kill_a_receiver(smtp__chunking="on")
+
+
+def kill_a_receiver(**changes):
     r = the_receiver()
     box = f"d0.{r.domain}"
     seen = set(r.mailbox("all", box))    # of other tests
     with WORLD.box(received="no", site={"connections": SESSIONS,
                          "connects_per_second": "1000"},
-                   session={"messages": "10"}) as b:
+                   session={"messages": "10"}, **changes) as b:
         b.start_daemon()
         sent = kill_in_the_middle(b, r)
         b.wait_final(sent)
@@ -371,10 +382,25 @@ ENGINE_MESSAGES = 200
 def groups_of_the_engine_arrive_once_and_whole(_):
     """Rule 19: 200 messages over two sessions; the host earns its groups
     where it offers PIPELINING, and where not says why there are none."""
+    host = over_two_sessions()
+    must(host["grouping"] == ("grouped" if the_receiver().groups else
+                              "not-offered"), str(host))
+    return host["grouping"]
+
+
+def chunks_of_the_engine_arrive_once_and_whole(_):
+    """Rule 20, likewise."""
+    host = over_two_sessions(smtp__chunking="auto")
+    must(host["chunking"] == ("chunked" if the_receiver().chunks else
+                              "not-offered"), str(host))
+    return host["chunking"]
+
+
+def over_two_sessions(**changes):
     r = the_receiver()
     box = f"d0.{r.domain}"
     seen = set(r.mailbox("all", box))    # of other tests
-    with WORLD.box(received="no", site={"connections": "2"}) as b:
+    with WORLD.box(received="no", site={"connections": "2"}, **changes) as b:
         b.start_daemon()
         b.load("--messages", ENGINE_MESSAGES, "--size", 1500, "--dots",
                "--zone", r.domain, "--domains", 1, "--from", SENDER)
@@ -386,9 +412,7 @@ def groups_of_the_engine_arrive_once_and_whole(_):
              not {"unsure", "deferred"} & types.keys(), str(types))
         doubled = wait_whole(b, r, box, seen, accepted(b))
     must(doubled == 0, f"{doubled} came twice")
-    must(host["grouping"] == ("grouped" if r.groups else "not-offered"),
-         str(host))
-    return host["grouping"]
+    return host
 
 
 ALONE = [every_file_arrives_as_the_rules_say,
@@ -400,7 +424,9 @@ ALONE = [every_file_arrives_as_the_rules_say,
          a_limit_of_messages_a_session_is_learned,
          a_group_is_taken_whole_or_one_by_one,
          groups_of_the_engine_arrive_once_and_whole,
-         a_killed_receiver_gets_everything]
+         chunks_of_the_engine_arrive_once_and_whole,
+         a_killed_receiver_gets_everything,
+         a_killed_receiver_gets_every_chunk]
 TOGETHER = [every_file_arrives_as_the_rules_say]
 
 

@@ -41,7 +41,7 @@ static struct site_conn *session(uint8_t ip)
 			continue;
 		}
 		site_conn_ready(target.conn, rig.now);
-		site_conn_offers(target.conn, true);
+		site_conn_offers(target.conn, true, true);
 		site_conn_begin(target.conn, rig.now);
 		site_conn_end(target.conn, true, rig.now);
 		return target.conn;
@@ -145,13 +145,13 @@ START_TEST(rule_19_not_before_a_message_nor_without_pipelining)
 	site_conn_connected(t.conn, rig.now);
 	site_conn_ready(t.conn, rig.now);
 	site_conn_begin(t.conn, rig.now);
-	site_conn_offers(t.conn, true);
+	site_conn_offers(t.conn, true, false);
 	ck_assert(!may(t.conn)); /* nothing carried */
 	site_conn_end(t.conn, false, rig.now);
 	site_conn_begin(t.conn, rig.now);
 	site_conn_end(t.conn, true, rig.now);
 	ck_assert(may(t.conn));
-	site_conn_offers(t.conn, false);
+	site_conn_offers(t.conn, false, false);
 	ck_assert(!may(t.conn));
 	ck_assert_str_eq(state(t.addr.ip[3]), "not-offered");
 	peace(t.conn);
@@ -258,6 +258,43 @@ START_TEST(rule_05_a_limit_is_learned_where_groups_are_known)
 }
 END_TEST
 
+START_TEST(rule_20_chunks_are_earned_likewise)
+{
+	struct mxset *mx = rig_set(hosts, 2);
+	struct site_settings set;
+	struct site_host_info h;
+	struct site_conn *a, *b;
+
+	site_settings_default(&set);
+	ck_assert_int_eq(set.chunking, SITE_CHUNKING_OFF);
+	set.connects_burst = set.connects_per_second = 1000;
+	set.chunking = SITE_CHUNKING_AUTO;
+	rig_start(&rig, &set, mx);
+	mxset_unref(&mx);
+	a = session(1);
+	b = session(1);
+	ck_assert(site_conn_may_chunk(a, rig.now));
+	ck_assert(!site_conn_may_chunk(b, rig.now));
+	ck_assert(may(b)); /* groups are another matter */
+	site_conn_chunked(a, 3);
+	ck_assert(site_conn_may_chunk(b, rig.now));
+	site_conn_no_chunks(a, rig.now);
+	ck_assert(!site_conn_may_chunk(b, rig.now));
+	ck_assert(site_host(rig.site, 0, rig.now, &h));
+	ck_assert_str_eq(h.chunking, "distrusted");
+	ck_assert_uint_eq(h.chunking_ms, rig.now + DAY);
+	ck_assert_str_eq(h.grouping, "trying");
+	rig.now += DAY;
+	ck_assert(site_conn_may_chunk(b, rig.now));
+	ck_assert(!site_conn_may_chunk(a, rig.now));
+	site_conn_distrust(b, rig.now);
+	ck_assert(!site_conn_may_chunk(b, rig.now));
+	peace(a);
+	peace(b);
+	stop();
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("earn");
@@ -272,6 +309,7 @@ int main(void)
 	tcase_add_test(t, rule_19_distrusted_for_a_day_then_earned_again);
 	tcase_add_test(t, rule_19_who_hangs_up_on_a_group_is_left_alone);
 	tcase_add_test(t, rule_05_a_limit_is_learned_where_groups_are_known);
+	tcase_add_test(t, rule_20_chunks_are_earned_likewise);
 	suite_add_tcase(suite, t);
 	srunner_run_all(runner, CK_NORMAL);
 	failed = srunner_ntests_failed(runner);

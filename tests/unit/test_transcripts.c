@@ -109,10 +109,12 @@ static void describe(const struct smtp_event *ev, char *text, size_t size)
 			 v->enhanced.cls, v->enhanced.subject,
 			 v->enhanced.detail, (int)v->text.len, v->text.p);
 	else if (ev->type == SMTP_EV_CLOSE)
-		snprintf(text, size, "close %s %u %s carried %u %s %s \"%.*s\"",
-			 res, v->code, stage, ev->carried,
+		snprintf(text, size,
+			 "close %s %u %s carried %u %s %s%s \"%.*s\"", res,
+			 v->code, stage, ev->carried,
 			 ev->idle ? "idle" : "busy",
-			 ev->distrust ? "distrust" : "trust", (int)v->text.len,
+			 ev->distrust ? "distrust" : "trust",
+			 ev->no_chunks ? " no-chunks" : "", (int)v->text.len,
 			 v->text.p);
 	else if (ev->type == SMTP_EV_MAIL_DONE)
 		snprintf(text, size, "done %u", (unsigned)ev->tag);
@@ -441,6 +443,8 @@ static bool act_on_settings(struct player *p, const char *text)
 		p->set.pipelining = false;
 	else if (strcmp(text, "grouping") == 0)
 		p->set.grouping = true;
+	else if (strcmp(text, "chunking") == 0)
+		p->set.chunking = true;
 	else if (strcmp(text, "eightbit bounce") == 0)
 		p->set.eightbit = SMTP_EIGHTBIT_BOUNCE;
 	else
