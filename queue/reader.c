@@ -167,8 +167,11 @@ int queue_log_next(struct queue_walk *w, struct queue_record *rec_r)
 			queue_walk_seek(w, w->lsn);
 			return 0;
 		}
-		if (w->seg == NULL && enter(w, durable) == 0)
-			return 0;
+		if (w->seg == NULL) {
+			if (enter(w, durable) == 0)
+				return 0;
+			continue; /* it may be empty, and end at durable */
+		}
 		end = atomic_load(&w->seg->end);
 		if (w->lsn >= end) {
 			/* durable lies behind it: it is full */

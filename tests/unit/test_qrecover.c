@@ -444,6 +444,33 @@ START_TEST(a_log_behind_its_checkpoint_is_named)
 }
 END_TEST
 
+/* Power is lost when a segment has its header and no record: who walks there
+ * stands at the end of the log, not behind it (a checkpoint would name it). */
+START_TEST(an_empty_last_segment_is_not_full)
+{
+	struct qhelp_message *m = qhelp_message(2, 100);
+	struct queue_committed done;
+	struct queue_record rec;
+	struct queue_walk *w;
+	uint64_t id = add(1, 100), lost;
+
+	reopen(QFILE_LOSE_NONE, 0); /* the next group begins a segment */
+	ck_assert_int_eq(queue_put_message(q, &m->msg, &lost), 0);
+	qfile_stop(disk, QFILE_PWRITEV, 1);
+	ck_assert_int_lt(queue_commit(q, &done), 0);
+	qdouble_checkpoint_lsn = lost / SEG * SEG;
+	reopen(QFILE_LOSE_ALL, 0);
+	ck_assert_uint_eq(report.damaged, 0);
+	ck_assert_uint_eq(queue_durable_lsn(q) / SEG, lost / SEG);
+	ck_assert_int_eq(queue_walk_open(q, qdouble_checkpoint_lsn, &w), 0);
+	ck_assert_int_eq(queue_log_next(w, &rec), 0);
+	ck_assert_uint_le(queue_walk_lsn(w), queue_durable_lsn(q));
+	queue_walk_close(&w);
+	ck_assert_int_eq(qhelp_check(q, id, 1), 0);
+	free(m);
+}
+END_TEST
+
 START_TEST(segments_wait_for_the_remembered_cursor)
 {
 	struct queue_segment seg;
@@ -616,6 +643,7 @@ int main(void)
 	tcase_add_test(t, a_missing_segment_is_named);
 	tcase_add_test(t, a_file_never_finished_is_made_again);
 	tcase_add_test(t, a_log_behind_its_checkpoint_is_named);
+	tcase_add_test(t, an_empty_last_segment_is_not_full);
 	tcase_add_test(t, segments_wait_for_the_remembered_cursor);
 	tcase_add_loop_test(t, many_lives, 0, 20);
 	suite_add_tcase(s, t);
