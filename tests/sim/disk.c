@@ -1,0 +1,325 @@
+/*
+ * tests/sim/disk.c - the disk of the segments, in memory
+ *
+ * A file is two images: what reads and mappings show, and what is on the
+ * platter.  A write dirties sectors, a sync brings them over.  When the power
+ * goes each dirty sector by itself is either brought over or lost: that
+ * drops, tears and reorders.  Names without a synced directory may vanish.
+ */
+#include "sim.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+
+#define SECTOR 512u
+
+struct file {
+	char path[96];
+	bool used, named; /* named: its name is on the platter */
+	bool locked;
+	uint64_t size, synced_size;
+	uint32_t low, high; /* dirty sectors are in here */
+};
+
+static struct disk {
+	uint32_t bytes; /* of a file at most */
+	struct file files[FILES];
+} * disk;
+static char *shown, *platter;
+static uint8_t *dirty; /* a sector each */
+
+static size_t sectors(void)
+{
+	return disk->bytes / SECTOR;
+}
+
+static char *image(char *of, int fd)
+{
+	return of + (size_t)fd * disk->bytes;
+}
+
+static void *shared(size_t len)
+{
+	void *p = mmap(NULL, len, PROT_READ | PROT_WRITE,
+		       MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	BUG_ON(p == MAP_FAILED);
+	return p;
+}
+
+void disk_new(uint32_t segment_bytes)
+{
+	disk = shared(sizeof(*disk));
+	disk->bytes = segment_bytes;
+	shown = shared((size_t)FILES * segment_bytes);
+	platter = shared((size_t)FILES * segment_bytes);
+	dirty = shared(FILES * sectors());
+}
+
+void disk_free(void)
+{
+	(void)munmap(dirty, FILES * sectors());
+	(void)munmap(shown, (size_t)FILES * disk->bytes);
+	(void)munmap(platter, (size_t)FILES * disk->bytes);
+	(void)munmap(disk, sizeof(*disk));
+}
+
+static int d_open(void *arg, const char *path, int flags)
+{
+	int i, none = -1;
+
+	(void)arg;
+	for (i = 0; i < (int)FILES; i++) {
+		if (!disk->files[i].used && none < 0)
+			none = i;
+		if (disk->files[i].used &&
+		    strcmp(disk->files[i].path, path) == 0)
+			return i;
+	}
+	if ((flags & O_CREAT) == 0)
+		return -ENOENT;
+	if (none < 0 || strlen(path) >= sizeof(disk->files[0].path))
+		return -ENOSPC;
+	disk->files[none] =
+		(struct file){ .used = true, .low = (uint32_t)sectors() };
+	(void)snprintf(disk->files[none].path, sizeof(disk->files[0].path),
+		       "%s", path);
+	return none;
+}
+
+static void d_close(void *arg, int fd)
+{
+	(void)arg;
+	(void)fd;
+}
+
+static int d_mkdir(void *arg, const char *path)
+{
+	(void)arg;
+	return mkdir(path, 0700) < 0 ? -errno : 0;
+}
+
+static int d_sync_dir(void *arg, const char *path)
+{
+	int i;
+
+	(void)arg;
+	life_point();
+	life_pass(some(world->plan.sync_us));
+	life_point(); /* others have had turns, and it is not done */
+	for (i = 0; i < (int)FILES; i++)
+		if (disk->files[i].used &&
+		    strncmp(disk->files[i].path, path, strlen(path)) == 0)
+			disk->files[i].named = true;
+	life_point();
+	return 0;
+}
+
+static int d_list(void *arg, const char *path,
+		  void (*each)(void *to, const char *name), void *to)
+{
+	size_t len = strlen(path);
+	int i;
+
+	(void)arg;
+	for (i = 0; i < (int)FILES; i++)
+		if (disk->files[i].used &&
+		    strncmp(disk->files[i].path, path, len) == 0 &&
+		    disk->files[i].path[len] == '/' &&
+		    strchr(disk->files[i].path + len + 1, '/') == NULL)
+			each(to, disk->files[i].path + len + 1);
+	return 0;
+}
+
+static void bring_over(int fd, uint32_t sector)
+{
+	size_t at = (size_t)sector * SECTOR;
+
+	memcpy(image(platter, fd) + at, image(shown, fd) + at, SECTOR);
+}
+
+static int64_t d_pwritev(void *arg, int fd, const struct iovec *iov, int count,
+			 uint64_t offset)
+{
+	struct file *f = &disk->files[fd];
+	uint8_t *d = dirty + (size_t)fd * sectors();
+	uint64_t at = offset;
+	uint32_t first, last;
+	int i;
+
+	(void)arg;
+	for (i = 0; i < count; i++) {
+		BUG_ON(at + iov[i].iov_len > disk->bytes);
+		memcpy(image(shown, fd) + at, iov[i].iov_base, iov[i].iov_len);
+		at += iov[i].iov_len;
+	}
+	if (at == offset)
+		return 0;
+	first = (uint32_t)(offset / SECTOR);
+	last = (uint32_t)((at - 1) / SECTOR);
+	memset(d + first, 1, last - first + 1);
+	f->low = first < f->low ? first : f->low;
+	f->high = last + 1 > f->high ? last + 1 : f->high;
+	f->size = at > f->size ? at : f->size;
+	return (int64_t)(at - offset);
+}
+
+static int64_t d_pread(void *arg, int fd, void *p, size_t len, uint64_t offset)
+{
+	uint64_t size = disk->files[fd].size;
+
+	(void)arg;
+	if (offset >= size)
+		return 0;
+	if (len > size - offset)
+		len = size - offset;
+	memcpy(p, image(shown, fd) + offset, len);
+	return (int64_t)len;
+}
+
+static int d_sync(void *arg, int fd)
+{
+	struct file *f = &disk->files[fd];
+	uint8_t *d = dirty + (size_t)fd * sectors();
+	uint32_t i;
+
+	(void)arg;
+	life_point();
+	life_pass(some(world->plan.sync_us));
+	life_point(); /* others have had turns, and it is not done */
+	for (i = f->low; i < f->high; i++) {
+		if (d[i] == 0)
+			continue;
+		bring_over(fd, i);
+		d[i] = 0;
+	}
+	f->low = (uint32_t)sectors();
+	f->high = 0;
+	f->synced_size = f->size;
+	life_point();
+	return 0;
+}
+
+static int d_size(void *arg, int fd, uint64_t *bytes_r)
+{
+	(void)arg;
+	*bytes_r = disk->files[fd].size;
+	return 0;
+}
+
+static int d_space(void *arg, const char *path, uint64_t *bytes_r)
+{
+	uint32_t i, used = 0;
+
+	(void)arg;
+	(void)path;
+	for (i = 0; i < FILES; i++)
+		used += disk->files[i].used;
+	*bytes_r = (uint64_t)(FILES - used) * disk->bytes;
+	return 0;
+}
+
+static int d_lock(void *arg, int fd)
+{
+	(void)arg;
+	(void)fd;
+	return 0;
+}
+
+static int d_map(void *arg, int fd, size_t len, const void **p_r)
+{
+	(void)arg;
+	(void)len;
+	*p_r = image(shown, fd);
+	return 0;
+}
+
+static void d_unmap(void *arg, const void *p, size_t len)
+{
+	(void)arg;
+	(void)p;
+	(void)len;
+}
+
+static int d_populate(void *arg, const void *p, size_t len)
+{
+	(void)arg;
+	(void)p;
+	(void)len;
+	return 0;
+}
+
+const struct queue_file_ops *disk_sim(void)
+{
+	static const struct queue_file_ops ops = {
+		.open = d_open,
+		.close = d_close,
+		.mkdir = d_mkdir,
+		.sync_dir = d_sync_dir,
+		.list = d_list,
+		.pwritev = d_pwritev,
+		.pread = d_pread,
+		.sync_data = d_sync,
+		.sync_file = d_sync,
+		.size = d_size,
+		.space = d_space,
+		.lock = d_lock,
+		.map = d_map,
+		.unmap = d_unmap,
+		.populate = d_populate,
+	};
+
+	return &ops;
+}
+
+static void lose(int fd, uint32_t kept)
+{
+	struct file *f = &disk->files[fd];
+	uint8_t *d = dirty + (size_t)fd * sectors();
+	uint32_t i;
+
+	for (i = f->low; i < f->high; i++) {
+		size_t at = (size_t)i * SECTOR;
+
+		if (d[i] == 0)
+			continue;
+		d[i] = 0;
+		if (below(100) < kept)
+			bring_over(fd, i);
+		else
+			memcpy(image(shown, fd) + at, image(platter, fd) + at,
+			       SECTOR);
+	}
+	f->low = (uint32_t)sectors();
+	f->high = 0;
+	if (f->size > f->synced_size && kept < 100)
+		f->size = f->synced_size +
+			  below(f->size - f->synced_size + 1) / SECTOR * SECTOR;
+	f->synced_size = f->size;
+}
+
+void disk_crash(bool keep)
+{
+	static const uint32_t kept[] = { 0, 50, 90, 100 };
+	uint32_t k = kept[below(ARRAY_LEN(kept))];
+	int i;
+
+	if (keep)
+		return; /* still in the cache, and not on the platter */
+	for (i = 0; i < (int)FILES; i++) {
+		struct file *f = &disk->files[i];
+
+		if (!f->used)
+			continue;
+		lose(i, k);
+		if (f->named || below(100) < k) {
+			f->named = true;
+			continue;
+		}
+		memset(image(shown, i), 0, disk->bytes);
+		memset(image(platter, i), 0, disk->bytes);
+		f->used = false;
+	}
+}

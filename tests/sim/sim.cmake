@@ -1,0 +1,8 @@
+# The simulator (README.md): the first seed always, another one each time.
+file(GLOB sim_sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/sim/*.c)
+add_executable(sim ${sim_sources})
+target_link_libraries(sim PRIVATE mtaq_engine mtaq_flags)
+target_link_options(sim PRIVATE -Wl,--wrap=clock_gettime -Wl,--wrap=io_new
+	-rdynamic)
+add_test(NAME sim COMMAND sim --seconds 15 --messages 3000 --vary)
+set_tests_properties(sim PROPERTIES LABELS sim TIMEOUT 900)
