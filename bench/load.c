@@ -11,6 +11,7 @@
 #include "base/crc32c.h"
 #include "base/msgid.h"
 #include "bench/load_message.h"
+#include "bench/yard.h"
 #include "mtaq/submit.h"
 
 #include <errno.h>
@@ -18,14 +19,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sysexits.h>
-#include <time.h>
 
 struct client {
 	const struct load_config *cfg;
 	pthread_t thread;
 	uint64_t first, count; /* messages first .. first + count - 1 */
 	uint64_t accepted, refused;
-	FILE *out;
+	FILE *out, *times;
+	struct yard_pace pace;
+	double begun_s; /* the last message, when there is a pace */
 	struct load_message msg;
 	struct buf line;
 	int exit_code;
@@ -42,6 +44,10 @@ static void note_accepted(struct client *c, const struct submit_result *r)
 	uint32_t crc, j;
 
 	c->accepted++;
+	if (c->times != NULL)
+		fprintf(c->times, "%s-%llu\t%.0f\t%.0f\n", c->cfg->tag,
+			(unsigned long long)(c->first + r->index),
+			c->begun_s * 1e6, yard_now_s() * 1e6);
 	if (c->out == NULL)
 		return;
 	load_message_make(&c->msg, c->cfg, c->first + r->index);
@@ -103,8 +109,13 @@ static int submit_all(struct client *c, struct submit *s)
 
 		load_message_make(&c->msg, cfg, c->first + i);
 		m.content = buf_span(&c->msg.content);
+		yard_pace_wait(&c->pace);
+		c->begun_s = yard_now_s();
 		err = submit_put(s, &m);
-		if (err == 0 && cfg->batch > 0 && (i + 1) % cfg->batch == 0)
+		if (err == 0 && cfg->rate > 0)
+			err = submit_flush(s);
+		else if (err == 0 && cfg->batch > 0 &&
+			 (i + 1) % cfg->batch == 0)
 			err = submit_flush(s);
 		if (err < 0)
 			return err;
@@ -138,12 +149,21 @@ static void *client_main(void *arg)
 	return NULL;
 }
 
+/* What all clients write. */
+struct files {
+	FILE *accepted, *times;
+};
+
 static void client_init(struct client *c, const struct load_config *cfg,
-			uint64_t first, uint64_t count, FILE *out)
+			uint64_t first, uint64_t count,
+			const struct files *files)
 {
-	*c = (struct client){
-		.cfg = cfg, .first = first, .count = count, .out = out
-	};
+	*c = (struct client){ .cfg = cfg,
+			      .first = first,
+			      .count = count,
+			      .out = files->accepted,
+			      .times = files->times,
+			      .pace.rate = cfg->rate };
 	load_message_init(&c->msg);
 	buf_init(&c->line, 64u << 20);
 }
@@ -152,14 +172,6 @@ static void client_free(struct client *c)
 {
 	load_message_free(&c->msg);
 	buf_free(&c->line);
-}
-
-static double now_s(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
 
 static int report(const struct load_config *cfg, const struct client *c,
@@ -188,14 +200,63 @@ static int report(const struct load_config *cfg, const struct client *c,
 	return code;
 }
 
+static int file_open(const char *name, FILE **file_r)
+{
+	if (name == NULL)
+		return EX_OK;
+	*file_r = fopen(name, "a");
+	if (*file_r != NULL)
+		return EX_OK;
+	fprintf(stderr, "mtaq load: cannot open %s: %s\n", name,
+		strerrordesc_np(errno));
+	return EX_CANTCREAT;
+}
+
+static int files_open(struct files *f, const struct load_config *cfg)
+{
+	int code = file_open(cfg->accepted, &f->accepted);
+
+	return code == EX_OK ? file_open(cfg->times, &f->times) : code;
+}
+
+static void files_close(struct files *f)
+{
+	if (f->accepted != NULL)
+		fclose(f->accepted);
+	if (f->times != NULL)
+		fclose(f->times);
+}
+
+static int run_clients(struct client *c, const struct load_config *cfg,
+		       const struct files *files)
+{
+	uint64_t share = (cfg->messages + cfg->clients - 1) / cfg->clients;
+	double begin = yard_now_s();
+	uint64_t first = 0;
+	uint32_t i;
+	int code;
+
+	for (i = 0; i < cfg->clients; i++) {
+		uint64_t left = cfg->messages - first;
+
+		client_init(&c[i], cfg, cfg->start + first,
+			    left < share ? left : share, files);
+		first += c[i].count;
+		pthread_create(&c[i].thread, NULL, client_main, &c[i]);
+	}
+	for (i = 0; i < cfg->clients; i++)
+		pthread_join(c[i].thread, NULL);
+	code = report(cfg, c, yard_now_s() - begin);
+	for (i = 0; i < cfg->clients; i++)
+		client_free(&c[i]);
+	return code;
+}
+
 int load_main(int argc, char **argv)
 {
 	struct load_config cfg;
+	struct files files = { NULL, NULL };
 	struct client *c;
-	FILE *out = NULL;
-	uint64_t share, first = 0;
-	double begin;
-	uint32_t i;
 	int code = load_options(argc, argv, &cfg);
 
 	if (code != EX_OK || cfg.help)
@@ -203,32 +264,10 @@ int load_main(int argc, char **argv)
 	c = calloc(cfg.clients, sizeof(*c));
 	if (c == NULL)
 		return EX_OSERR;
-	if (cfg.accepted != NULL) {
-		out = fopen(cfg.accepted, "a");
-		if (out == NULL) {
-			fprintf(stderr, "mtaq load: cannot open %s: %s\n",
-				cfg.accepted, strerrordesc_np(errno));
-			free(c);
-			return EX_CANTCREAT;
-		}
-	}
-	begin = now_s();
-	share = (cfg.messages + cfg.clients - 1) / cfg.clients;
-	for (i = 0; i < cfg.clients; i++) {
-		uint64_t left = cfg.messages - first;
-
-		client_init(&c[i], &cfg, cfg.start + first,
-			    left < share ? left : share, out);
-		first += c[i].count;
-		pthread_create(&c[i].thread, NULL, client_main, &c[i]);
-	}
-	for (i = 0; i < cfg.clients; i++)
-		pthread_join(c[i].thread, NULL);
-	code = report(&cfg, c, now_s() - begin);
-	for (i = 0; i < cfg.clients; i++)
-		client_free(&c[i]);
-	if (out != NULL)
-		fclose(out);
+	code = files_open(&files, &cfg);
+	if (code == EX_OK)
+		code = run_clients(c, &cfg, &files);
+	files_close(&files);
 	free(c);
 	return code;
 }

@@ -20,6 +20,7 @@ static const struct args_option options[] = {
 	{ "dots", 0, NULL, "some lines begin with a dot", 'o' },
 	{ "clients", 0, "N", "connections at once [1]", 'c' },
 	{ "batch", 0, "N", "wait for the answers after so many; 0: never [0]", 'b' },
+	{ "rate", 0, "N", "messages a second and connection, each waited for; 0: no pace [0]", 'P' },
 	{ "start", 0, "N", "number of the first message [0]", 'S' },
 	{ "tag", 0, "WORD", "first part of the tokens [load]", 't' },
 	{ "from", 0, "ADDRESS", "envelope sender [news@sender.test]", 'f' },
@@ -28,6 +29,7 @@ static const struct args_option options[] = {
 	{ "class", 0, "transactional|bulk", "of all messages [bulk]", 'k' },
 	{ "reconnects", 0, "N", "attempts in a row without an answer [5]", 'R' },
 	{ "accepted", 0, "FILE", "append id, token, recipient, hash of what was acknowledged", 'a' },
+	{ "times", 0, "FILE", "append token, begun, acknowledged (CLOCK_MONOTONIC, us)", 'm' },
 	{ NULL, 0, NULL, NULL, 0 },
 };
 /* clang-format on */
@@ -77,6 +79,8 @@ static bool take_number(struct load_config *cfg, int id, const char *value)
 		return small(value, 1024, &cfg->clients) && cfg->clients > 0;
 	case 'b':
 		return number(value, UINT32_MAX, &cfg->batch);
+	case 'P':
+		return number(value, 1000000, &cfg->rate);
 	case 'S':
 		return number(value, UINT32_MAX, &cfg->start);
 	case 'R':
@@ -116,6 +120,9 @@ static bool take(struct load_config *cfg, int id, const char *value)
 		return true;
 	case 'a':
 		cfg->accepted = value;
+		return true;
+	case 'm':
+		cfg->times = value;
 		return true;
 	default:
 		return take_number(cfg, id, value);

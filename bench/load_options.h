@@ -6,8 +6,9 @@
 #include <stdint.h>
 
 struct load_config {
-	const char *socket, *from, *zone, *tag, *tenant, *campaign, *accepted;
-	uint64_t messages, size, domains, start, batch;
+	const char *socket, *from, *zone, *tag, *tenant, *campaign, *accepted,
+		*times;
+	uint64_t messages, size, domains, start, batch, rate;
 	uint32_t rcpts, clients, reconnects;
 	bool spread, dots, transactional, help;
 };

@@ -19,8 +19,11 @@ from rig import (Failed, OTHERS, ROOT, machine_cpu_s, must, ours_cpu_s,
 
 # One a line: each brings its own.
 BENCHES = [
+    "connections",
     "deliver",
+    "drip",
     "e2e",
+    "latency",
     "limit",
     "multi",
     "rtt",

@@ -82,7 +82,7 @@ struct sink_config {
 
 	/* what is told */
 	const char *ledger, *stats;
-	bool ledger_ok_only, json;
+	bool ledger_ok_only, ledger_us, json;
 	uint32_t stats_every_s;
 	int ready_fd;
 };

@@ -17,6 +17,7 @@ void sink_ledger_init(struct sink_ledger *l, int fd, bool ok_only)
 	buf_init(&l->lines, LINES_MAX);
 	l->fd = fd;
 	l->ok_only = ok_only;
+	l->unit_us = 1000;
 }
 
 void sink_ledger_free(struct sink_ledger *l)
@@ -75,7 +76,7 @@ void sink_ledger_add(struct sink_ledger *l, const struct sink_entry *e)
 					   e->sender.len + server.len) < 0)
 		return; /* lines.failed says so to sink_ledger_write() */
 	at = l->lines.p + l->lines.len;
-	at = put_number(at, e->now_us / 1000);
+	at = put_number(at, e->now_us / l->unit_us);
 	at = put_words(at, span_str(kind_names[e->kind]));
 	at = put_words(at, token);
 	at = put_words(at, e->recipient);

@@ -29,6 +29,7 @@ struct sink_ledger {
 	struct buf lines;
 	int fd; /* -1: no ledger */
 	bool ok_only;
+	uint64_t unit_us; /* of the first column: 1000, or 1 */
 };
 
 /* Nothing is owned of fd, which is open for appending. */

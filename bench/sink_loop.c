@@ -361,6 +361,8 @@ int sink_loop_open(struct sink_loop *l, struct sink *s)
 	list_init(&l->dirty);
 	heap_init(&l->timers);
 	sink_ledger_init(&l->ledger, s->ledger_fd, s->config.ledger_ok_only);
+	if (s->config.ledger_us)
+		l->ledger.unit_us = 1;
 	l->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	l->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	l->inbox = malloc(INBOX_SIZE);

@@ -97,6 +97,7 @@ static const struct option options[] = {
 	{ "no-mx", SHARE, AT(no_mx), "domains with an address and no MX" },
 	{ "ledger", PATH, AT(ledger), "a line for each recipient, appended" },
 	{ "ledger-ok-only", FLAG, AT(ledger_ok_only), "no lines for refusals" },
+	{ "ledger-us", FLAG, AT(ledger_us), "its first column in microseconds" },
 	{ "stats", PATH, AT(stats), "the summary at the end" },
 	{ "stats-every", NUMBER, AT(stats_every_s), "and a line of it each so many seconds" },
 	{ "json", FLAG, AT(json), "the summary at the end on standard output" },

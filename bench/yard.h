@@ -2,8 +2,8 @@
 #define MTAQ_BENCH_YARD_H
 
 /*
- * What the yardsticks share (bench_limit, bench_session, bench_wal): options,
- * a content of known size, times, a pace, and the line of JSON at the end.
+ * What the yardsticks share (bench_limit, bench_session, bench_wal), and with
+ * them `mtaq load`: options, a content of known size, times, a pace, and the line of JSON at the end.
  */
 #include "base/buf.h"
 #include "bench/sink_config.h"

@@ -14,12 +14,12 @@ _mtaq()
 	check) opts='-c --config --print --defaults --manual --man --json -h --help' verbs='' files= ;;
 	explain) opts='-c --config --json -h --help' verbs='' files= ;;
 	export) opts='-c --config -m --mark-only --undo --nothing-was-adopted -n --dry-run --json -h --help' verbs='' files= ;;
-	load) opts='--socket --messages --size --domains --zone --rcpts --spread --dots --clients --batch --start --tag --from --tenant --campaign --class --reconnects --accepted -h --help' verbs='' files= ;;
+	load) opts='--socket --messages --size --domains --zone --rcpts --spread --dots --clients --batch --rate --start --tag --from --tenant --campaign --class --reconnects --accepted --times -h --help' verbs='' files= ;;
 	probe) opts='-c --config -f --from --helo --host --port --dns --ipv4 --ipv6 -a --all --send --timeout --max-time --json -h --help' verbs='' files= ;;
 	queue) opts='-c --config --domain --tenant --campaign --site --rcpt --older-than --state --all -n --dry-run --json -h --help' verbs='list show hold release cancel retry' files= ;;
 	run) opts='-c --config -h --help' verbs='' files= ;;
 	site) opts='-c --config -n --dry-run --json -h --help' verbs='list show pause resume retry' files= ;;
-	sink) opts='--listen --port --threads --seed --hostname --size --no-pipelining --no-chunking --no-8bitmime --no-smtputf8 --no-dsn --no-enhanced --delay --delay-at --fail --stubborn --providers --drop --hang --miss --dup --stray --reset --greylist --tarpit --tarpit-ms --split --messages-max --messages-silent --connections-max --rcpt-max --idle-ms --data-always --bdat-spill --dns --zone --domains --mx --sites --ttl --mx-equal --dns-truncate --dead-first --dead-address --nxdomain --null-mx --servfail --timeout --no-mx --ledger --ledger-ok-only --stats --stats-every --json --ready-fd -h --help' verbs='' files= ;;
+	sink) opts='--listen --port --threads --seed --hostname --size --no-pipelining --no-chunking --no-8bitmime --no-smtputf8 --no-dsn --no-enhanced --delay --delay-at --fail --stubborn --providers --drop --hang --miss --dup --stray --reset --greylist --tarpit --tarpit-ms --split --messages-max --messages-silent --connections-max --rcpt-max --idle-ms --data-always --bdat-spill --dns --zone --domains --mx --sites --ttl --mx-equal --dns-truncate --dead-first --dead-address --nxdomain --null-mx --servfail --timeout --no-mx --ledger --ledger-ok-only --ledger-us --stats --stats-every --json --ready-fd -h --help' verbs='' files= ;;
 	status) opts='-c --config --json -h --help' verbs='' files= ;;
 	submit) opts='-c --config -f --from -t --to --to-file --each --tenant --campaign --class -N --notify -R --ret -V --envid --orcpt --token-header -n --dry-run -q --quiet --json -h --help' verbs='' files=y ;;
 	top) opts='-c --config -i --interval --once --json -h --help' verbs='' files= ;;
@@ -34,8 +34,8 @@ _mtaq()
 	'check -c' | 'check --config') COMPREPLY=($(compgen -f -- "$cur")); return ;;
 	'explain -c' | 'explain --config') COMPREPLY=($(compgen -f -- "$cur")); return ;;
 	'export -c' | 'export --config') COMPREPLY=($(compgen -f -- "$cur")); return ;;
-	'load --socket' | 'load --accepted') COMPREPLY=($(compgen -f -- "$cur")); return ;;
-	'load --messages' | 'load --size' | 'load --domains' | 'load --zone' | 'load --rcpts' | 'load --clients' | 'load --batch' | 'load --start' | 'load --tag' | 'load --from' | 'load --tenant' | 'load --campaign' | 'load --reconnects') COMPREPLY=(); return ;;
+	'load --socket' | 'load --accepted' | 'load --times') COMPREPLY=($(compgen -f -- "$cur")); return ;;
+	'load --messages' | 'load --size' | 'load --domains' | 'load --zone' | 'load --rcpts' | 'load --clients' | 'load --batch' | 'load --rate' | 'load --start' | 'load --tag' | 'load --from' | 'load --tenant' | 'load --campaign' | 'load --reconnects') COMPREPLY=(); return ;;
 	'load --class') COMPREPLY=($(compgen -W 'transactional bulk' -- "$cur")); return ;;
 	'probe -c' | 'probe --config' | 'probe --send') COMPREPLY=($(compgen -f -- "$cur")); return ;;
 	'probe -f' | 'probe --from' | 'probe --helo' | 'probe --host' | 'probe --port' | 'probe --dns' | 'probe --timeout' | 'probe --max-time') COMPREPLY=(); return ;;

@@ -91,6 +91,16 @@ class Plain(unittest.TestCase):
             good = sum(code[1] == "250" for code in codes)
             self.assertEqual([k for k, _, _ in s.kinds()], ["ok"] * good)
 
+    def test_ledger_can_tell_microseconds(self):
+        with sink("--ledger-us") as s, s.client() as c:
+            begin = time.monotonic()
+            self.assertEqual(c.mail("a@d"), OK)
+            end = time.monotonic()
+            told = int(s.ledger()[0]["ms"]) / 1e6
+            # Their clock is ours; what is rounded off is rounded down.
+            self.assertLess(begin - 1e-5, told)
+            self.assertLess(told, end)
+
     def test_full_disk_makes_no_promise(self):
         done = subprocess.Popen(
             [MTAQ, "sink", "--port", "0", "--ledger", "/dev/full"],
