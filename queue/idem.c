@@ -157,6 +157,17 @@ static int bring_in(struct queue_store *s, const uint8_t name[16],
 	return 0;
 }
 
+struct idem_name idem_name_of(const struct queue_record *rec)
+{
+	struct idem_name name = { .number = rec->submission_number,
+				  .used_s = rec->msg.adopted_s != 0
+						    ? IDEM_FOR_GOOD_S
+						    : rec->msg.arrived_s };
+
+	memcpy(name.submission, rec->submission, sizeof(name.submission));
+	return name;
+}
+
 int idem_note(struct queue_store *s, const struct idem_name *name, uint64_t id)
 {
 	static const uint8_t none[16];

@@ -17,6 +17,8 @@
 
 int idem_open(struct queue_store *s);
 void idem_close(struct queue_store *s);
+/* Of an MSG, or of a MOVE of one. */
+struct idem_name idem_name_of(const struct queue_record *rec);
 /* A message is whole; numbers of a submission come rising. */
 int idem_note(struct queue_store *s, const struct idem_name *name, uint64_t id);
 /* Write a piece of what changed, and drop a piece of what is 3 days old, in

@@ -18,6 +18,7 @@
  */
 #include "queue/compact.h"
 #include "queue/decide.h"
+#include "queue/idem.h"
 
 #include "base/hash.h"
 #include "queue/bits.h"
@@ -382,12 +383,17 @@ static int make_anew(struct queue *q, const struct arrival *a)
 
 static int rebuilt(struct queue *q, struct arrival *a)
 {
+	const struct idem_name name = idem_name_of(a->rec);
 	uint64_t all[QUEUE_OPEN_WORDS];
 	bool known = false;
 	int err;
 
+	/* Its own record may have been written over, and who brought it may
+	 * bring it again. */
+	err = idem_note(q->store, &name, a->rec->msg.id);
 	memset(all, 0xff, sizeof(all));
-	err = moved_gather(q, &a->rec->msg, all);
+	if (err == 0)
+		err = moved_gather(q, &a->rec->msg, all);
 	if (err == 0)
 		err = set_places(q, a, &known);
 	if (err == 0 && known)

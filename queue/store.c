@@ -319,15 +319,11 @@ static int make_tasks(struct queue *q, const struct queue_record *rec,
 static int apply_message(struct queue *q, const struct queue_record *rec)
 {
 	struct queue_store *s = q->store;
-	struct idem_name name = { .number = rec->submission_number,
-				  .used_s = rec->msg.adopted_s != 0
-						    ? IDEM_FOR_GOOD_S
-						    : rec->msg.arrived_s };
+	struct idem_name name = idem_name_of(rec);
 	struct partial *p;
 	struct list tasks;
 	int err;
 
-	memcpy(name.submission, rec->submission, sizeof(name.submission));
 	list_init(&tasks);
 	err = make_tasks(q, rec, &tasks);
 	if (err == 0 && rec->content_bytes >= rec->msg.size) {

@@ -201,6 +201,81 @@ START_TEST(an_adoption_is_remembered_for_good)
 }
 END_TEST
 
+/* A message that comes and is delivered at once, at this time. */
+static void pass_by(uint32_t now_s)
+{
+	static char much[200000];
+	struct iovec iov = { much, sizeof(much) };
+	struct queue_message msg = { .rcpts = rcpts,
+				     .rcpt_count = 1,
+				     .arrived_s = now_s,
+				     .due_s = now_s,
+				     .expires_s = now_s + DAY,
+				     .content = &iov,
+				     .content_count = 1,
+				     .size = sizeof(much) };
+	struct queue_out_rcpt r = { .rcpt = 0, .state = QUEUE_DELIVERED };
+	struct queue_out out = { .slot = now_s,
+				 .domain = rcpts[0].domain,
+				 .rcpts = &r,
+				 .rcpt_count = 1 };
+	struct queue_move move;
+
+	ck_assert_int_eq(queue_put_message(q, &msg, &out.id), 0);
+	commit();
+	ck_assert_int_eq(queue_put_out(q, &out), 0);
+	commit();
+	ck_assert_int_eq(queue_store_checkpoint(q, now_s), 0);
+	while (queue_store_work(q, now_s) == 1)
+		;
+	while (queue_store_move(q, now_s, &move) == 1) {
+		ck_assert_int_eq(queue_put_move(q, &move), 0);
+		commit();
+	}
+}
+
+static void make_index_anew(void)
+{
+	struct queue_rebuild_report rr;
+	struct queue_rebuild *rb;
+
+	queue_close(&q);
+	ck_assert_int_eq(queue_rebuild_begin(&set, NOW, true, &rb, &rr), 0);
+	while (queue_rebuild_step(rb, &rr) == 1)
+		;
+	ck_assert_int_eq(queue_rebuild_finish(&rb, &rr), 0);
+	ck_assert_int_eq(try_open(), 0);
+}
+
+/* All that is left of it in the log is the copy that compaction made. */
+START_TEST(what_moved_is_remembered_when_the_index_is_made_anew)
+{
+	const uint8_t spool[16] = { 7, 7 };
+	struct queue_task t[8];
+	struct queue_view v;
+	uint64_t id, x;
+	uint32_t i, n;
+	int rc = 0;
+
+	pass_by(NOW); /* the first segment: not the first LSN */
+	id = adopt(40, false);
+	for (i = 1; i < 400 && rc != -ENOENT; i++) {
+		pass_by(NOW + 20 * i);
+		rc = queue_message_open(q, id, &v);
+		if (rc == 0)
+			queue_message_close(q, &v);
+	}
+	ck_assert_int_eq(rc, -ENOENT); /* its segment is free */
+	for (n = 0; n < 60; n++)       /* and written over */
+		pass_by(NOW + 20 * (i + n));
+	make_index_anew();
+	ck_assert_int_eq(queue_show(q, id, t, 8, &n), 0);
+	ck_assert_uint_gt(n, 0);
+	ck_assert_int_eq(queue_store_submitted(q, spool, 40, &x), 1);
+	ck_assert_int_eq(queue_store_submitted(q, spool, 41, &x), 0);
+}
+END_TEST
+
 START_TEST(an_adopted_message_without_its_states_is_refused)
 {
 	struct iovec iov = { text, sizeof(text) - 1 };
@@ -367,6 +442,8 @@ int main(void)
 	tcase_add_loop_test(tc, an_adopted_recipient_stands_where_it_stood, 0,
 			    2);
 	tcase_add_test(tc, an_adoption_is_remembered_for_good);
+	tcase_add_test(tc,
+		       what_moved_is_remembered_when_the_index_is_made_anew);
 	tcase_add_test(tc, an_adopted_message_without_its_states_is_refused);
 	tcase_add_loop_test(tc, all_that_is_open_comes_in_the_order_of_ids, 0,
 			    3);
