@@ -186,20 +186,23 @@ def cycle(box, books, cut, rnd, load):
     return anew, sessions
 
 
-def count_extra(ledger_file, cuts_ms):
-    """Transactions that brought nothing new, by the cut that they are from:
-    the first one after the first copy."""
-    ok = collections.defaultdict(list)
+def repeated(ledger_file):
+    """When each transaction was that was made again: its outcome was lost.  What comes again may take two, when the server has one
+    recipient wait: these are one loss."""
+    ok = collections.defaultdict(set)
     with open(ledger_file, encoding="utf-8", errors="replace") as f:
         for line in f:
             col = line.rstrip("\n").split("\t")
             if len(col) >= 11 and col[1] == "ok":
-                ok[col[2], col[3]].append((int(col[5]), int(col[0])))
-    new = {min(lines)[0] for lines in ok.values()}
-    first = {txn: min(lines)[1] for lines in ok.values()
-             for txn, _ in lines if txn not in new}
+                ok[col[2], col[3]].add((int(col[5]), int(col[0])))
+    return sorted(ms for _, ms in {copy for copies in ok.values()
+                                   for copy in sorted(copies)[:-1]})
+
+
+def count_extra(ledger_file, cuts_ms):
+    """How many the first cut after them made necessary."""
     count = [0] * len(cuts_ms)
-    for ms in first.values():
+    for ms in repeated(ledger_file):
         at = bisect.bisect_left(cuts_ms, ms)
         must(at < len(cuts_ms), "a second copy that no cut explains")
         count[at] += 1

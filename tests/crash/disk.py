@@ -43,6 +43,8 @@ WAYS = [(e, on) for on in ("", ":on") for e in (errno.EIO, errno.ENOSPC)]
 
 
 class Sick(Doomed):
+    mails = 0
+
     def start_sick(self, **env):
         self.start(os.environ["MTAQ_TEST_FAIL_AT"], fail_told=self.told,
                    **env)
@@ -92,18 +94,22 @@ class Sick(Doomed):
         box.run("queue", "release", "-c", box.conf, "--all")
         self.counts["harmed"] += 1
 
+    def submit(self, *codes):
+        """One mail, of which the ledger's list of the accepted is not told;
+        nobody has got one before."""
+        self.mails += 1
+        to = f"x{self.mails}@d1.test"
+        return self.box.run("submit", "-c", self.box.conf, "--campaign",
+                            "later", "--from", "a@b.test", "--to", to, "-",
+                            input=f"X-Mtaq-Token: {to}\n\nx\n", ok=codes)
+
     def full(self):
         box = self.box
         ballast = self.disk.at / "ballast"
         fill(ballast)
-        mail = box.dir / "m.eml"
-        mail.write_text("From: a@b.test\n\nx\n")
-        # Another campaign waits with it: how much is taken is not counted.
-        submit = ["submit", "-c", box.conf, "--campaign", "later", "--to",
-                  "x@d1.test", mail]
-        box.wait_for(lambda: box.run(*submit, ok=(0, 75)).returncode == 75,
-                     60, "a refusal")
-        must("min_free" in box.run(*submit, ok=(75,)).stderr, "other words")
+        box.wait_for(lambda: self.submit(0, 75).returncode == 75, 60,
+                     "a refusal")
+        must("min_free" in self.submit(75).stderr, "other words")
         if self.rnd.random() < 0.5:     # it begins on a full disk too
             self.kill()
             box.start_daemon()
@@ -111,10 +117,10 @@ class Sick(Doomed):
         cycles.resume(box)
         box.wait_for(lambda: box.count_events().get("delivered", 0) >=
                      before + 100, 60, "deliveries while it is full")
-        box.run(*submit, ok=(75,))
+        self.submit(75)
         ballast.unlink()
-        box.wait_for(lambda: box.run(*submit, ok=(0, 75)).returncode == 0,
-                     60, "mail to be taken again")
+        box.wait_for(lambda: self.submit(0, 75).returncode == 0, 60,
+                     "mail to be taken again")
         self.counts["harmed"] += 1
         self.kill()
 
