@@ -38,6 +38,7 @@
 #define SCAN_STEP        1024u   /* rows a call */
 #define SCAN_ROWS_S      100000u
 #define CREDIT_MAX       (8u << 20)
+#define LOOK_S           60u /* the disk may be low now */
 #define RETRY_S          10u /* after a round that found no room */
 #define DECISION_BYTES   1024u
 
@@ -218,6 +219,12 @@ static int scan(struct queue *q, uint32_t now_s)
 	return 1;
 }
 
+static uint32_t rest_until_s(const struct compact *c)
+{
+	return c->look || c->not_before_s > c->look_s ? c->not_before_s
+						      : c->look_s;
+}
+
 int compact_work(struct queue *q, uint32_t now_s)
 {
 	struct compact *c = q->store->compact;
@@ -225,8 +232,9 @@ int compact_work(struct queue *q, uint32_t now_s)
 
 	switch (c->stage) {
 	case COMPACT_REST:
-		if (!c->look || now_s < c->not_before_s)
+		if (now_s < rest_until_s(c))
 			return 0;
+		c->look_s = now_s + LOOK_S;
 		c->choose_at = c->rcpts = 0;
 		c->stage = COMPACT_CHOOSE;
 		return 1;
@@ -256,7 +264,7 @@ uint32_t compact_wake_s(const struct queue_store *s)
 	const struct compact *c = s->compact;
 
 	if (c->stage == COMPACT_REST)
-		return c->look ? c->not_before_s : UINT32_MAX;
+		return rest_until_s(c);
 	return c->given_count == 0 ? c->credit_s + 1 : UINT32_MAX;
 }
 

@@ -28,6 +28,7 @@ struct compact {
 	enum compact_stage stage;
 	bool look;             /* something may be worth it */
 	uint32_t not_before_s; /* ... but not yet */
+	uint32_t look_s;       /* look again in any case */
 	uint32_t percent;      /* alive at most; tests take more */
 	uint64_t choose_at, rcpts;
 	struct index_segments victims;

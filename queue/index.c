@@ -575,8 +575,9 @@ static int count_row(struct index *x, const struct index_row *row, int sign)
 				      open, 0 });
 	for (i = 0; err == 0 && i <= row->segments; i++)
 		err = index_change(
-			x, (struct index_change){ TABLE_SEGSTAT, segment + i,
-						  open, open * row->share });
+			x, (struct index_change){
+				   TABLE_SEGSTAT, segment + i, open,
+				   open * (row->share / (row->segments + 1)) });
 	return err;
 }
 

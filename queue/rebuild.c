@@ -335,6 +335,17 @@ static void count(struct queue_rebuild *rb, const struct queue_record *rec,
 		rb->now_s = at_s;
 }
 
+/* Of a message whose copy alone is left: what came to an end between the
+ * asking for the move and the move is not known. */
+static bool is_copy_alone(const struct queue_rebuild *rb,
+			  const struct index_row *row)
+{
+	const struct segments *set = rb->q->log->set;
+
+	return row->place != row->key.id &&
+	       segments_find(set, row->key.id / set->bytes) == NULL;
+}
+
 /* What may have been delivered, of all that is held. */
 static int count_held(struct queue_rebuild *rb, struct queue_rebuild_report *r)
 {
@@ -349,7 +360,8 @@ static int count_held(struct queue_rebuild *rb, struct queue_rebuild_report *r)
 			open = bits_count(s->rows[i].open, QUEUE_OPEN_WORDS);
 			r->held += open;
 			if (s->rows[i].key.id < rb->unsure_below ||
-			    s->rows[i].unsure > 0)
+			    s->rows[i].unsure > 0 ||
+			    is_copy_alone(rb, &s->rows[i]))
 				r->second_max += open;
 			at = s->rows[i].key;
 			at.group++;

@@ -12,9 +12,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define MAILS 6
-#define LARGE 200 /* recipients of the first; more than one word of bits */
-#define SMALL 4   /* of the others: two at each domain */
+#define EARLY  6 /* mails; a large one comes later */
+#define MAILS  7
+#define FILLER (246u << 10) /* its content: it begins a segment */
+#define LARGE  200 /* recipients of the first; more than one word of bits */
+#define SMALL  4   /* of the others: two at each domain */
 
 enum fate {
 	OPEN,
@@ -31,6 +33,7 @@ struct mail {
 
 bool (*qday_excuse)(int error);
 bool qday_ends_early;
+uint64_t qday_moved;
 const struct queue_file_ops *qday_file;
 
 static char dir[TMPDIR_BYTES];
@@ -65,8 +68,8 @@ static bool fine(int rc)
 
 static bool put(struct queue *q, uint32_t n)
 {
-	static char text[] = "Subject: x\r\n\r\nhi\r\n";
-	struct iovec iov = { text, sizeof(text) - 1 };
+	static char text[FILLER] = "Subject: x\r\n\r\nhi\r\n";
+	struct iovec iov = { text, n < EARLY ? strlen(text) : FILLER };
 	struct queue_rcpt rcpts[LARGE];
 	struct queue_committed done;
 	struct queue_message msg = { .submission = { 9 },
@@ -79,7 +82,7 @@ static bool put(struct queue *q, uint32_t n)
 				     .expires_s = 9000,
 				     .content = &iov,
 				     .content_count = 1,
-				     .size = sizeof(text) - 1 };
+				     .size = iov.iov_len };
 	struct mail *m = &mails[n];
 	uint16_t i;
 
@@ -198,7 +201,7 @@ static bool read_mail(struct queue *q)
 	struct queue_view view;
 	int i, rc;
 
-	for (i = 0; i < MAILS; i++) {
+	for (i = 0; i < EARLY; i++) {
 		rc = queue_message_open(q, mails[i].id, &view);
 		if (!fine(rc))
 			return false;
@@ -224,19 +227,42 @@ static bool follow(struct queue *q)
 		messages += rec.type == QUEUE_REC_MSG;
 	}
 	queue_cursor_close(&c);
-	ck_assert(!fine(rc) || messages == MAILS);
+	ck_assert(!fine(rc) || messages == EARLY);
 	return rc == 0;
 }
 
-static bool store(struct queue *q)
+static bool store(struct queue *q, uint32_t now_s)
 {
 	int rc;
 
-	if (!fine(queue_store_checkpoint(q, 1002)))
+	if (!fine(queue_store_checkpoint(q, now_s)))
 		return false;
-	while ((rc = queue_store_work(q, 1020)) > 0)
+	while ((rc = queue_store_work(q, now_s + 18)) > 0)
 		;
 	return fine(rc);
+}
+
+/* The first segment is left with little: that is moved, and it is freed. */
+static bool compact(struct queue *q)
+{
+	struct queue_committed done;
+	struct queue_counts counts;
+	struct queue_move move;
+	int rc, err;
+
+	if (!put(q, EARLY) || !apply(q) || !store(q, 1040))
+		return false;
+	while ((rc = queue_store_move(q, 1060, &move)) > 0)
+		while ((err = queue_put_move(q, &move)) != 0)
+			if (!fine(err == -EAGAIN ? queue_commit(q, &done)
+						 : err))
+				return false;
+	if (!fine(rc) || !fine(queue_commit(q, &done)) || !apply(q) ||
+	    !store(q, 1070))
+		return false;
+	queue_store_counts(q, &counts);
+	qday_moved += counts.moved;
+	return true;
 }
 
 bool qday_run(void)
@@ -250,11 +276,12 @@ bool qday_run(void)
 	qday_settings.file = qday_file;
 	if (!fine(queue_open(&qday_settings, 1000, &q, &report)))
 		return false;
-	while (n < MAILS && put(q, n))
+	while (n < EARLY && put(q, n))
 		n++;
-	ok = n == MAILS && apply(q) && tasks(q) && decide(q) &&
+	ok = n == EARLY && apply(q) && tasks(q) && decide(q) &&
 	     (qday_ends_early ||
-	      (store(q) && tasks(q) && store(q) && read_mail(q) && follow(q)));
+	      (store(q, 1002) && tasks(q) && store(q, 1002) && read_mail(q) &&
+	       follow(q) && compact(q)));
 	queue_close(&q);
 	ck_assert_ptr_null(q);
 	return ok;

@@ -3,7 +3,7 @@
 
 /*
  * A day in the life of a spool: mail in, tasks out, outcomes, a decision, two
- * checkpoints, events.  Something may fail in it, and the day ends there; the
+ * checkpoints, events, a segment emptied by moving its rest.  Something may fail in it, and the day ends there; the
  * morning after, with nothing failing, the log is whole, the spool opens, and
  * each recipient that was acknowledged is open unless its final outcome was
  * durable.
@@ -14,6 +14,7 @@
 extern bool (*qday_excuse)(int error);
 /* The disk of the day; NULL: the system's.  The morning has the system's. */
 extern bool qday_ends_early; /* before its first checkpoint */
+extern uint64_t qday_moved;  /* messages, in all days that came so far */
 extern const struct queue_file_ops *qday_file;
 extern struct queue_settings qday_settings;
 

@@ -376,6 +376,12 @@ void qmodel_moves(struct qmodel *m, uint32_t max)
 	}
 }
 
+void qmodel_reopen(struct qmodel *m)
+{
+	queue_close(&m->q);
+	open_queue(m);
+}
+
 void qmodel_crash(struct qmodel *m)
 {
 	struct queue_counts counts;

@@ -67,7 +67,9 @@ bool qmodel_next(struct qmodel *m);
 void qmodel_answer(struct qmodel *m, uint32_t i, bool final);
 void qmodel_return(struct qmodel *m, uint32_t i);
 void qmodel_work(struct qmodel *m, int calls);
-/* Close without a word and open again. */
+/* Close without a word and open again; for a test that keeps no table. */
+void qmodel_reopen(struct qmodel *m);
+/* The same, and the table is told. */
 void qmodel_crash(struct qmodel *m);
 /* Pull and put what decisions make. */
 bool qmodel_decided(struct qmodel *m);

@@ -201,6 +201,7 @@ static void every_call(const int *errors, unsigned count)
 	ck_assert(qday_run());
 	total = calls;
 	ck_assert_uint_gt(total, 20);
+	ck_assert_uint_gt(qday_moved, 0);
 	qday_clean();
 	for (nth = 1; nth <= total; nth++)
 		for (rest = 0; rest < 2; rest++) {

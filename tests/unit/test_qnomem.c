@@ -42,6 +42,7 @@ START_TEST(a_spool_opens_when_there_is_memory_again)
 
 	qday_excuse = no_memory;
 	ck_assert(qday_run());
+	ck_assert_uint_gt(qday_moved, 0);
 	for (nomem_begin(&n); nomem_again(&n);) {
 		q = NULL;
 		rc = queue_open(&qday_settings, 1100, &q, &report);

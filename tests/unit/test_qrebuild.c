@@ -55,8 +55,10 @@ static void step(struct qmodel *m)
 		qmodel_next(m);
 	else if (dice < 62 && m->loaded_count > 0)
 		answer(m, qmodel_random(m, m->loaded_count), dice % 2 == 0);
-	else if (dice < 80)
+	else if (dice < 76)
 		qmodel_work(m, 4);
+	else if (dice < 80)
+		qmodel_moves(m, 3);
 	else if (dice < 84)
 		m->now_s += qmodel_random(m, 4);
 	else if (dice == 84 && qmodel_random(m, 100) == 0)
@@ -101,12 +103,21 @@ static void sweep(struct qmodel *m)
 	ck_assert_int_eq(queue_store_checkpoint(m->q, m->now_s), 0);
 	m->now_s += 5;
 	qmodel_work(m, 100000);
+	for (rounds = 0; rounds < 20; rounds++) { /* what lives is moved */
+		qmodel_moves(m, 100);
+		qmodel_commit(m);
+		qmodel_apply(m);
+	}
+	ck_assert_int_eq(queue_store_checkpoint(m->q, m->now_s), 0);
+	m->now_s += 5;
+	qmodel_work(m, 100000);
 }
 
 static void live(struct qmodel *m, uint64_t seed, int steps)
 {
 	int i;
 
+	m->live_percent = (uint32_t)(seed % 3) * 35; /* 0: the usual */
 	qmodel_open(m, &small, seed);
 	for (i = 0; i < steps; i++) {
 		step(m);
@@ -255,7 +266,7 @@ static void deliver_all(struct qmodel *m)
 	qmodel_check(m);
 }
 
-static uint64_t lose_and_make(uint64_t seed, uint64_t *gaps)
+static uint64_t lose_and_make(uint64_t seed, uint64_t *gaps, uint64_t *moves)
 {
 	struct qmodel m = { .run_rows = 0 };
 	uint64_t open, extra;
@@ -275,6 +286,7 @@ static uint64_t lose_and_make(uint64_t seed, uint64_t *gaps)
 	ck_assert_uint_eq(report.held, open + extra);
 	ck_assert_uint_le(extra, report.second_max);
 	*gaps += report.gaps;
+	*moves += report.moves;
 	qmodel_check(&m);
 	qmodel_crash(&m); /* and it lasts */
 	qmodel_check(&m);
@@ -285,13 +297,16 @@ static uint64_t lose_and_make(uint64_t seed, uint64_t *gaps)
 
 START_TEST(nothing_open_is_lost_and_second_copies_stay_within_the_bound)
 {
-	uint64_t gaps = 0, extra = 0, seed;
+	uint64_t gaps = 0, extra = 0, moves = 0, seed;
 
 	for (seed = 1; seed <= 7; seed++)
-		extra += lose_and_make(seed, &gaps);
+		extra += lose_and_make(seed, &gaps, &moves);
 	/* Segments were written over, or this shows little. */
 	ck_assert_uint_gt(gaps, 0);
 	ck_assert_uint_gt(extra, 0);
+	ck_assert_uint_gt(moves, 50);
+	printf("gaps %llu, moves %llu, extra %llu\n", (unsigned long long)gaps,
+	       (unsigned long long)moves, (unsigned long long)extra);
 }
 END_TEST
 
