@@ -13,8 +13,8 @@
  * 2. Who was open when the move was asked for stands in the MOVE: whoever is
  *    not named there had come to an end.  That finds the rows at once, and a
  *    rebuild knows whom to hold.
- * 3. A large message has moved when the last of its parts has; until then it
- *    lies where it lay.
+ * 3. A copy is believed when it was read back whole; a large message has moved
+ *    when the last of its parts has.  Until then it lies where it lay.
  */
 #include "queue/compact.h"
 #include "queue/decide.h"
@@ -288,8 +288,10 @@ static void set_place(struct queue_store *s, struct task *t,
 	delta_task_dirty(&s->delta, t);
 }
 
-/* Every task of the message that memory has; *known_r: there is one. */
-static int set_places(struct queue *q, const struct arrival *a, bool *known_r)
+/* Every task of the message that memory has, and, if so, its new place.
+ * *known_r: there is one. */
+static int find_tasks(struct queue *q, const struct arrival *a, bool set,
+		      bool *known_r)
 {
 	struct rcpt_lines w = { .q = q, .msg = &a->rec->msg };
 	struct task *t;
@@ -306,7 +308,8 @@ static int set_places(struct queue *q, const struct arrival *a, bool *known_r)
 		if (t == NULL || t->state == TASK_COMING)
 			continue;
 		*known_r = true;
-		set_place(q->store, t, a);
+		if (set)
+			set_place(q->store, t, a);
 	}
 	return 0;
 }
@@ -381,11 +384,11 @@ static int make_anew(struct queue *q, const struct arrival *a)
 	return err < 0 ? err : store_arrive(q->store, &made, a->segments);
 }
 
-static int rebuilt(struct queue *q, struct arrival *a)
+static int rebuilt(struct queue *q, struct arrival *a, bool whole)
 {
 	const struct idem_name name = idem_name_of(a->rec);
 	uint64_t all[QUEUE_OPEN_WORDS];
-	bool known = false;
+	bool known = false, made = false;
 	int err;
 
 	/* Its own record may have been written over, and who brought it may
@@ -395,32 +398,42 @@ static int rebuilt(struct queue *q, struct arrival *a)
 	if (err == 0)
 		err = moved_gather(q, &a->rec->msg, all);
 	if (err == 0)
-		err = set_places(q, a, &known);
+		err = find_tasks(q, a, whole, &known);
 	if (err == 0 && known)
 		err = end_unnamed(q, a);
 	if (err < 0)
 		return err;
 	if (!known && !was_seen(q, &a->rec->move)) {
-		known = true;
+		known = made = true;
 		err = make_anew(q, a);
 	}
-	return err < 0 || !known ? err
-				 : note(q->store, a->rec->msg.id, a->place);
+	/* (A bad copy is better than none: it is named.) */
+	return err < 0 || !known || (!whole && !made)
+		       ? err
+		       : note(q->store, a->rec->msg.id, a->place);
 }
 
+/*
+ * A copy is believed when it has been read back whole.  Until a checkpoint
+ * covers it, what it is a copy of is still there.
+ */
 static int take(struct queue *q, struct arrival *a)
 {
-	bool known = false;
-	int err = take_hints(q, a);
+	struct queue_store *s = q->store;
+	bool known = false, whole = readable(q, &a->rec->move, a->place);
+	int err;
 
-	if (err == 0 && q->store->rebuilding)
-		return rebuilt(q, a);
+	compact_answered(q, a->rec->move.id, a->bytes, whole ? 0 : -EIO);
+	if (!whole && !s->rebuilding)
+		return 0;
+	err = take_hints(q, a);
+	if (err == 0 && s->rebuilding)
+		return rebuilt(q, a, whole);
 	if (err == 0)
 		err = moved_gather(q, &a->rec->msg, a->open);
 	if (err == 0)
-		err = set_places(q, a, &known);
-	return err < 0 || !known ? err
-				 : note(q->store, a->rec->msg.id, a->place);
+		err = find_tasks(q, a, true, &known);
+	return err < 0 || !known ? err : note(s, a->rec->msg.id, a->place);
 }
 
 static int take_decision(struct queue *q, const struct queue_record *rec)
@@ -471,7 +484,6 @@ int moved_apply(struct queue *q, const struct queue_record *rec)
 	struct arrival a = { .rec = rec,
 			     .place = rec->lsn,
 			     .bytes = rec->end - rec->lsn };
-	int err;
 
 	if (rec->move.why != 0) {
 		compact_answered(q, rec->move.id, 0, -(int)rec->move.why);
@@ -480,10 +492,10 @@ int moved_apply(struct queue *q, const struct queue_record *rec)
 	if (rec->move.type == QUEUE_REC_MSG &&
 	    rec->content_bytes < rec->msg.size)
 		return keep(q, rec);
-	err = rec->move.type == QUEUE_REC_MSG ? take(q, &a)
-					      : take_decision(q, rec);
+	if (rec->move.type == QUEUE_REC_MSG)
+		return take(q, &a);
 	compact_answered(q, rec->move.id, a.bytes, 0);
-	return err;
+	return take_decision(q, rec);
 }
 
 int moved_whole(struct queue *q, const struct partial *p)
@@ -500,11 +512,8 @@ int moved_whole(struct queue *q, const struct partial *p)
 			     .segments = segments > UINT16_MAX
 						 ? UINT16_MAX
 						 : (uint16_t)segments };
-	int err;
 
 	if (!record_decode(p->record, &h, NULL, &rec))
 		return -EUCLEAN; /* it was, once */
-	err = take(q, &a);
-	compact_answered(q, p->moved, p->bytes, 0);
-	return err;
+	return take(q, &a);
 }

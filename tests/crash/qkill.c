@@ -7,7 +7,7 @@
  * has been acknowledged.  The parent kills it at some moment, opens the spool
  * itself and finds: every acknowledged message, whole; nothing twice; nothing
  * that was not put.  Old segments are freed on the way, so that records are
- * written over old ones.
+ * written over old ones; some messages are moved before, and live on.
  *
  * With "power" there is no child: from some write or sync on, maybe while the
  * spool opens, the disk (qfile.h) takes nothing, and then the power goes.
@@ -35,10 +35,12 @@
 
 struct told {
 	uint64_t id, n; /* n is FREED_MARK: all below id was let go */
+	uint64_t place; /* 0: a new message; else it was moved there */
 };
 
-static struct told known[KNOWN_MAX];
-static size_t known_count;
+static struct told known[KNOWN_MAX], copies[KNOWN_MAX];
+static size_t known_count, copy_count;
+static uint64_t moved, copies_read;
 static uint64_t seed, acked, bytes_seen;
 static char *dir;
 static struct qfile *disk;  /* whose power goes; NULL: the system's */
@@ -72,6 +74,12 @@ static void forget_below(uint64_t lsn)
 {
 	size_t i, k = 0;
 
+	for (i = 0; i < copy_count; i++) {
+		if (copies[i].place >= lsn)
+			copies[k++] = copies[i];
+	}
+	copy_count = k;
+	k = 0;
 	for (i = 0; i < known_count; i++) {
 		if (known[i].id >= lsn)
 			known[k++] = known[i];
@@ -82,9 +90,14 @@ static void forget_below(uint64_t lsn)
 
 static void note(struct told t)
 {
-	BUG_ON(known_count == KNOWN_MAX);
+	BUG_ON(known_count == KNOWN_MAX || copy_count == KNOWN_MAX);
 	if (t.n == FREED_MARK) {
 		forget_below(t.id);
+		return;
+	}
+	if (t.place != 0) {
+		copies[copy_count++] = t;
+		moved++;
 		return;
 	}
 	known[known_count++] = t;
@@ -93,10 +106,8 @@ static void note(struct told t)
 
 /* --- who puts and commits --------------------------------------------------- */
 
-static bool tell(int fd, uint64_t id, uint64_t n)
+static bool tell(int fd, struct told t)
 {
-	struct told t = { id, n };
-
 	if (disk != NULL) {
 		note(t);
 		return true;
@@ -113,7 +124,7 @@ static bool free_old(struct queue *q, int fd)
 	while (queue_segment_next(q, 0, &seg) && !seg.active &&
 	       seg.sequence + KEEP < queue_durable_lsn(q) / SEG) {
 		/* said before done: the parent must not expect them */
-		if (!tell(fd, seg.end, FREED_MARK) ||
+		if (!tell(fd, (struct told){ seg.end, FREED_MARK, 0 }) ||
 		    queue_segment_free(q, seg.sequence) < 0)
 			return false;
 	}
@@ -136,11 +147,46 @@ static bool one_group(struct queue *q, int fd, uint64_t *n)
 	}
 	good = put > 0 && queue_commit(q, &done) == 0;
 	for (i = 0; i < put; i++) {
-		good = good && tell(fd, queue_lsn_final(&done, ids[i]), *n + i);
+		good = good &&
+		       tell(fd, (struct told){ queue_lsn_final(&done, ids[i]),
+					       *n + i, 0 });
 		free(m[i]);
 	}
 	*n += put;
 	return good;
+}
+
+/* The first record behind an LSN; it is there. */
+static uint64_t copy_behind(struct queue *q, uint64_t lsn)
+{
+	struct queue_record rec;
+	struct queue_walk *w;
+	int rc = queue_walk_open(q, lsn, &w);
+
+	BUG_ON(rc < 0);
+	rc = queue_log_next(w, &rec);
+	queue_walk_close(&w);
+	if (rc <= 0 || rec.type != QUEUE_REC_MOVE || rec.move.why != 0)
+		return 0;
+	return rec.lsn;
+}
+
+/* One of those that are known goes to the end of the log. */
+static bool move_one(struct queue *q, int fd)
+{
+	uint64_t before = queue_durable_lsn(q), place;
+	struct queue_move move = { .type = QUEUE_REC_MSG };
+	struct queue_committed done;
+	struct told t;
+
+	if (known_count == 0 || roll(2) == 0)
+		return true;
+	t = known[roll(known_count)];
+	move.id = move.from = t.id;
+	if (queue_put_move(q, &move) != 0 || queue_commit(q, &done) < 0)
+		return false;
+	place = copy_behind(q, before);
+	return place == 0 || tell(fd, (struct told){ t.id, t.n, place });
 }
 
 static _Noreturn void child(int fd, uint64_t n)
@@ -148,7 +194,8 @@ static _Noreturn void child(int fd, uint64_t n)
 	struct queue_report report;
 	struct queue *q = open_spool(&report);
 
-	while (q != NULL && one_group(q, fd, &n) && free_old(q, fd))
+	while (q != NULL && one_group(q, fd, &n) && move_one(q, fd) &&
+	       free_old(q, fd))
 		;
 	_exit(1); /* it is meant to be killed */
 }
@@ -163,7 +210,8 @@ static void live(uint64_t n)
 	qfile_stop(disk, op, 1 + (int)roll(40));
 	q = open_spool(&report);
 	torn_opens += q == NULL;
-	while (q != NULL && one_group(q, -1, &n) && free_old(q, -1))
+	while (q != NULL && one_group(q, -1, &n) && move_one(q, -1) &&
+	       free_old(q, -1))
 		;
 	if (q != NULL)
 		queue_close(&q);
@@ -230,6 +278,12 @@ static uint64_t check_spool(uint64_t n)
 	while (queue_log_next(w, &rec) == 1) {
 		uint64_t number = rec.submission_number;
 
+		if (rec.type == QUEUE_REC_MOVE) {
+			BUG_ON(rec.move.why == 0 &&
+			       qhelp_check_at(q, rec.move.id, rec.lsn,
+					      number) != 0);
+			continue;
+		}
 		BUG_ON(rec.type != QUEUE_REC_MSG || total == KNOWN_MAX);
 		BUG_ON(total > 0 && number <= found[total - 1].n);
 		if (i < known_count) /* told: exactly these, in order */
@@ -237,11 +291,14 @@ static uint64_t check_spool(uint64_t n)
 		i++;
 		BUG_ON(qhelp_check(q, rec.lsn, number) != 0);
 		bytes_seen += rec.msg.size;
-		found[total++] = (struct told){ rec.lsn, number };
+		found[total++] = (struct told){ rec.lsn, number, 0 };
 		if (number >= n)
 			n = number + 1;
 	}
 	BUG_ON(i < known_count); /* acknowledged mail is lost */
+	for (i = 0; i < copy_count; i++, copies_read++)
+		BUG_ON(qhelp_check_at(q, copies[i].id, copies[i].place,
+				      copies[i].n) != 0);
 	memcpy(known, found, total * sizeof(found[0]));
 	known_count = total;
 	queue_walk_close(&w);
@@ -272,12 +329,13 @@ int main(int argc, char **argv)
 		n = check_spool(n);
 	}
 	BUG_ON(queue_verify(dir, &v) != 0);
-	BUG_ON(acked == 0);
+	BUG_ON(acked == 0 || moved == 0 || copies_read == 0);
 	printf("%llu %s, %llu messages acknowledged, none lost; "
-	       "%llu octets compared",
+	       "%llu octets compared; %llu moved, read %llu times",
 	       (unsigned long long)cycles,
 	       disk == NULL ? "kills" : "power cuts", (unsigned long long)acked,
-	       (unsigned long long)bytes_seen);
+	       (unsigned long long)bytes_seen, (unsigned long long)moved,
+	       (unsigned long long)copies_read);
 	if (disk != NULL) {
 		printf("; %llu cuts while the spool opened",
 		       (unsigned long long)torn_opens);

@@ -178,8 +178,13 @@ int qhelp_add(struct queue *q, uint64_t n, size_t bytes, uint64_t *id_r)
 
 int qhelp_check(struct queue *q, uint64_t id, uint64_t n)
 {
+	return qhelp_check_at(q, id, id, n);
+}
+
+int qhelp_check_at(struct queue *q, uint64_t id, uint64_t place, uint64_t n)
+{
 	struct queue_view view;
-	int err = queue_message_open(q, id, &view);
+	int err = queue_message_open_at(q, id, place, &view);
 
 	if (err < 0)
 		return err;

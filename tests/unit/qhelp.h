@@ -28,5 +28,6 @@ bool qhelp_is(const struct queue_view *view, uint64_t n);
 int qhelp_add(struct queue *q, uint64_t n, size_t bytes, uint64_t *id_r);
 /* Does the queue open `id` as message n?  0, or what opening said, -EBADMSG. */
 int qhelp_check(struct queue *q, uint64_t id, uint64_t n);
+int qhelp_check_at(struct queue *q, uint64_t id, uint64_t place, uint64_t n);
 
 #endif

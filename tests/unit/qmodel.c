@@ -376,6 +376,11 @@ void qmodel_moves(struct qmodel *m, uint32_t max)
 	}
 }
 
+void qmodel_start(struct qmodel *m)
+{
+	open_queue(m);
+}
+
 void qmodel_reopen(struct qmodel *m)
 {
 	queue_close(&m->q);

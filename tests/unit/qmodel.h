@@ -69,6 +69,7 @@ void qmodel_return(struct qmodel *m, uint32_t i);
 void qmodel_work(struct qmodel *m, int calls);
 /* Close without a word and open again; for a test that keeps no table. */
 void qmodel_reopen(struct qmodel *m);
+void qmodel_start(struct qmodel *m); /* ... what was closed */
 /* The same, and the table is told. */
 void qmodel_crash(struct qmodel *m);
 /* Pull and put what decisions make. */

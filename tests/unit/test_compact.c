@@ -413,8 +413,8 @@ START_TEST(a_loaded_task_learns_its_place_and_sending_keeps_the_segment)
 }
 END_TEST
 
-/* Another octet at an LSN. */
-static void flip(struct qmodel *m, uint64_t lsn)
+/* Another octet at an LSN: zero, or with a bit changed. */
+static void spoil_octet(struct qmodel *m, uint64_t lsn, bool zero)
 {
 	struct segment *seg =
 		segments_find(m->q->log->set, sequence_of(m, lsn));
@@ -426,10 +426,15 @@ static void flip(struct qmodel *m, uint64_t lsn)
 	ck_assert_int_ge(fd, 0);
 	ck_assert_int_eq(pread(fd, &c, 1, (off_t)(lsn % m->set.segment_bytes)),
 			 1);
-	c ^= 1;
+	c = zero ? 0 : (char)(c ^ 1);
 	ck_assert_int_eq(pwrite(fd, &c, 1, (off_t)(lsn % m->set.segment_bytes)),
 			 1);
 	close(fd);
+}
+
+static void flip(struct qmodel *m, uint64_t lsn)
+{
+	spoil_octet(m, lsn, false);
 }
 
 START_TEST(what_fails_its_check_stays_and_so_does_its_segment)
@@ -493,6 +498,87 @@ START_TEST(a_move_that_fails_is_answered_in_the_log)
 	ck_assert_uint_eq(notes, 1);
 	qmodel_apply(&m); /* nobody asked for it in this life */
 	ck_assert_uint_eq(counts_of(&m).moved, 0);
+	qmodel_close(&m);
+}
+END_TEST
+
+/* What a machine may leave of a copy that no checkpoint covers. */
+static void spoil(struct qmodel *m, uint64_t lsn, uint32_t at, uint32_t length,
+		  bool torn)
+{
+	uint32_t i;
+
+	if (!torn) {
+		flip(m, lsn + at);
+		return;
+	}
+	for (i = at; i < length; i++)
+		spoil_octet(m, lsn + i, true);
+}
+
+static void copy_dir(struct qmodel *m, bool back)
+{
+	char command[256];
+
+	snprintf(command, sizeof(command),
+		 back ? "rm -rf '%s' && cp -a '%s.copy' '%s'"
+		      : "rm -rf '%s.copy' && cp -a '%s' '%s.copy'",
+		 m->dir, m->dir, m->dir);
+	ck_assert_int_eq(system(command), 0);
+}
+
+/* One copy, and behind it nothing, or a group that proves it was durable. */
+START_TEST(a_spoiled_copy_leaves_the_message_where_it_lay)
+{
+	uint32_t keep[64] = { 0 }, length, at;
+	struct queue_record rec;
+	struct queue_view view;
+	struct queue_walk *w;
+	char command[128];
+	struct qmodel m;
+	uint64_t first, id, lsn;
+
+	begin(&m);
+	first = fill_segments(&m, 1);
+	keep[first] = 1;
+	deliver_but(&m, keep, 64);
+	id = segment_first(m.q->log->set, first);
+	ck_assert_int_eq(queue_store_checkpoint(m.q, m.now_s), 0);
+	m.now_s += 61;
+	qmodel_work(&m, 100000);
+	lsn = queue_durable_lsn(m.q);
+	qmodel_moves(&m, 1);
+	qmodel_commit(&m);
+	ck_assert_int_eq(queue_walk_open(m.q, lsn, &w), 0);
+	ck_assert_int_eq(queue_log_next(w, &rec), 1);
+	ck_assert(rec.type == QUEUE_REC_MOVE && rec.move.id == id);
+	lsn = rec.lsn;
+	length = (uint32_t)(rec.end - rec.lsn);
+	queue_walk_close(&w);
+	if (_i % 2 == 1)
+		put_one(&m, "spring", BYTES);
+	queue_close(&m.q);
+	copy_dir(&m, false);
+	for (at = 0; at < length; at += 37) {
+		qmodel_start(&m); /* for the names of its files */
+		spoil(&m, lsn, at, length, _i >= 2);
+		queue_close(&m.q);
+		/* (The first opening wrote nothing that matters here.) */
+		qmodel_start(&m);
+		ck_assert_int_eq(
+			queue_message_open_at(
+				m.q, id, queue_store_place(m.q, id), &view),
+			0);
+		ck_assert_uint_eq(view.id, id);
+		queue_message_close(m.q, &view);
+		ck_assert_uint_eq(counts_of(&m).waiting, _i % 2 == 1 ? 2 : 1);
+		queue_close(&m.q);
+		copy_dir(&m, true);
+	}
+	qmodel_start(&m);
+	ck_assert_uint_eq(queue_store_place(m.q, id), lsn);
+	snprintf(command, sizeof(command), "rm -rf '%s.copy'", m.dir);
+	ck_assert_int_eq(system(command), 0);
 	qmodel_close(&m);
 }
 END_TEST
@@ -748,6 +834,8 @@ int main(void)
 	tcase_add_test(tc, a_decision_in_force_is_moved_like_a_message);
 	tcase_add_test(tc, the_space_of_a_cancelled_campaign_comes_back);
 	tcase_add_test(tc, moves_leave_room_for_mail);
+	tcase_add_loop_test(tc, a_spoiled_copy_leaves_the_message_where_it_lay,
+			    0, 4);
 	suite_add_tcase(s, tc);
 	sr = srunner_create(s);
 	srunner_run_all(sr, CK_NORMAL);
