@@ -440,8 +440,8 @@ int queue_put_checkpoint(struct queue *q, uint64_t lsn, uint32_t now_s)
 bool queue_out_room(const struct queue *q)
 {
 	/* One ready segment beside the active one takes the outcomes of all
-	 * that is in flight; two, because mail's turn may come first. */
-	return segments_ready(q->log->set) >= 2 || disk_has(q, 0);
+	 * that is in flight; neither mail nor moves take it. */
+	return segments_ready(q->log->set) >= 1 || disk_has(q, 0);
 }
 
 size_t queue_staged(const struct queue *q)
