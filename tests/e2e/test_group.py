@@ -179,7 +179,11 @@ def box_of(mtaq, server, sessions=1, grouping="auto", **changes):
 
 def deliver(box, messages=MESSAGES, size=600):
     box.start_daemon()
-    box.load("--messages", messages, "--size", size, "--domains", 1)
+    # All of it waits: a group needs a message that does.
+    box.run("campaign", "pause", "c", "-c", box.conf)
+    box.load("--messages", messages, "--size", size, "--domains", 1,
+             "--campaign", "c")
+    box.run("campaign", "resume", "c", "-c", box.conf)
     types = box.wait_final(messages)
     must(types["delivered"] == messages, types)
     host = show_host(box)
@@ -340,7 +344,8 @@ def rule_20_chunks_in_one_flight(mtaq):
             types, host = deliver(box, 200)
             all_came_once(server, 200)
             chunked(host, "chunked")
-            must(server.flights >= 100 and
+            # By auto the second session may have begun with DATA.
+            must(server.flights >= 20 and
                  1 <= server.refusals <= len(server.sessions),
                  f"{server.flights} flights, {server.refusals} proofs")
             must(not {"unsure", "deferred"} & types.keys(), types)
