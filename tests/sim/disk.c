@@ -107,7 +107,7 @@ static int d_sync_dir(void *arg, const char *path)
 
 	(void)arg;
 	life_point();
-	life_pass(some(world->plan.sync_us));
+	life_pass(below(world->plan.sync_us) + 1);
 	life_point(); /* others have had turns, and it is not done */
 	for (i = 0; i < (int)FILES; i++)
 		if (disk->files[i].used &&
@@ -187,7 +187,7 @@ static int d_sync(void *arg, int fd)
 
 	(void)arg;
 	life_point();
-	life_pass(some(world->plan.sync_us));
+	life_pass(below(world->plan.sync_us) + 1);
 	life_point(); /* others have had turns, and it is not done */
 	for (i = f->low; i < f->high; i++) {
 		if (d[i] == 0)

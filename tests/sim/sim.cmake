@@ -6,3 +6,6 @@ target_link_options(sim PRIVATE -Wl,--wrap=clock_gettime -Wl,--wrap=io_new
 	-rdynamic)
 add_test(NAME sim COMMAND sim --seconds 15 --messages 3000 --vary)
 set_tests_properties(sim PROPERTIES LABELS sim TIMEOUT 900)
+# Do the planted bugs still fit?  bugs.sh itself takes minutes.
+add_test(NAME sim_bugs_fit COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/sim/bugs.sh --fit)
+set_tests_properties(sim_bugs_fit PROPERTIES LABELS sim TIMEOUT 300)
