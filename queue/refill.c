@@ -15,7 +15,8 @@
 #include <errno.h>
 
 #define PAGE       ((uint32_t)ARRAY_LEN(((struct queue_store *)0)->rows))
-#define SWEEP_STEP 256 /* queues a call */
+#define SWEEP_STEP 256    /* queues a call */
+#define SWEEP_REST 200000 /* for so many, a second until the next sweep */
 #define EXPIRE_S   60
 
 /* The key behind a row's. */
@@ -75,17 +76,25 @@ static int sweep_one(struct queue_store *s, uint32_t now_s)
 		return err;
 	from = s->rows[0].key;
 	s->sweep = from.queue + 1;
+	s->sweep_seen++;
 	line = delta_line_numbered(&s->delta, from.queue);
 	if (line != NULL)
 		return 1;
-	if (s->delta.line_count >= s->lines_max &&
-	    (from.slot > now_s || list_empty(&s->delta.idle))) {
+	if (s->delta.line_count >= s->lines_max && from.slot > now_s) {
 		if (from.slot < s->outside_slot)
 			s->outside_slot = from.slot;
 		return 1;
 	}
 	err = store_line_numbered(s, from.queue, &line);
 	return err < 0 ? err : 1;
+}
+
+/* Is there no room for one more?  With millions of queues due, looking at the
+ * rest again and again would be all that is done. */
+static bool sweep_waits(const struct queue_store *s)
+{
+	return s->delta.line_count >= s->lines_max &&
+	       list_empty(&s->delta.idle);
 }
 
 static int sweep_work(struct queue_store *s, uint32_t now_s)
@@ -97,18 +106,19 @@ static int sweep_work(struct queue_store *s, uint32_t now_s)
 			return 0;
 		s->outside_slot = UINT32_MAX;
 		s->sweep = 1;
+		s->sweep_seen = 0;
 	}
-	for (i = 0; i < SWEEP_STEP; i++) {
+	for (i = 0; i < SWEEP_STEP && !sweep_waits(s); i++) {
 		rc = sweep_one(s, now_s);
 		if (rc < 0)
 			return rc;
 		if (rc == 0) {
 			s->sweep = 0;
-			s->sweep_s = now_s + 1;
+			s->sweep_s = now_s + 1 + s->sweep_seen / SWEEP_REST;
 			return 0;
 		}
 	}
-	return 1;
+	return !sweep_waits(s);
 }
 
 /* --- expiry ------------------------------------------------------------------------ */

@@ -91,7 +91,7 @@ struct queue_store {
 	struct compact *compact;
 	/* The sweep for queues that memory does not know: the next number to
 	 * look at, 0: at rest; and the earliest slot that was left outside. */
-	uint32_t sweep, sweep_s, outside_slot, lines_max;
+	uint32_t sweep, sweep_s, sweep_seen, outside_slot, lines_max;
 	/* Expired rows: where the search stands, when it begins again. */
 	bool expiring;
 	uint32_t expire_hour, expire_s;

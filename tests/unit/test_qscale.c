@@ -243,6 +243,91 @@ START_TEST(a_list_of_one_domain_passes_the_others_by)
 }
 END_TEST
 
+/* A message in a queue of its own: x@q<n>.example. */
+static void message_of(struct qmodel *m, uint32_t n)
+{
+	static char text[] = "Subject: x\r\n\r\nx\r\n";
+	struct iovec iov = { text, sizeof(text) - 1 };
+	struct queue_rcpt rcpt;
+	char address[32];
+	uint64_t id;
+
+	snprintf(address, sizeof(address), "x@q%u.example", n);
+	rcpt = (struct queue_rcpt){ .address = span_str(address),
+				    .domain = span_str(address + 2) };
+	ck_assert_int_eq(
+		queue_put_message(
+			m->q,
+			&(struct queue_message){ .submission = { 8 },
+						 .number = ++m->message_count,
+						 .rcpts = &rcpt,
+						 .rcpt_count = 1,
+						 .arrived_s = m->now_s,
+						 .due_s = m->now_s,
+						 .expires_s = m->now_s + 90000,
+						 .content = &iov,
+						 .content_count = 1,
+						 .size = iov.iov_len },
+			&id),
+		0);
+}
+
+static void end_of(struct qmodel *m, const struct queue_task *t)
+{
+	struct queue_out_rcpt rcpt = { .rcpt = t->first,
+				       .state = QUEUE_DELIVERED };
+	struct queue_out out = {
+		.id = t->id, .slot = t->slot, .rcpts = &rcpt, .rcpt_count = 1
+	};
+
+	queue_handle_name(m->q, t->queue, &out.tenant, &out.campaign,
+			  &out.domain);
+	ck_assert_int_eq(queue_put_out(m->q, &out), 0);
+	qmodel_commit(m);
+	qmodel_apply(m);
+}
+
+START_TEST(the_sweep_waits_for_room_and_goes_on)
+{
+	enum {
+		QUEUES = 12,
+		LINES = 3
+	};
+	struct qmodel m = { .lines_max = LINES };
+	struct queue_task tasks[QUEUES];
+	uint32_t i, loaded = 0, swept, at;
+
+	qmodel_open(&m, &small, 1);
+	for (i = 0; i < QUEUES; i++)
+		message_of(&m, i);
+	qmodel_commit(&m);
+	qmodel_apply(&m);
+	ck_assert_int_eq(queue_store_checkpoint(m.q, m.now_s), 0);
+	for (i = 0; i < QUEUES;) {
+		m.now_s += 2;
+		qmodel_work(&m, 50);
+		while (queue_store_next(m.q, m.now_s, &tasks[loaded]) == 1)
+			loaded++;
+		ck_assert_uint_gt(loaded, 0);
+		if (m.q->store->delta.line_count >= LINES &&
+		    list_empty(&m.q->store->delta.idle)) {
+			/* No room: however often it is asked, it stands. */
+			qmodel_work(&m, 50);
+			at = m.q->store->sweep;
+			swept = m.q->store->sweep_seen;
+			m.now_s += 2;
+			qmodel_work(&m, 50);
+			ck_assert_uint_eq(m.q->store->sweep, at);
+			ck_assert_uint_eq(m.q->store->sweep_seen, swept);
+		}
+		for (; loaded > 0; i++)
+			end_of(&m, &tasks[--loaded]);
+	}
+	ck_assert_uint_eq(i, QUEUES);
+	qmodel_close(&m);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("qscale");
@@ -256,6 +341,7 @@ int main(void)
 	tcase_add_test(tc, a_checkpoint_takes_in_the_order_of_the_index);
 	tcase_add_test(tc, many_changes_are_written_however_young);
 	tcase_add_test(tc, a_list_of_one_domain_passes_the_others_by);
+	tcase_add_test(tc, the_sweep_waits_for_room_and_goes_on);
 	suite_add_tcase(s, tc);
 	sr = srunner_create(s);
 	srunner_run_all(sr, CK_NORMAL);
