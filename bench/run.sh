@@ -7,7 +7,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 tools/packages.sh build bench
 cmake --preset release >/dev/null
-cmake --build build/release --target mtaq bench_limit bench_session bench_wal \
-	-j "$(nproc)" -- --quiet |
+cmake --build build/release --target mtaq bench_limit bench_session \
+	bench_storm bench_wal -j "$(nproc)" -- --quiet |
 	sed "/no work to do/d"
 exec python3 bench/run.py "$@"
