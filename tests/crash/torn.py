@@ -140,24 +140,32 @@ def cut_place(harm):
     at = r.at if harm.rnd.random() < 0.5 else \
         harm.rnd.randrange(r.at, r.at + r.length)
     harm.tail = True
-    harm.touched = [g for g in group if g.at >= r.at]
     return r.segment, at
+
+
+def end_with(harm, seg, at, octets):
+    """From there on these; the first record that this changes ends the log."""
+    seg.write(at, octets)
+    now = seg.octets[:at] + octets
+    group = harm.log.last_group()
+    changed = [r for r in group if now[r.at:r.at + r.length] !=
+               seg.octets[r.at:r.at + r.length]]
+    harm.touched = [r for r in group if changed and r.at >= changed[0].at]
 
 
 def cut(harm):
     """Nothing of the last group is there from some place on."""
     seg, at = cut_place(harm)
-    seg.write(at, bytes(seg.bytes - at))
+    end_with(harm, seg, at, bytes(seg.bytes - at))
 
 
 def old(harm):
     """From some sector on there is what was there before the group."""
     seg, at = cut_place(harm)
-    at = max(at // SECTOR * SECTOR, harm.touched[0].group)
-    harm.touched = [r for r in harm.log.last_group() if r.end > at]
+    at = max(at // SECTOR * SECTOR, harm.log.last_group()[0].at)
     before = (harm.before / seg.path.name)
     was = before.read_bytes() if before.exists() else bytes(seg.bytes)
-    seg.write(at, was[at:])
+    end_with(harm, seg, at, was[at:])
 
 
 def header(harm):
