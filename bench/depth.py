@@ -139,8 +139,8 @@ def operate(box, a, got):
 
 def written(box):
     """Octets that the threads of log and index have handed to the kernel, in
-    whole pages.  (write_bytes of the same file counts a large folio in full
-    for each page of it that is written.)"""
+    whole pages.  (write_bytes of the same file gave 6 for what is 2.8 here; it
+    seems to count a large folio in full for each page of it written.)"""
     octets = 0
     for task in pathlib.Path(f"/proc/{box.daemon.pid}/task").iterdir():
         if (task / "comm").read_text().strip() in ("log", "store"):
