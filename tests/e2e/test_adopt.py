@@ -404,7 +404,7 @@ SPOOL_V1 = pathlib.Path(__file__).resolve().parents[1] / "spool-v1"
 def a_spool_of_version_1_is_moved(mtaq):
     with Nodes(mtaq) as n:
         with tarfile.open(SPOOL_V1 / "spool.tar.xz") as tar:
-            tar.extractall(n.a.dir, filter="data")
+            tar.extractall(n.a.dir)
         configure(n.a, queue__segment_bytes="4MiB")
         lines = (n.a.dir / "expected.txt").read_text().splitlines()
         before = ledger.check([n.a.accepted], n.a.ledger_file, n.a.events)
