@@ -20,6 +20,7 @@ UNITS = {
     "delivered_per_s": "messages/s",
     "epoll_delivered_per_s": "messages/s",
     "per_limit_1": "of the limit's rate",
+    "cpu_per_limit_1": "times the limit's CPU, daemon or client and sink",
     "io_uring_per_epoll": "of epoll's rate",
     "submitted_per_s": "messages/s",
     "daemon_cpu_ms_per_1000": "ms of CPU/1000 messages",
@@ -126,19 +127,23 @@ def one(mtaq, a, backend):
 def limit(mtaq, a):
     with Rig(mtaq, "mtaq-limit") as box:
         box.start_sink("--ledger-ok-only", dns=False)
-        return yardstick(mtaq, "limit", box.sink_smtp, "--trips", 1,
-                         "--messages", a.messages, "--size",
-                         a.size)["messages_s"]
+        got = yardstick(mtaq, "limit", box.sink_smtp, "--trips", 1,
+                        "--messages", a.messages, "--size", a.size)
+        cpu = got["cpu_s"] + cpu_s(box.sink.pid)
+        return got["messages_s"], cpu * 1e6 / got["messages"]
 
 
 def run(mtaq, a):
-    top = limit(mtaq, a)
+    top, cpu = limit(mtaq, a)
     both = ["io_uring", "epoll"] if a.backends == "both" else [a.io]
     got = {}
     for backend in reversed(both) if a.turn % 2 else both:
         got[backend] = one(mtaq, a, backend)
     out = got[both[0]]
-    out |= {"limit_1_per_s": top, "per_limit_1": out["delivered_per_s"] / top}
+    out |= {"limit_1_per_s": top, "per_limit_1": out["delivered_per_s"] / top,
+            # What others do to the machine enters less into this one.
+            "cpu_per_limit_1": (out["daemon_cpu_ms_per_1000"] +
+                                out["sink_cpu_ms_per_1000"]) / max(cpu, 1e-3)}
     if a.backends == "both":
         epoll = got["epoll"]["delivered_per_s"]
         out |= {"epoll_delivered_per_s": epoll,

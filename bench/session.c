@@ -8,6 +8,7 @@
  *	--trips 4   no pipelining
  *	--trips 2   pipelining
  *	--trips 1   grouping (docs/SMTP.md 19)
+ *	--bdat 1    grouping, and content by BDAT (docs/SMTP.md 20)
  *
  * What is read is read dry before the session is asked for output, so that no
  * answer waits unseen when a dot leaves: the engine asks the socket.
@@ -37,7 +38,7 @@ struct talk {
 
 struct run {
 	struct sink_address server;
-	uint64_t sessions, messages, size, trips;
+	uint64_t sessions, messages, size, trips, bdat;
 	struct buf content;
 	struct iovec piece;
 	struct smtp_settings set;
@@ -224,18 +225,21 @@ static void report(const struct run *r)
 {
 	double wall_s = yard_now_s() - r->start_s;
 
-	printf("{\"bench\": \"session\", \"trips\": %llu, \"sessions\": %llu, "
+	printf("{\"bench\": \"session\", \"trips\": %llu, \"bdat\": %s, "
+	       "\"sessions\": %llu, "
 	       "\"size\": %llu, \"messages\": %llu, \"seconds\": %.3f, "
 	       "\"cpu_s\": %.3f, \"messages_s\": %.0f}\n",
-	       (unsigned long long)r->trips, (unsigned long long)r->sessions,
-	       (unsigned long long)r->size, (unsigned long long)r->done, wall_s,
-	       yard_cpu_s(), (double)r->done / wall_s);
+	       (unsigned long long)r->trips, r->bdat ? "true" : "false",
+	       (unsigned long long)r->sessions, (unsigned long long)r->size,
+	       (unsigned long long)r->done, wall_s, yard_cpu_s(),
+	       (double)r->done / wall_s);
 }
 
 static bool options(struct run *r, int argc, char **argv)
 {
 	const struct yard_option known[] = {
 		{ "--trips", &r->trips, 1, 4 },
+		{ "--bdat", &r->bdat, 0, 1 },
 		{ "--sessions", &r->sessions, 1, SESSIONS_MAX },
 		{ "--messages", &r->messages, 1, UINT32_MAX },
 		{ "--size", &r->size, 64, 16u << 20 },
@@ -257,6 +261,7 @@ static int prepare(struct run *r)
 	r->set.hostname = SPAN("session.test");
 	r->set.pipelining = r->trips < 4;
 	r->set.grouping = r->trips == 1;
+	r->set.chunking = r->bdat == 1;
 	r->pool = smtp_pool_new(100);
 	r->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	return r->content.failed != 0 || r->pool == NULL || r->epoll_fd < 0
@@ -274,7 +279,7 @@ int main(int argc, char **argv)
 	int err;
 
 	if (!options(&r, argc, argv)) {
-		fputs("usage: bench_session ADDRESS:PORT [--trips 4|2|1]\n"
+		fputs("usage: bench_session ADDRESS:PORT [--trips 4|2|1] [--bdat 1]\n"
 		      "       [--sessions N] [--messages N] [--size OCTETS]\n",
 		      stderr);
 		return EX_USAGE;
