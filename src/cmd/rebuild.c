@@ -6,6 +6,7 @@
 #include "base/buf.h"
 #include "base/json.h"
 #include "cmd/human.h"
+#include "engine/user.h"
 #include "mtaq/queue.h"
 
 #include <errno.h>
@@ -172,9 +173,15 @@ int rebuild_spool(const char *dir, const struct rebuild_options *o)
 	const struct queue_settings set = { .dir = dir };
 	struct queue_rebuild *rebuild = NULL;
 	struct queue_rebuild_report r;
-	int err = queue_rebuild_begin(&set, (uint32_t)time(NULL), o->force,
-				      &rebuild, &r);
+	char words[300];
+	int err = user_become_owner(dir, words, sizeof(words));
 
+	if (err < 0) {
+		fprintf(stderr, "mtaq verify: %s. Nothing was done\n", words);
+		return EX_NOUSER;
+	}
+	err = queue_rebuild_begin(&set, (uint32_t)time(NULL), o->force,
+				  &rebuild, &r);
 	if (err == 0)
 		err = follow(rebuild, &r);
 	if (err == 0 && !o->dry)

@@ -43,9 +43,10 @@ static const struct args_command command = {
 		 "The old index is kept under another name.",
 	.options = options,
 	.more = "Exit codes: 0 the log is whole, 64 wrong usage, 65 it is "
-		"damaged (what and where is printed), 66 there is no spool, 74 "
-		"it cannot be read, 75 (--rebuild) another process owns the "
-		"spool, 78 the configuration is wrong.",
+		"damaged (what and where is printed), 66 there is no spool, 67 "
+		"(--rebuild) its owner does not exist, 74 it cannot be read, "
+		"75 (--rebuild) another process owns the spool, 78 the "
+		"configuration is wrong.",
 };
 
 static void print_json(const struct queue_verify_report *r, bool whole,

@@ -89,6 +89,21 @@ int user_become(const struct settings *set, char *words, size_t words_size)
 	return err;
 }
 
+int user_become_owner(const char *spool, char *words, size_t words_size)
+{
+	const struct passwd *user;
+	struct stat st;
+
+	if (geteuid() != 0 || stat(spool, &st) < 0 || st.st_uid == 0)
+		return 0;
+	errno = 0;
+	user = getpwuid(st.st_uid);
+	if (user == NULL)
+		return fail(words, words_size, errno == 0 ? -ENOENT : -errno,
+			    "find the user who owns", spool);
+	return drop(user, words, words_size);
+}
+
 static void name_of(uid_t uid, char *name, size_t size)
 {
 	const struct passwd *p = getpwuid(uid);

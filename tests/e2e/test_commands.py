@@ -6,6 +6,8 @@ test_commands.py MTAQ [NAME...]
 A script reads exit codes and JSON, a person reads words: both are compared.
 """
 import json
+import os
+import pwd
 import re
 import subprocess
 
@@ -185,6 +187,28 @@ def a_lost_index_is_made_anew_and_nothing_is_lost(mtaq):
         return f"held {got['held']}, extra {r['extra']}"
 
 
+def a_rebuild_by_root_leaves_the_spool_to_its_owner(mtaq):
+    if os.geteuid() != 0:
+        print("skipped: root alone can start it for another")
+        return
+    nobody = pwd.getpwnam("nobody")
+    with Box(mtaq) as box:
+        spool_with_mail(box)
+        spool = box.dir / "spool"
+        box.dir.chmod(0o711)
+        for path in [spool, *spool.rglob("*")]:
+            os.chown(path, nobody.pw_uid, nobody.pw_gid)
+        (spool / "index").write_bytes(bytes(16384))
+        box.run("verify", "--rebuild", "-c", box.conf)
+        owners = {p.name: p.stat().st_uid for p in spool.rglob("*")}
+        must(set(owners.values()) == {nobody.pw_uid}, owners)
+        for path in [spool, *spool.rglob("*")]:
+            os.chown(path, nobody.pw_uid + 1000, 0)
+        done = box.run("verify", "--rebuild", "--force", "-c", box.conf,
+                       ok=(67,))
+        must("find the user who owns" in done.stderr, done.stderr)
+
+
 def the_words_of_a_rebuild_say_what_is_gone(mtaq):
     with Box(mtaq) as box:
         spool_with_mail(box)
@@ -256,6 +280,7 @@ TESTS = [a_whole_log_is_counted, a_message_with_wrong_octets_is_counted,
          no_spool_is_66_and_wrong_words_are_64,
          an_unreadable_index_stops_the_daemon_with_the_way_out,
          a_lost_index_is_made_anew_and_nothing_is_lost,
+         a_rebuild_by_root_leaves_the_spool_to_its_owner,
          the_words_of_a_rebuild_say_what_is_gone,
          check_says_whether_the_file_is_right,
          what_check_prints_is_a_configuration, a_full_device_is_told_of]
