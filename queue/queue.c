@@ -313,6 +313,13 @@ static int open_log(struct queue *q, struct queue_report *report)
 	if (err == 0)
 		err = segments_open(q->file, q->set.dir, q->set.segment_bytes,
 				    &set);
+	if (err == -EPROTO)
+		queue_report_say(report,
+				 "A segment in %s/log is of a format that this "
+				 "program does not know: a later mtaq wrote "
+				 "it. Nothing was sent or changed. Install "
+				 "that version again.",
+				 q->set.dir);
 	if (err == 0) {
 		q->set.segment_bytes = set->bytes;
 		err = log_new(set, &q->log);

@@ -6,6 +6,8 @@
  */
 #include "mtaq/queue.h"
 
+#include "base/crc32c.h"
+#include "queue/segment_head.h"
 #include "tests/unit/tmpdir.h"
 
 #include <check.h>
@@ -80,6 +82,33 @@ END_TEST
 START_TEST(a_spool_never_used_gets_a_new_index)
 {
 	ck_assert_int_eq(_i == 0 ? unlink(path) : truncate(path, 0), 0);
+	ck_assert_int_eq(open_and_close(), 0);
+}
+END_TEST
+
+START_TEST(a_segment_of_a_later_version)
+{
+	struct segment_head head;
+	char name[128];
+	int fd;
+
+	snprintf(name, sizeof(name), "%s/log/seg-00000000", dir);
+	fd = open(name, O_RDWR | O_CLOEXEC);
+	ck_assert_int_eq(pread(fd, &head, sizeof(head), 0), sizeof(head));
+	head.version++;
+	head.crc = crc32c(0, &head, offsetof(struct segment_head, crc));
+	ck_assert_int_eq(pwrite(fd, &head, sizeof(head), 0), sizeof(head));
+	ck_assert_int_eq(pwrite(fd, &head, sizeof(head), SEGMENT_HEAD_COPY),
+			 sizeof(head));
+	ck_assert_int_eq(open_and_close(), -EPROTO);
+	ck_assert_ptr_nonnull(strstr(report.words, dir));
+	ck_assert_ptr_nonnull(strstr(report.words, "a later mtaq wrote it"));
+	head.version--;
+	head.crc = crc32c(0, &head, offsetof(struct segment_head, crc));
+	ck_assert_int_eq(pwrite(fd, &head, sizeof(head), 0), sizeof(head));
+	ck_assert_int_eq(pwrite(fd, &head, sizeof(head), SEGMENT_HEAD_COPY),
+			 sizeof(head));
+	close(fd);
 	ck_assert_int_eq(open_and_close(), 0);
 }
 END_TEST
@@ -175,6 +204,7 @@ int main(void)
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_loop_test(tc, an_index_that_cannot_be_read, 0, 2);
 	tcase_add_loop_test(tc, a_spool_never_used_gets_a_new_index, 0, 2);
+	tcase_add_test(tc, a_segment_of_a_later_version);
 	tcase_add_test(tc, an_index_that_is_gone);
 	tcase_add_test(tc, a_spool_that_is_open_already);
 	tcase_add_test(tc, segments_of_another_size);
