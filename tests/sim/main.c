@@ -7,8 +7,8 @@
 #include "sim.h"
 
 #include "base/hash.h"
+#include "tests/unit/tmpdir.h"
 
-#include <ftw.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -85,34 +85,7 @@ static void make_plan(struct plan *p)
 
 /* --- a folder for the index ----------------------------------------------------- */
 
-static char dir[64];
-
-static int remove_one(const char *path, const struct stat *st, int what,
-		      struct FTW *at)
-{
-	(void)st;
-	(void)what;
-	(void)at;
-	return remove(path);
-}
-
-static void remove_dir(void)
-{
-	(void)nftw(dir, remove_one, 8, FTW_DEPTH | FTW_PHYS);
-}
-
-static void make_dir(void)
-{
-	const char *at =
-		access("/dev/shm", W_OK) == 0 ? "/dev/shm" : getenv("TMPDIR");
-
-	(void)snprintf(dir, sizeof(dir), "%s/mtaq-sim-XXXXXX",
-		       at == NULL ? "/tmp" : at);
-	if (mkdtemp(dir) == NULL) {
-		perror(dir);
-		exit(1);
-	}
-}
+static char dir[TMPDIR_BYTES];
 
 /* --- one seed --------------------------------------------------------------------- */
 
@@ -125,7 +98,7 @@ static int live_once(void)
 	(void)fflush(NULL);
 	pid = fork();
 	if (pid == 0) {
-		char spool[80];
+		char spool[TMPDIR_BYTES + 8];
 
 		(void)alarm(LIFE_SECONDS);
 		(void)snprintf(spool, sizeof(spool), "%s/spool", dir);
@@ -204,9 +177,9 @@ static bool play_seed(const struct options *o, uint64_t seed,
 	make_plan(&world->plan);
 	disk_new(world->plan.segment_bytes);
 	ledger_new();
-	make_dir();
+	tmpdir_make(dir, "sim", TMPDIR_MEMORY);
 	good = play(o);
-	remove_dir();
+	tmpdir_remove(dir);
 	disk_free();
 	world->count.virtual_us = world->now_us;
 	add(sum, &world->count);

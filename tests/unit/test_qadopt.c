@@ -6,6 +6,8 @@
  */
 #include "mtaq/export.h"
 
+#include "tests/unit/tmpdir.h"
+
 #include <check.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -16,7 +18,7 @@
 #define NOW 2000000u
 #define DAY 86400u
 
-static char dir[64], command[128];
+static char dir[TMPDIR_BYTES];
 static struct queue_settings set = {
 	.dir = dir,
 	.segment_bytes = 1u << 20,
@@ -35,8 +37,7 @@ static int try_open(void)
 
 static void setup(void)
 {
-	snprintf(dir, sizeof(dir), "/tmp/mtaq-qadopt-XXXXXX");
-	ck_assert_ptr_nonnull(mkdtemp(dir));
+	tmpdir_make(dir, "qadopt", TMPDIR_DISK);
 	set.exported_too = false;
 	ck_assert_int_eq(try_open(), 0);
 }
@@ -45,8 +46,7 @@ static void teardown(void)
 {
 	if (q != NULL)
 		queue_close(&q);
-	snprintf(command, sizeof(command), "rm -rf '%s'", dir);
-	ck_assert_int_eq(system(command), 0);
+	tmpdir_remove(dir);
 }
 
 static void commit(void)
