@@ -419,6 +419,16 @@ static int turn_begin(struct worker_state *s)
 	return wait_ms(s, more);
 }
 
+/* Are more sessions of use?  A loop that has no time left would only serve
+ * each of them more rarely. */
+static void take_step(struct worker_state *s)
+{
+	if (s->now_ms < s->step_ms)
+		return;
+	s->step_ms = s->now_ms + SITE_STEP_MS;
+	site_table_step(s->sites, busy_saturated(&s->busy));
+}
+
 /* The wait, and what it gave. */
 static void turn_end(struct worker_state *s, int timeout_ms)
 {
@@ -431,6 +441,7 @@ static void turn_end(struct worker_state *s, int timeout_ms)
 		return;
 	}
 	worker_read_clocks(s);
+	take_step(s);
 	conn_batch(s, done, n);
 	for (i = 0; i < n; i++)
 		conn_done(s, &done[i]);
@@ -496,6 +507,7 @@ static void *worker_main(void *arg)
 	sem_post(&w->started);
 	if (err < 0)
 		return NULL;
+	busy_open(&w->state->busy);
 	while (atomic_load(&w->failed) == 0) {
 		wait = worker_begin_turn(w);
 		if (wait < 0)

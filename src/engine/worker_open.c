@@ -60,6 +60,7 @@ static void state_free(struct worker_state *s)
 	struct wsite *ws;
 	size_t at = 0;
 
+	busy_close(&s->busy);
 	io_free(&s->io);
 	attempt_free_all(s);
 	recall_free(s);

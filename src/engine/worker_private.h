@@ -10,6 +10,7 @@
 #include "base/list.h"
 #include "base/map.h"
 #include "base/wheel.h"
+#include "engine/busy.h"
 #include "engine/wire.h"
 #include "engine/worker.h"
 #include "io/io.h"
@@ -149,6 +150,8 @@ struct worker_state {
 	uint32_t behind;              /* attempts that are */
 	uint64_t no_connect_until_ms; /* descriptors were exhausted */
 	struct wheel_node second;     /* once a second: reap, counts */
+	struct busy busy;             /* opened in a thread of its own only */
+	uint64_t step_ms;             /* the next site_table_step() */
 	bool stopping, aborted;
 	uint64_t stop_at_ms;
 	struct source_addr *sources; /* source.c */

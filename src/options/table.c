@@ -166,7 +166,9 @@ const struct option_row option_table[] = {
 { "site", OPTION_SECTION, 0, 0, 0, NULL, NULL,
   "Limits towards one site, unless a preset says otherwise." },
 { "site.connections", OPTION_NUMBER, AT(site.connections), 1, 100000, "10", NULL,
-  "Sessions with one host at once, from each source address." },
+  "Sessions with one host at once, from each source address, at most: for bulk "
+  "mail they open step by step, and none is added while mtaq has no CPU time "
+  "left for it." },
 { "site.connects_per_second", OPTION_NUMBER, AT(site.connects_per_second), 1,
   100000, "10", NULL, "New connections to one host." },
 

@@ -14,8 +14,9 @@
  */
 #include "site/site_private.h"
 
-#define PROBED_MS   1000u
-#define SLOW_FACTOR 4u /* staggered connects: at most so many windows */
+#define PROBED_MS    1000u
+#define SLOW_FACTOR  4u /* staggered connects: at most so many windows */
+#define SATURATED_MS (3 * SITE_STEP_MS) /* between two questions */
 
 /* What a look at all addresses says. */
 struct scan {
@@ -166,9 +167,41 @@ static void scan_site(const struct site *site, uint64_t now_ms,
 	}
 }
 
+/* A whole step must have passed since it was doubled. */
+static bool ramp_may_double(const struct site *site)
+{
+	return site->table->step >= site->ramp_step + 2;
+}
+
+/* Steps: may bulk mail have one session more than these? */
+static bool ramp_allows(const struct site *site, uint32_t have)
+{
+	return site->table->step == 0 || have == 0 || have < site->ramp ||
+	       ramp_may_double(site);
+}
+
+static void ramp_opens(struct site *site, uint32_t slow)
+{
+	uint32_t have = site->sessions + site->connecting - slow;
+
+	if (have == 0)
+		site->ramp = 1;
+	else if (have >= site->ramp && ramp_may_double(site))
+		site->ramp = 2 * have;
+	else
+		return; /* within the step, or transactional mail's */
+	site->ramp_step = site->table->step;
+}
+
+enum wants {
+	WANTS_NOT,
+	WANTS,
+	WANTS_LATER /* it does, but a session more would not help now */
+};
+
 /* Does the load justify one session more than there are? */
-static bool load_wants(const struct site *site, const struct site_load *load,
-		       uint32_t slow)
+static enum wants load_wants(const struct site *site,
+			     const struct site_load *load, uint32_t slow)
 {
 	uint32_t coming = site->connecting - slow;
 	uint32_t idle = site->sessions - site->busy + coming;
@@ -176,8 +209,10 @@ static bool load_wants(const struct site *site, const struct site_load *load,
 
 	BUG_ON(load->urgent > load->waiting || slow > site->connecting);
 	if (load->urgent > idle)
-		return true;
-	return 1 + patient / site->table->set.backlog > site->sessions + coming;
+		return WANTS;
+	if (1 + patient / site->table->set.backlog <= site->sessions + coming)
+		return WANTS_NOT;
+	return ramp_allows(site, site->sessions + coming) ? WANTS : WANTS_LATER;
 }
 
 static bool window_full(const struct limits *l, uint32_t slow)
@@ -191,6 +226,29 @@ static enum site_answer say(struct no *no, enum site_answer answer,
 {
 	*no = (struct no){ limit, until_ms };
 	return answer;
+}
+
+/* Does the load want a session, and now?  If not, *no says why. */
+static bool wanted(const struct site *site, const struct site_load *load,
+		   uint32_t slow, uint64_t now_ms, uint64_t again_ms,
+		   struct no *no)
+{
+	bool saturated = site->table->saturated;
+
+	switch (load_wants(site, load, slow)) {
+	case WANTS:
+		return true;
+	case WANTS_NOT:
+		say(no, SITE_ENOUGH, SITE_LIMIT_LOAD, again_ms);
+		return false;
+	case WANTS_LATER:
+	default:
+		sooner(&again_ms,
+		       now_ms + (saturated ? SATURATED_MS : SITE_STEP_MS));
+		say(no, SITE_ENOUGH,
+		    saturated ? SITE_LIMIT_WORKER : SITE_LIMIT_STEP, again_ms);
+		return false;
+	}
 }
 
 /* The reasons that need no look at the addresses.  Without a load it is for
@@ -208,8 +266,9 @@ static enum site_answer want_quick(struct site *site,
 		return say(no, SITE_ENOUGH, SITE_LIMIT_LOAD, SITE_NEVER);
 	if (site->table->conns >= site->table->conns_max)
 		return say(no, SITE_FULL, SITE_LIMIT_TABLE, SITE_NEVER);
-	if (load != NULL && site->connecting == 0 && !load_wants(site, load, 0))
-		return say(no, SITE_ENOUGH, SITE_LIMIT_LOAD, SITE_NEVER);
+	if (load != NULL && site->connecting == 0 &&
+	    !wanted(site, load, 0, now_ms, SITE_NEVER, no))
+		return SITE_ENOUGH;
 	if (now_ms < l->hold_ms && l->conns >= l->hold_size)
 		return say(no, SITE_SLOWLY, SITE_LIMIT_CROWDED, l->hold_ms);
 	if (l->pause_ms > now_ms)
@@ -232,8 +291,11 @@ static enum site_answer want_scanned(struct site *site,
 		return say(no, SITE_PROBING, SITE_LIMIT_PROBE, SITE_NEVER);
 	if (scan->dead && scan->best == NULL)
 		return say(no, SITE_DEAD, SITE_LIMIT_DEAD, scan->until_ms);
-	if (load == NULL ? scan->coming : !load_wants(site, load, scan->slow))
+	if (load == NULL && scan->coming)
 		return say(no, SITE_ENOUGH, SITE_LIMIT_LOAD, scan->again_ms);
+	if (load != NULL &&
+	    !wanted(site, load, scan->slow, now_ms, scan->again_ms, no))
+		return SITE_ENOUGH;
 	if (scan->ours)
 		return say(no, SITE_OURS, SITE_LIMIT_OURS, scan->again_ms);
 	if (window_full(l, scan->slow))
@@ -274,6 +336,7 @@ static enum site_answer open_one(struct site *site,
 	*when_r = no.until_ms;
 	if (answer != SITE_OPEN)
 		return answer;
+	ramp_opens(site, scan->slow);
 	conn = site_conn_new(site, scan->best, scan->probe, now_ms);
 	if (conn == NULL)
 		return SITE_FULL;
@@ -349,6 +412,8 @@ static const struct {
 	[SITE_LIMIT_WINDOW] = { "window", "the connections that the site takes at once (site.connections) are in use" },
 	[SITE_LIMIT_HOST] = { "host", "the connections that its hosts take at once are in use" },
 	[SITE_LIMIT_CONNECTS] = { "connects", "the connections per second (site.connects_per_second)" },
+	[SITE_LIMIT_STEP] = { "step", "its sessions open step by step; the next ones open at once" },
+	[SITE_LIMIT_WORKER] = { "worker", "mtaq has no CPU time left on this thread: more sessions would not be faster" },
 	[SITE_LIMIT_OURS] = { "ours", "this machine can connect to none of its hosts; mtaq status and the log say why" },
 };
 /* clang-format on */

@@ -101,6 +101,13 @@ uint32_t site_table_conns(const struct site_table *table)
 	return table->conns;
 }
 
+void site_table_step(struct site_table *table, bool saturated)
+{
+	table->saturated = saturated;
+	if (!saturated || table->step == 0)
+		table->step++;
+}
+
 struct site *site_table_walk(const struct site_table *table, size_t *at)
 {
 	return map_walk(&table->sites, at);

@@ -143,6 +143,17 @@ void site_table_free(struct site_table **table);
 uint32_t site_table_conns(const struct site_table *table);
 
 /*
+ * Sessions cost both sides memory and cache; one that is opened while the
+ * worker has no time left brings nothing.  So bulk mail gets its sessions in
+ * steps: a site's first at once, then at each step twice as many as the step
+ * before, and none more while the worker is saturated.  Transactional mail
+ * opens what it needs at any time.  To be called every SITE_STEP_MS; a table
+ * for which it never is opens what the load justifies.
+ */
+#define SITE_STEP_MS 100u
+void site_table_step(struct site_table *table, bool saturated);
+
+/*
  * Find or make the site of a key, with one reference more; hosts come from
  * set (refreshed as by site_refresh() when the site is there already and its
  * set has expired).  NULL when out of memory.
@@ -191,7 +202,8 @@ struct site_load {        /* of the site's run queue, without parked flows */
 
 enum site_answer {
 	SITE_OPEN,    /* connect to .target */
-	SITE_ENOUGH,  /* the sessions there are suffice for the load */
+	SITE_ENOUGH,  /* the sessions there are suffice for the load, or no
+		       * more would help now */
 	SITE_FULL,    /* the window or the table is full */
 	SITE_SLOWLY,  /* connects per second, or a pause after a reply */
 	SITE_DEAD,    /* every host is bad: parked until *when_r */
@@ -385,6 +397,8 @@ enum site_limit {
 	SITE_LIMIT_HOST,     /* connections to each of its hosts */
 	SITE_LIMIT_CONNECTS, /* connects per second */
 	SITE_LIMIT_OURS,     /* site_conn_unmade() of every host */
+	SITE_LIMIT_STEP,     /* more at the next step: site_table_step() */
+	SITE_LIMIT_WORKER,   /* the worker is saturated */
 	SITE_LIMIT_COUNT
 };
 /* As site_want(), which it changes nothing for.  *until_ms_r is when time

@@ -98,8 +98,10 @@ struct site {
 	char *name;
 	bool paused;
 	uint32_t connecting, sessions, busy;
-	uint32_t probes; /* addresses with a probe out */
-	uint32_t turn;   /* where equals begin */
+	uint32_t probes;    /* addresses with a probe out */
+	uint32_t turn;      /* where equals begin */
+	uint32_t ramp;      /* sessions that bulk mail may have in this step */
+	uint64_t ramp_step; /* the table's, when it was last doubled */
 	uint32_t addr_count;
 	struct site_addr **addrs; /* by preference; unlisted ones behind */
 };
@@ -134,6 +136,8 @@ struct site_table {
 	uint32_t conns, conns_max;
 	struct list conns_free; /* memory of closed ones */
 	uint64_t now_ms;        /* the latest time heard of */
+	uint64_t step;          /* site_table_step(); 0: not in steps */
+	bool saturated;
 	/* trust.c: addresses that are not trusted, oldest first */
 	struct map distrusted;
 	struct list distrust;
