@@ -36,6 +36,24 @@ static struct {
 	struct put_gate gate;
 } rig;
 
+size_t __real_queue_staged(const struct queue *q);
+size_t __wrap_queue_staged(const struct queue *q);
+
+/* Set by a test: called once, by the log thread, when it has seen its lanes
+ * empty for the second time and is about to wait. */
+static _Atomic(void (*)(void)) before_it_waits;
+
+size_t __wrap_queue_staged(const struct queue *q)
+{
+	void (*hook)(void) = NULL;
+
+	if (atomic_load(&rig.log.bell.dozing))
+		hook = atomic_exchange(&before_it_waits, NULL);
+	if (hook != NULL)
+		hook();
+	return __real_queue_staged(q);
+}
+
 static int stopping_sync(void *arg, int fd)
 {
 	int err;
@@ -250,6 +268,31 @@ START_TEST(a_dead_disk_takes_nothing)
 }
 END_TEST
 
+/* What a worker does at its end, at the worst moment for it. */
+static void last_outcome_and_stop(void)
+{
+	send_out();
+	atomic_store(&rig.log.stop, true);
+}
+
+START_TEST(what_came_before_the_stop_is_committed)
+{
+	struct logger_source *s = &rig.log.sources[0];
+
+	atomic_store(&disk.stops, false);
+	atomic_store(&before_it_waits, last_outcome_and_stop);
+	send_message(); /* wakes it: it looks, and is about to wait again */
+	ck_assert_int_eq(pthread_join(rig.log.thread, NULL), 0);
+	ck_assert_uint_eq(atomic_load(&s->durable), 1);
+	ck_assert_ptr_null(heard(&s->lane));
+	ck_assert_ptr_nonnull(heard(&rig.log.to_ingress));
+	lane_consume(&rig.log.to_ingress);
+	/* (For the teardown, which stops it once more.) */
+	atomic_store(&rig.log.stop, false);
+	ck_assert_int_eq(logger_start(&rig.log), 0);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("logger");
@@ -263,6 +306,7 @@ int main(void)
 	tcase_add_test(tc, outcome_counts_when_durable);
 	tcase_add_test(tc, decision_is_answered_when_durable);
 	tcase_add_test(tc, a_dead_disk_takes_nothing);
+	tcase_add_test(tc, what_came_before_the_stop_is_committed);
 	suite_add_tcase(suite, tc);
 	srunner_run_all(runner, CK_NORMAL);
 	failed = srunner_ntests_failed(runner);
