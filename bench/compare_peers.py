@@ -39,19 +39,24 @@ class SmtpPeer:
 
     def __init__(self):
         super().__init__(*PEER, users=[])
-        self.cgroup, self.held = Cgroup(self.key), False
+        self.cgroup, self.held = None, False
 
     def open(self, box, hold):
         """Start it with an empty queue; hold: nothing may leave it yet."""
         del box
-        self.held = hold
+        self.cgroup, self.held = Cgroup(self.key), hold
         ending.undo(self.close)
         self.__enter__()
 
     def close(self, failed=False):
+        """Also of one that was not opened, or not wholly."""
         ending.undone(self.close)
-        self.__exit__(Exception if failed else None)
-        self.cgroup.close()
+        if self.cgroup is None:
+            return
+        try:
+            self.__exit__(Exception if failed else None)
+        finally:
+            self.cgroup.close()
 
     def command(self):
         return self.cgroup.wrap(map(str, super().command()))
@@ -208,23 +213,26 @@ class Mtaq:
 
     key, title, way_in = "mtaq", "mtaq", "socket"
 
-    def __init__(self):
-        self.cgroup = Cgroup(self.key)
+    cgroup = box = None
 
     @staticmethod
     def install():
         """It is built already."""
 
     def open(self, box, hold):
+        self.box, self.cgroup = box, Cgroup(self.key)
         box.configure_from("../peers/mtaq.yaml").start_daemon()
         self.cgroup.add(box.daemon.pid)
-        self.box = box
         if hold:
             box.run("campaign", "pause", CAMPAIGN, "-c", box.conf)
 
     def close(self, failed=False):
-        self.box.stop_daemon(kill=failed)
-        self.cgroup.close()
+        if self.cgroup is None:
+            return
+        try:
+            self.box.stop_daemon(kill=failed)
+        finally:
+            self.cgroup.close()
 
     def said(self):
         return self.box.daemon_log.read_text()

@@ -68,6 +68,14 @@ class Group:
         return int(self.most_file.read_text()) if self.most_file.exists() \
             else 0
 
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        """Its daemon has ended."""
+        if self.why is None:
+            self.remove()
+
     def remove(self):
         ending.undone(self.remove)
         self.path.rmdir()
@@ -123,7 +131,15 @@ def backlog(d):
 
 
 def cgroup(d, *_):
-    box, group = d.box, Group(BYTES)
+    with Group(BYTES) as group:
+        try:
+            limited(d, group)
+        finally:
+            d.box.stop_daemon(kill=True)    # where a check has failed
+
+
+def limited(d, group):
+    box = d.box
     box.stop_daemon()
     limit = group.enter if group.why is None else \
         lambda: resource.setrlimit(resource.RLIMIT_DATA, (BYTES, BYTES))
@@ -139,7 +155,6 @@ def cgroup(d, *_):
     if group.why is None:
         d.counts["group_mib_most"] = max(d.counts["group_mib_most"],
                                          group.most() >> 20)
-        group.remove()
     else:
         d.skipped = f"skipped: {group.why}; RLIMIT_DATA instead"
 

@@ -13,8 +13,10 @@ import sys
 import tempfile
 import types
 
-from harness import Box, must
+from harness import Box, Failed, must
+import compare_peers
 import compare_phase
+from receivers import Skipped
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 MTAQ, INJECT = sys.argv[1:]
@@ -71,6 +73,45 @@ def counted():
         must(fate == {"lost": 0, "late": 1, "doubled": 1}, str(fate))
 
 
+class NeverStarts:
+    """A server that does not come up, and says so at its end too."""
+
+    def __init__(self, *_, **__):
+        pass
+
+    def __enter__(self):
+        raise Failed("it does not start")
+
+    def __exit__(self, *_):
+        raise Failed("it has not started")
+
+
+class Broken(compare_peers.SmtpPeer, NeverStarts):
+    key = "broken"
+
+
+def left_nothing():
+    """A peer that cannot be opened leaves no control group behind."""
+    def refuse(*_):
+        raise Failed("no configuration")
+    box = types.SimpleNamespace(configure_from=refuse,
+                                stop_daemon=lambda kill: None)
+    for peer in (Broken(), compare_peers.Mtaq()):
+        opened = failed(lambda: peer.open(box, False))
+        group = peer.cgroup.dir
+        must(opened and group.exists(), "no group was made")
+        failed(lambda: peer.close(failed=True))
+        must(not group.exists(), f"{group} is left")
+
+
+def failed(what):
+    try:
+        what()
+        return False
+    except Failed:
+        return True
+
+
 def compared():
     done = subprocess.run(
         [sys.executable, ROOT / "bench/compare.py", "--peers", "mtaq,postfix",
@@ -101,6 +142,11 @@ def main():
     if os.geteuid() != 0:
         print("only root can start other mail servers")
         sys.exit(77)
+    try:
+        left_nothing()
+        print("ok left nothing", flush=True)
+    except Skipped as why:
+        print(f"skipped: {why}", flush=True)
     compared()
     print("ok compared")
 
