@@ -10,6 +10,7 @@ import struct
 import subprocess
 import sys
 import tempfile
+import time
 
 import ending
 from harness import Failed, must
@@ -86,7 +87,17 @@ class Disk(Mounted):
             os.close(fd)
 
     def remount(self):
-        run_quiet("umount", self.at)
+        """What a process had open over io_uring is closed some time after the
+        process has gone."""
+        until = time.monotonic() + 30
+        while True:
+            try:
+                run_quiet("umount", self.at)
+                break
+            except Failed as e:
+                if "busy" not in str(e) or time.monotonic() > until:
+                    raise
+            time.sleep(0.05)
         self.mount()
 
 
