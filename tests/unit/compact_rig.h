@@ -75,26 +75,37 @@ static inline bool is_there(struct qmodel *m, uint64_t sequence)
 	       seg.sequence == sequence;
 }
 
-/* One message of one recipient, content as message n has it. */
+/* One message of one recipient; what lies at `content` is its first record's. */
+static inline struct queue_message message_of(struct qmodel *m,
+					      const char *campaign,
+					      const struct iovec *content,
+					      uint64_t size)
+{
+	static const struct queue_rcpt rcpt = {
+		.address = { "x@a.example", 11 }, .domain = { "a.example", 9 }
+	};
+
+	return (struct queue_message){ .submission = { 9 },
+				       .number = ++m->message_count,
+				       .tenant = SPAN("t"),
+				       .campaign = span_str(campaign),
+				       .rcpts = &rcpt,
+				       .rcpt_count = 1,
+				       .arrived_s = m->now_s,
+				       .due_s = m->now_s,
+				       .expires_s = m->now_s + 1000000,
+				       .content = content,
+				       .content_count = 1,
+				       .size = size };
+}
+
+/* ... content as message n has it. */
 static inline uint64_t put_one(struct qmodel *m, const char *campaign,
 			       uint32_t size)
 {
 	static char text[3 * BYTES];
 	struct iovec iov = { text, size };
-	struct queue_rcpt rcpt = { .address = SPAN("x@a.example"),
-				   .domain = SPAN("a.example") };
-	struct queue_message msg = { .submission = { 9 },
-				     .number = ++m->message_count,
-				     .tenant = SPAN("t"),
-				     .campaign = span_str(campaign),
-				     .rcpts = &rcpt,
-				     .rcpt_count = 1,
-				     .arrived_s = m->now_s,
-				     .due_s = m->now_s,
-				     .expires_s = m->now_s + 1000000,
-				     .content = &iov,
-				     .content_count = 1,
-				     .size = size };
+	struct queue_message msg = message_of(m, campaign, &iov, size);
 	uint64_t id;
 	int err;
 

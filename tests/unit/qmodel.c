@@ -376,6 +376,52 @@ void qmodel_moves(struct qmodel *m, uint32_t max)
 	}
 }
 
+/* Every decision comes to its end. */
+static void decide_all(struct qmodel *m, uint32_t moves)
+{
+	struct queue_counts counts;
+	uint32_t made;
+
+	qmodel_commit(m);
+	qmodel_apply(m);
+	do {
+		while (m->loaded_count > 0)
+			qmodel_return(m, 0);
+		qmodel_work(m, 100000);
+		qmodel_moves(m, moves);
+		for (made = 0; qmodel_decided(m); made++)
+			;
+		qmodel_commit(m);
+		qmodel_apply(m);
+	} while (made > 0);
+	queue_store_counts(m->q, &counts);
+	ck_assert_uint_eq(counts.loaded, 0);
+}
+
+void qmodel_deliver(struct qmodel *m, uint32_t moves)
+{
+	uint32_t rounds, i;
+
+	for (i = 0; i < m->message_count; i++)
+		while (m->messages[i].coming)
+			qmodel_part(m);
+	qmodel_decide(m, QUEUE_VERB_RESUME, "", 0);
+	qmodel_decide(m, QUEUE_VERB_RELEASE, "", 0);
+	decide_all(m, moves);
+	for (rounds = 0; qmodel_open_rcpts(m) > 0; rounds++) {
+		ck_assert_uint_lt(rounds, 10000);
+		m->now_s += 20;
+		qmodel_work(m, 100000);
+		qmodel_moves(m, moves);
+		while (qmodel_next(m))
+			;
+		while (m->loaded_count > 0)
+			qmodel_answer(m, 0, true);
+		qmodel_commit(m);
+		qmodel_apply(m);
+	}
+}
+
 void qmodel_start(struct qmodel *m)
 {
 	open_queue(m);

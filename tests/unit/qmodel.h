@@ -76,6 +76,9 @@ void qmodel_crash(struct qmodel *m);
 bool qmodel_decided(struct qmodel *m);
 /* Ask for moves and put them, up to `max`; what was asked for is put whole. */
 void qmodel_moves(struct qmodel *m, uint32_t max);
+/* What is coming comes, nothing is held or paused any more, and all of it is
+ * delivered; with up to so many moves a round. */
+void qmodel_deliver(struct qmodel *m, uint32_t moves);
 /* After a whole checkpoint: do the index's counts say what its rows say? */
 void qmodel_check_index(struct qmodel *m);
 uint64_t qmodel_decide(struct qmodel *m, enum queue_verb verb,

@@ -51,45 +51,12 @@ static void step(struct qmodel *m, bool decisions)
 		qmodel_decided(m);
 }
 
-static void decide_all(struct qmodel *m)
-{
-	uint32_t made;
-
-	commit_apply(m);
-	do {
-		while (m->loaded_count > 0)
-			qmodel_return(m, 0);
-		qmodel_work(m, 100000);
-		qmodel_moves(m, 1000);
-		for (made = 0; qmodel_decided(m); made++)
-			;
-		commit_apply(m);
-	} while (made > 0);
-}
-
 /* Everything can be delivered, and then all the space is back. */
 static void deliver_all(struct qmodel *m)
 {
 	uint64_t id, place = 0;
-	uint32_t rounds, i;
 
-	for (i = 0; i < m->message_count; i++)
-		while (m->messages[i].coming)
-			qmodel_part(m);
-	qmodel_decide(m, QUEUE_VERB_RESUME, "", 0);
-	qmodel_decide(m, QUEUE_VERB_RELEASE, "", 0);
-	decide_all(m);
-	for (rounds = 0; qmodel_open_rcpts(m) > 0; rounds++) {
-		ck_assert_uint_lt(rounds, 10000);
-		m->now_s += 20;
-		qmodel_work(m, 100000);
-		qmodel_moves(m, 1000);
-		while (qmodel_next(m))
-			;
-		while (m->loaded_count > 0)
-			qmodel_answer(m, 0, true);
-		commit_apply(m);
-	}
+	qmodel_deliver(m, 1000);
 	qmodel_check(m);
 	settle(m);
 	qmodel_check_index(m);

@@ -201,20 +201,7 @@ static uint64_t put_large(struct qmodel *m)
 {
 	static char text[LARGE];
 	struct iovec iov = { text, LARGE / 3 };
-	struct queue_rcpt rcpt = { .address = SPAN("x@a.example"),
-				   .domain = SPAN("a.example") };
-	struct queue_message msg = { .submission = { 8 },
-				     .number = 1,
-				     .tenant = SPAN("t"),
-				     .campaign = SPAN("spring"),
-				     .rcpts = &rcpt,
-				     .rcpt_count = 1,
-				     .arrived_s = m->now_s,
-				     .due_s = m->now_s,
-				     .expires_s = m->now_s + 1000000,
-				     .content = &iov,
-				     .content_count = 1,
-				     .size = LARGE };
+	struct queue_message msg = message_of(m, "spring", &iov, LARGE);
 	uint64_t id;
 	uint32_t i;
 

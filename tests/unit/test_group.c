@@ -13,14 +13,10 @@
  * that answered the dot and went.  Only there may the report be wrong; such
  * runs are counted.
  */
-#include "mtaq/smtp.h"
+#include "flight_rig.h"
 
-#include <check.h>
 #include <stdio.h>
 #include <stdlib.h>
-
-#define N_MAX   3
-#define REPLIES (N_MAX + 4)
 
 struct truth {
 	int n; /* recipients of k+1 */
@@ -28,40 +24,15 @@ struct truth {
 	unsigned taken; /* bit for each recipient */
 };
 
-enum how {
-	PACKET,
-	LINES,
-	OCTETS,
-	HOW_COUNT
-};
-
 struct run {
+	struct flight f;
 	struct truth t;
-	const char *reply[REPLIES];
-	int replies, close_after; /* -1: it does not close */
-	enum how how;
-	struct smtp_pool *pool;
-	struct smtp_session *s;
-	uint64_t now_ms;
-	bool in_content, gone, closed, distrust, next_has;
-	char todo[4096]; /* the server's octets that were not yet read */
-	size_t todo_len;
-	char said[4096]; /* ours behind the flight */
-	size_t said_len;
-	int settled[2][N_MAX], done[2];
-	enum smtp_result result[2][N_MAX];
+	bool in_content, next_has;
 };
 
 static struct {
 	unsigned runs, wrong, accepted, refused, unsure;
 } tally;
-
-static const struct smtp_rcpt rcpts[N_MAX] = {
-	{ { "a@x", 3 }, { NULL, 0 } },
-	{ { "b@x", 3 }, { NULL, 0 } },
-	{ { "c@x", 3 }, { NULL, 0 } },
-};
-static const struct iovec content = { (void *)(uintptr_t) "hi\r\n", 4 };
 
 /* --- the server ------------------------------------------------------- */
 
@@ -73,40 +44,17 @@ static bool has_354(const struct truth *t)
 static void true_replies(struct run *r)
 {
 	const struct truth *t = &r->t;
+	struct flight *f = &r->f;
 	int i;
 
-	r->reply[0] = t->dot ? "250 2.0.0 queued" : "451 4.3.0 later";
-	r->reply[1] = t->mail ? "250 2.1.0 ok" : "550 5.7.1 no";
+	f->reply[0] = t->dot ? "250 2.0.0 queued" : "451 4.3.0 later";
+	f->reply[1] = t->mail ? "250 2.1.0 ok" : "550 5.7.1 no";
 	for (i = 0; i < t->n; i++)
-		r->reply[2 + i] = !t->mail               ? "503 5.5.1 MAIL"
+		f->reply[2 + i] = !t->mail               ? "503 5.5.1 MAIL"
 				  : t->taken & (1u << i) ? "250 2.1.5 ok"
 							 : "550 5.1.1 who";
-	r->reply[2 + t->n] = has_354(t) ? "354 go" : "503 5.5.1 nobody";
-	r->replies = t->n + 3;
-}
-
-static void insert(struct run *r, int at, const char *reply)
-{
-	memmove(&r->reply[at + 1], &r->reply[at],
-		(size_t)(r->replies - at) * sizeof(r->reply[0]));
-	r->reply[at] = reply;
-	r->replies++;
-}
-
-static void leave_out(struct run *r, int at)
-{
-	r->replies--;
-	memmove(&r->reply[at], &r->reply[at + 1],
-		(size_t)(r->replies - at) * sizeof(r->reply[0]));
-}
-
-static void say(struct run *r, const char *text)
-{
-	size_t n = strlen(text);
-
-	ck_assert_uint_le(r->todo_len + n, sizeof(r->todo));
-	memcpy(r->todo + r->todo_len, text, n);
-	r->todo_len += n;
+	f->reply[2 + t->n] = has_354(t) ? "354 go" : "503 5.5.1 nobody";
+	f->replies = t->n + 3;
 }
 
 /* What comes behind the flight: a body, or commands. */
@@ -115,160 +63,69 @@ static void server_line(struct run *r, const char *line, size_t len)
 	if (r->in_content && len == 3 && memcmp(line, ".\r\n", 3) == 0) {
 		r->in_content = false;
 		r->next_has = r->t.mail && r->t.taken != 0;
-		say(r, "250 2.0.0 queued\r\n");
+		flight_say(&r->f, "250 2.0.0 queued");
 	} else if (!r->in_content) {
-		say(r, memcmp(line, "RSET", 4) == 0 ? "250 2.0.0 ok\r\n"
-						    : "500 5.5.1 what\r\n");
+		flight_say(&r->f, memcmp(line, "RSET", 4) == 0
+					  ? "250 2.0.0 ok"
+					  : "500 5.5.1 what");
 	}
 }
 
 static void server_read(struct run *r)
 {
-	char *nl;
+	char line[4096];
+	size_t len;
 
-	while (!r->gone && (nl = memchr(r->said, '\n', r->said_len)) != NULL) {
-		size_t n = (size_t)(nl - r->said) + 1;
-
-		server_line(r, r->said, n);
-		r->said_len -= n;
-		memmove(r->said, r->said + n, r->said_len);
-	}
+	while (flight_line(&r->f, line, &len))
+		server_line(r, line, len);
 }
 
 /* --- the caller ------------------------------------------------------- */
-
-static void drain_events(struct run *r)
-{
-	struct smtp_event ev;
-
-	while (smtp_session_event(r->s, &ev)) {
-		unsigned m = (unsigned)ev.tag - 1;
-
-		if (ev.type == SMTP_EV_RCPT && ev.tag > 0) {
-			ck_assert_int_eq(r->done[m], 0);
-			r->settled[m][ev.rcpt]++;
-			r->result[m][ev.rcpt] = ev.verdict.result;
-		} else if (ev.type == SMTP_EV_MAIL_DONE && ev.tag > 0) {
-			r->done[m]++;
-		} else if (ev.type == SMTP_EV_CLOSE) {
-			r->closed = true;
-			r->distrust = ev.distrust;
-		}
-	}
-}
-
-static void write_all(struct run *r)
-{
-	struct iovec v[SMTP_IOV_MAX];
-	int i, n;
-
-	drain_events(r);
-	while ((n = smtp_session_output(r->s, v, SMTP_OUT_MIN, r->todo_len > 0,
-					r->now_ms)) > 0) {
-		for (i = 0; i < n; i++) {
-			memcpy(r->said + r->said_len, v[i].iov_base,
-			       v[i].iov_len);
-			r->said_len += v[i].iov_len;
-		}
-		smtp_session_sent(r->s, r->now_ms);
-		drain_events(r);
-	}
-}
-
-static void input(struct run *r, const char *text, size_t len)
-{
-	size_t at = 0;
-
-	while (at < len && !r->closed) {
-		at += smtp_session_input(r->s, text + at, len - at, r->now_ms);
-		drain_events(r);
-	}
-}
-
-static void input_text(struct run *r, const char *text)
-{
-	input(r, text, strlen(text));
-	write_all(r);
-}
-
-static void give(struct run *r, uint64_t tag, int n)
-{
-	struct smtp_mail m = { .tag = tag,
-			       .sender = SPAN("s@y"),
-			       .rcpts = rcpts,
-			       .rcpt_count = (uint32_t)n,
-			       .content = &content,
-			       .content_count = 1,
-			       .content_bytes = 4 };
-
-	ck_assert_int_eq(smtp_session_mail(r->s, &m, r->now_ms), 0);
-}
 
 static const char flight_end[] = "DATA\r\n";
 
 /* A session that has carried a message, with the flight under way. */
 static void take_off(struct run *r, const struct smtp_settings *set)
 {
-	r->pool = smtp_pool_new(N_MAX);
-	r->s = smtp_session_new(set, r->pool, 0);
-	input_text(r, "220 mx\r\n");
-	input_text(r, "250-mx\r\n250 PIPELINING\r\n");
-	give(r, 0, 1);
-	write_all(r);
-	input_text(r, "250 ok\r\n250 ok\r\n354 go\r\n");
-	input_text(r, "250 ok\r\n");
-	give(r, 1, 1);
-	give(r, 2, r->t.n);
-	write_all(r);
-	r->said_len = 0;
-	input_text(r, "250 ok\r\n250 ok\r\n354 go\r\n");
-	ck_assert_mem_eq(r->said, "hi\r\n.\r\nMAIL", 11);
-	ck_assert_mem_eq(r->said + r->said_len - 6, flight_end, 6);
-	r->said_len = 0;
-}
+	struct flight *f = &r->f;
 
-/* One packet, line or octet of what the server has said. */
-static void read_some(struct run *r)
-{
-	char chunk[4096];
-	size_t n = r->todo_len;
-
-	if (r->how == LINES)
-		n = (size_t)((char *)memchr(r->todo, '\n', n) - r->todo) + 1;
-	else if (r->how == OCTETS)
-		n = 1;
-	memcpy(chunk, r->todo, n);
-	r->todo_len -= n;
-	memmove(r->todo, r->todo + n, r->todo_len);
-	input(r, chunk, n);
+	f->pool = smtp_pool_new(FLIGHT_RCPTS);
+	f->s = smtp_session_new(set, f->pool, 0);
+	flight_hear(f, "220 mx\r\n");
+	flight_hear(f, "250-mx\r\n250 PIPELINING\r\n");
+	flight_give(f, 0, 1);
+	flight_write(f);
+	flight_hear(f, "250 ok\r\n250 ok\r\n354 go\r\n");
+	flight_hear(f, "250 ok\r\n");
+	flight_give(f, 1, 1);
+	flight_give(f, 2, (uint32_t)r->t.n);
+	flight_write(f);
+	f->said_len = 0;
+	flight_hear(f, "250 ok\r\n250 ok\r\n354 go\r\n");
+	ck_assert_mem_eq(f->said, "hi\r\n.\r\nMAIL", 11);
+	ck_assert_mem_eq(f->said + f->said_len - 6, flight_end, 6);
+	f->said_len = 0;
 }
 
 static void land(struct run *r)
 {
+	struct flight *f = &r->f;
+	bool moved = true;
 	int i, steps;
 
-	for (i = 0; i < r->replies && i != r->close_after; i++) {
-		say(r, r->reply[i]);
-		say(r, "\r\n");
-	}
-	r->gone = r->close_after >= 0;
-	r->in_content = !r->gone && has_354(&r->t);
-	for (steps = 0; steps < 2000 && !r->closed; steps++) {
-		if (r->todo_len > 0) {
-			read_some(r);
-		} else if (r->gone) {
-			smtp_session_eof(r->s);
-		} else if (smtp_session_deadline(r->s) != SMTP_NEVER) {
-			r->now_ms = smtp_session_deadline(r->s);
-			smtp_session_tick(r->s, r->now_ms);
-		} else if (steps > 1000) {
-			break; /* idle: both mails are done */
-		}
-		if (!r->closed)
-			write_all(r);
+	for (i = 0; i < f->replies && i != f->close_after; i++)
+		flight_say(f, f->reply[i]);
+	f->gone = f->close_after >= 0;
+	r->in_content = !f->gone && has_354(&r->t);
+	for (steps = 0; moved && !f->closed; steps++) {
+		ck_assert_int_lt(steps, 2000);
+		moved = flight_step(f, true);
+		if (!f->closed)
+			flight_write(f);
 		server_read(r);
+		moved = moved || f->todo_len > 0;
 	}
-	drain_events(r);
+	flight_drain(f);
 }
 
 /* --- what must be true ------------------------------------------------ */
@@ -281,36 +138,35 @@ static bool is_code(const char *reply, const char *code)
 /* The one thing that nobody can know, see above. */
 static bool cannot_be_known(const struct run *r, bool distorted)
 {
-	int seen = r->close_after >= 0 && r->close_after < r->replies
-			   ? r->close_after
-			   : r->replies;
+	int seen = flight_seen(&r->f);
 
 	return distorted &&
-	       (seen == 1 || (seen == 2 && is_code(r->reply[1], "421")));
+	       (seen == 1 || (seen == 2 && is_code(r->f.reply[1], "421")));
 }
 
 static void check(const struct run *r, bool distorted)
 {
-	enum smtp_result k = r->result[0][0];
+	enum smtp_result k = r->f.result[0][0];
 	int i;
 
 	tally.runs++;
-	ck_assert_int_eq(r->settled[0][0], 1);
-	ck_assert_int_eq(r->done[0], 1);
-	ck_assert_int_eq(r->done[1], 1);
+	ck_assert_int_eq(r->f.settled[0][0], 1);
+	ck_assert_int_eq(r->f.done[0], 1);
+	ck_assert_int_eq(r->f.done[1], 1);
 	for (i = 0; i < r->t.n; i++) {
 		bool has = r->next_has && (r->t.taken & (1u << i)) != 0;
 
-		ck_assert_int_eq(r->settled[1][i], 1);
-		if (r->result[1][i] != SMTP_UNSURE)
-			ck_assert_int_eq(r->result[1][i] == SMTP_ACCEPTED, has);
+		ck_assert_int_eq(r->f.settled[1][i], 1);
+		if (r->f.result[1][i] != SMTP_UNSURE)
+			ck_assert_int_eq(r->f.result[1][i] == SMTP_ACCEPTED,
+					 has);
 	}
 	ck_assert_int_ne(k, SMTP_LOST);
 	tally.accepted += k == SMTP_ACCEPTED;
 	tally.refused += k == SMTP_DEFERRED || k == SMTP_REJECTED;
 	tally.unsure += k == SMTP_UNSURE;
 	if (k == SMTP_UNSURE) {
-		ck_assert(r->distrust);
+		ck_assert(r->f.distrust);
 		return;
 	}
 	if ((k == SMTP_ACCEPTED) == r->t.dot)
@@ -322,9 +178,9 @@ static void check(const struct run *r, bool distorted)
 /* Nothing went wrong: then nothing may be unsure. */
 static void check_good(const struct run *r)
 {
-	ck_assert_int_ne(r->result[0][0], SMTP_UNSURE);
-	ck_assert(!r->distrust);
-	ck_assert_uint_eq(smtp_session_info(r->s).groups, 1);
+	ck_assert_int_ne(r->f.result[0][0], SMTP_UNSURE);
+	ck_assert(!r->f.distrust);
+	ck_assert_uint_eq(smtp_session_info(r->f.s).groups, 1);
 }
 
 static void play(struct run *r, bool distorted)
@@ -336,10 +192,9 @@ static void play(struct run *r, bool distorted)
 	take_off(r, &set);
 	land(r);
 	check(r, distorted);
-	if (!distorted && r->close_after < 0 && (r->t.mail || !r->t.odd_354))
+	if (!distorted && r->f.close_after < 0 && (r->t.mail || !r->t.odd_354))
 		check_good(r);
-	smtp_session_free(&r->s);
-	smtp_pool_free(&r->pool);
+	flight_free(&r->f);
 }
 
 /* Every close and every way of cutting. */
@@ -347,13 +202,13 @@ static void play_all(const struct run *first, bool distorted)
 {
 	int close_after, how;
 
-	for (how = 0; how < HOW_COUNT; how++) {
-		for (close_after = -1; close_after <= first->replies;
+	for (how = 0; how < FLIGHT_HOW_COUNT; how++) {
+		for (close_after = -1; close_after <= first->f.replies;
 		     close_after++) {
 			struct run r = *first;
 
-			r.how = (enum how)how;
-			r.close_after = close_after;
+			r.f.how = (enum flight_how)how;
+			r.f.close_after = close_after;
 			play(&r, distorted);
 		}
 	}
@@ -371,17 +226,17 @@ static void distort_all(const struct truth *t)
 
 	true_replies(&good);
 	play_all(&good, false);
-	for (at = 0; at < good.replies; at++) {
+	for (at = 0; at < good.f.replies; at++) {
 		struct run r = good;
 
-		leave_out(&r, at);
+		flight_leave_out(&r.f, at);
 		play_all(&r, true);
 	}
 	for (e = 0; e < sizeof(extra) / sizeof(extra[0]); e++) {
-		for (at = 0; at <= good.replies; at++) {
+		for (at = 0; at <= good.f.replies; at++) {
 			struct run r = good;
 
-			insert(&r, at, extra[e]);
+			flight_insert(&r.f, at, extra[e]);
 			play_all(&r, true);
 		}
 	}
@@ -421,7 +276,7 @@ int main(void)
 	int failed;
 
 	tcase_set_timeout(tc, 240);
-	tcase_add_loop_test(tc, rule_19_every_group, 1, N_MAX + 1);
+	tcase_add_loop_test(tc, rule_19_every_group, 1, FLIGHT_RCPTS + 1);
 	suite_add_tcase(suite, tc);
 	srunner_run_all(runner, CK_NORMAL);
 	failed = srunner_ntests_failed(runner);
