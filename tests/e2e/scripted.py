@@ -6,8 +6,7 @@ that takes everything.  "." is the line behind a message's content.
 content(conn, f, session), when given, reads the content instead: it returns
 the octets, or CLOSE.
 """
-import socket
-import threading
+from listening import Listening, offer
 
 CLOSE = object()
 
@@ -24,61 +23,26 @@ class Session:
         return [line for line in self.lines if line.upper().startswith(verb)]
 
 
-class Server:
+class Server(Listening):
     def __init__(self, ehlo=("PIPELINING", "8BITMIME"), answer=None,
                  greeting="220 mx.test", at="127.0.0.1", content=None):
         self.ehlo, self.answer, self.greeting = ehlo, answer, greeting
         self.content = content or content_of
-        self.sessions, self.threads = [], []
-        self.lock = threading.Lock()
-        self.open = set()
-        self.listener = socket.create_server((at, 0))
-        self.address = "%s:%d" % self.listener.getsockname()[:2]
-        self.threads.append(threading.Thread(target=self.accept))
-
-    def __enter__(self):
-        self.threads[0].start()
-        return self
-
-    def __exit__(self, *why):
-        self.listener.shutdown(socket.SHUT_RDWR)
-        self.listener.close()
-        with self.lock:
-            for s in self.open:
-                s.shutdown(socket.SHUT_RDWR)
-        for t in self.threads:
-            t.join(30)
+        super().__init__(at)
 
     def heard(self, verb):
         """All commands of that verb, in order of sessions."""
         with self.lock:
             return [x for s in self.sessions for x in s.heard(verb)]
 
-    def accept(self):
-        while True:
-            try:
-                conn, _ = self.listener.accept()
-            except OSError:
-                return
-            with self.lock:
-                session = Session(len(self.sessions))
-                self.sessions.append(session)
-                self.open.add(conn)
-            t = threading.Thread(target=self.serve, args=(conn, session))
-            self.threads.append(t)
-            t.start()
+    def meet(self, _):
+        return Session(len(self.sessions))
 
-    def serve(self, conn, session):
-        try:
-            with conn, conn.makefile("rb") as f:
-                self.talk(conn, f, session)
-        except OSError:
-            pass
-        finally:
-            with self.lock:
-                self.open.discard(conn)
+    def talk(self, conn, session):
+        with conn.makefile("rb") as f:
+            self.converse(conn, f, session)
 
-    def talk(self, conn, f, session):
+    def converse(self, conn, f, session):
         say(conn, self.greeting)
         for raw in f:
             line = raw.rstrip(b"\r\n").decode("utf-8", "surrogateescape")
@@ -111,9 +75,7 @@ class Server:
 
     def usual(self, verb):
         if verb == "EHLO":
-            words = ["mx.test", *self.ehlo]
-            return "\r\n".join("250" + "- "[i + 1 == len(words)] + w
-                               for i, w in enumerate(words))
+            return offer("mx.test", *self.ehlo)
         return {"QUIT": "221 2.0.0 bye", "DATA": "354 go"}.get(verb,
                                                                "250 2.0.0 ok")
 

@@ -11,15 +11,15 @@ import pathlib
 import re
 import socket
 import sys
-import threading
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 from harness import Box, main, must  # noqa: E402
+from listening import Listening, offer  # noqa: E402
 
 MESSAGES = 60
 
 
-class Server:
+class Server(Listening):
     """Takes everything, and knows what was there when a dot came.
 
     dot(server, session) gives the replies to a dot, or None to hang up: after
@@ -30,62 +30,20 @@ class Server:
         self.ehlo, self.dot = ehlo, dot or (lambda *_: ["250 2.0.0 ok"])
         self.bdat = bdat or self.dot     # replies to a chunk behind RCPT
         self.flights = self.refusals = 0
-        self.lock = threading.Lock()
-        self.sessions, self.groups = [], 0
+        self.groups = 0
         self.taken = collections.Counter()    # token: copies
-        self.listener = socket.create_server(("127.0.0.1", 0))
-        self.address = "%s:%d" % self.listener.getsockname()[:2]
-        self.open, self.threads = set(), []
+        super().__init__()
 
-    def __enter__(self):
-        self.start(self.accept)
-        return self
+    def meet(self, conn):
+        return Session(conn)
 
-    def __exit__(self, *_):
-        self.listener.shutdown(socket.SHUT_RDWR)
-        self.listener.close()
-        with self.lock:
-            for conn in self.open:
-                conn.shutdown(socket.SHUT_RDWR)
-        for t in self.threads:
-            t.join(30)
-
-    def start(self, f, *args):
-        t = threading.Thread(target=f, args=args)
-        self.threads.append(t)
-        t.start()
-
-    def accept(self):
-        while True:
-            try:
-                conn, _ = self.listener.accept()
-            except OSError:
-                return
-            session = Session(conn)
-            with self.lock:
-                self.sessions.append(session)
-                self.open.add(conn)
-            self.start(self.serve, session)
-
-    def serve(self, session):
-        try:
-            with session.conn:
-                self.talk(session)
-        except OSError:
-            pass
-        finally:
-            with self.lock:
-                self.open.discard(session.conn)
-
-    def talk(self, s):
+    def talk(self, _, s):
         s.say("220 mx.test")
         while True:
             line = s.line()
             verb = line[:4].upper()
             if verb == b"EHLO":
-                *others, last = ["mx.test", *self.ehlo.split()]
-                s.say("".join(f"250-{w}\r\n" for w in others) +
-                      f"250 {last}")
+                s.say(offer("mx.test", *self.ehlo.split()))
             elif verb == b"BDAT":
                 if not self.chunk(s, int(line.split()[1])):
                     return
@@ -142,21 +100,21 @@ class Session:
     def say(self, text):
         self.conn.sendall(text.encode() + b"\r\n")
 
+    def more(self):
+        got = self.conn.recv(65536)
+        if not got:
+            raise OSError("closed")
+        self.kept += got
+
     def line(self):
         while b"\r\n" not in self.kept:
-            got = self.conn.recv(65536)
-            if not got:
-                raise OSError("closed")
-            self.kept += got
+            self.more()
         line, _, self.kept = self.kept.partition(b"\r\n")
         return line
 
     def octets(self, n):
         while len(self.kept) < n:
-            got = self.conn.recv(65536)
-            if not got:
-                raise OSError("closed")
-            self.kept += got
+            self.more()
         octets, self.kept = self.kept[:n], self.kept[n:]
         return octets
 
