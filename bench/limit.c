@@ -107,10 +107,7 @@ static void plan_make(struct run *r)
 
 static int session_watch(struct run *r, struct session *s, int op)
 {
-	struct epoll_event ev = { .data.ptr = s };
-
-	ev.events = s->writing ? EPOLLIN | EPOLLOUT : EPOLLIN;
-	return epoll_ctl(r->epoll_fd, op, s->fd, &ev) < 0 ? -errno : 0;
+	return yard_watch(r->epoll_fd, op, s->fd, s->writing, s);
 }
 
 static int session_open(struct run *r, struct session *s)

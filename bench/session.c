@@ -55,10 +55,7 @@ static const struct smtp_rcpt recipient = {
 
 static int talk_watch(struct run *r, struct talk *t, int op)
 {
-	struct epoll_event ev = { .data.ptr = t };
-
-	ev.events = t->writing ? EPOLLIN | EPOLLOUT : EPOLLIN;
-	return epoll_ctl(r->epoll_fd, op, t->fd, &ev) < 0 ? -errno : 0;
+	return yard_watch(r->epoll_fd, op, t->fd, t->writing, t);
 }
 
 static int talk_open(struct run *r, struct talk *t)

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <netinet/tcp.h>
 #include <stdlib.h>
+#include <sys/epoll.h>
 #include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
@@ -129,4 +130,12 @@ int yard_connect(const struct sink_address *to)
 	}
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
 	return fd;
+}
+
+int yard_watch(int epoll_fd, int op, int fd, bool writing, void *arg)
+{
+	struct epoll_event ev = { .data.ptr = arg };
+
+	ev.events = writing ? EPOLLIN | EPOLLOUT : EPOLLIN;
+	return epoll_ctl(epoll_fd, op, fd, &ev) < 0 ? -errno : 0;
 }

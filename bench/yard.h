@@ -50,5 +50,7 @@ void yard_pace_wait(struct yard_pace *p);
 /* One connection to the sink; blocking connect, no delay by Nagle.  A
  * descriptor or a negative errno value. */
 int yard_connect(const struct sink_address *to);
+/* epoll_ctl(op): for input, and for room when `writing`. */
+int yard_watch(int epoll_fd, int op, int fd, bool writing, void *arg);
 
 #endif

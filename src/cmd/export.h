@@ -17,6 +17,8 @@
 
 #define EXPORT_WORDS 1024u
 
+struct eventlog;
+
 struct export_spool {
 	const char *dir;
 	struct queue *queue;
@@ -75,6 +77,12 @@ struct export_stream {
 
 int export_stream(const struct export_stream *x, struct export_totals *totals_r,
 		  char words[EXPORT_WORDS]);
+/* Into the event log goes what waits for it, then, unless add is NULL, what
+ * that adds.  0, or a negative errno value and words. */
+int export_events_write(struct export_spool *s, const struct settings *set,
+			int (*add)(struct eventlog *log,
+				   struct export_spool *s),
+			char words[EXPORT_WORDS]);
 /* "exported" for each recipient into the event log, once. */
 int export_events(struct export_spool *s, const struct settings *set,
 		  char words[EXPORT_WORDS]);

@@ -241,8 +241,19 @@ static unsigned dropped(const char *dir)
 	return n;
 }
 
-static int tell_events(struct export_spool *s, const struct settings *set,
-		       char words[EXPORT_WORDS])
+static int write_all(struct eventlog *log)
+{
+	int err;
+
+	while ((err = eventlog_write(log)) == 1)
+		;
+	return err;
+}
+
+int export_events_write(struct export_spool *s, const struct settings *set,
+			int (*add)(struct eventlog *log,
+				   struct export_spool *s),
+			char words[EXPORT_WORDS])
 {
 	struct eventlog *log;
 	int err;
@@ -251,8 +262,12 @@ static int tell_events(struct export_spool *s, const struct settings *set,
 		return 0;
 	err = eventlog_open(s->queue, set->log.events, &log);
 	if (err == 0) {
-		while ((err = eventlog_write(log)) == 1)
-			;
+		err = write_all(log);
+		if (err == 0 && add != NULL) {
+			err = add(log, s);
+			if (err == 0)
+				err = write_all(log);
+		}
 		if (err == 0)
 			err = eventlog_sync(log);
 		eventlog_close(&log);
@@ -320,7 +335,7 @@ int export_spool_mark(struct export_spool *s, const struct settings *set,
 			 "what was decided cannot be applied: %s",
 			 strerrordesc_np(-err));
 	if (err == 0)
-		err = tell_events(s, set, words);
+		err = export_events_write(s, set, NULL, words);
 	if (err == 0) {
 		err = queue_store_checkpoint(s->queue, now_s);
 		if (err == -ENOSPC) /* the log has it all */

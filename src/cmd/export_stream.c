@@ -291,27 +291,5 @@ static int tell_all(struct eventlog *log, struct export_spool *s)
 int export_events(struct export_spool *s, const struct settings *set,
 		  char words[EXPORT_WORDS])
 {
-	struct eventlog *log;
-	int err;
-
-	if (set->log.events[0] == '\0')
-		return 0;
-	err = eventlog_open(s->queue, set->log.events, &log);
-	if (err == 0) {
-		while ((err = eventlog_write(log)) == 1)
-			;
-		if (err == 0)
-			err = tell_all(log, s);
-		if (err == 0)
-			while ((err = eventlog_write(log)) == 1)
-				;
-		if (err == 0)
-			err = eventlog_sync(log);
-		eventlog_close(&log);
-	}
-	if (err < 0)
-		snprintf(words, EXPORT_WORDS,
-			 "the event log %s cannot be written: %s",
-			 set->log.events, strerrordesc_np(-err));
-	return err;
+	return export_events_write(s, set, tell_all, words);
 }
