@@ -2,7 +2,7 @@
 
 10,000 servers (a domain and a site each) say one octet a second; 100 healthy
 domains, reached by `routes:`, are delivered to from a full queue before and
-while as many sessions drip.  The slow servers are another process, and so is
+while as many sessions drip (and once before that, not counted).  The slow servers are another process, and so is
 the healthy sink; what their octets cost the machine is in the figure.  In the
 end the dripping mail is still queued, and nothing of the rest is missing.
 """
@@ -96,6 +96,7 @@ def run(mtaq, a):
         slow.start_slow(a.servers)
         configure(slow, healthy)
         slow.start_daemon()
+        deliver(slow, healthy, a, 0)    # new segments, a cold cache
         out = {"baseline_per_s": deliver(slow, healthy, a, 1)}
         idle = drip(slow, a)
         cpu, begin = cpu_s(slow.sink.pid), time.monotonic()
@@ -105,7 +106,7 @@ def run(mtaq, a):
             (cpu_s(slow.sink.pid) - cpu) / (time.monotonic() - begin)
         slow.stop_daemon()
         s = healthy.stop_sink()
-        must(s["recipients"] == 2 * a.messages, f"lost or doubled: {s}")
+        must(s["recipients"] == 3 * a.messages, f"lost or doubled: {s}")
         s = slow.stop_sink()
         must(s["recipients"] == 0 and s["peak_connections"] >= a.servers,
              f"the slow servers were too fast: {s}")

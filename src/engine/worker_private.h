@@ -79,6 +79,9 @@ struct conn {
 	struct wheel_node timer;
 	uint64_t timer_ms;
 	uint64_t keep_ms;  /* idle: ask the site again */
+	uint64_t read_ms;  /* receive no sooner; 0: it receives */
+	uint64_t piece_ms; /* the first piece of a line that is not whole */
+	uint32_t pieces;   /* ... that came so far */
 	uint64_t begun_ms; /* when it was opened */
 	struct list ready; /* in wsite.ready, or alone; or in the free list */
 	struct list attempts;
