@@ -143,8 +143,12 @@ class Syncs:
 
 
 def traced(pid):
-    return "TracerPid:\t0\n" not in \
-        pathlib.Path(f"/proc/{pid}/status").read_text()
+    """Or gone: some servers have processes that do one thing and end."""
+    try:
+        status = pathlib.Path(f"/proc/{pid}/status").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return True
+    return "TracerPid:\t0\n" not in status
 
 
 def syncs(peer, a):

@@ -263,12 +263,13 @@ class Receiver:
 
     def __exit__(self, kind=None, *_):
         self.kill()
+        if kind not in (None, Skipped, KeyboardInterrupt, SystemExit) and \
+                self.dir:
+            print(f"--- {self.name} said:\n{self.said()[-4000:]}",
+                  flush=True)
         if self.dir:
             shutil.rmtree(self.dir)
             self.dir = None
-        if kind not in (None, Skipped, KeyboardInterrupt, SystemExit):
-            print(f"--- {self.name} said:\n{self.said()[-4000:]}",
-                  flush=True)
         self.output.close()
 
     def start(self):
