@@ -151,8 +151,13 @@ transport_maps = inline:{{ relay.{name}.test=smtp:[{host}]:{port} }}
         """Words of main.cf.  By a restart: at a reload it may lose the line of
         its log that says when that is over."""
         self.stop()
-        with open(self.dir / "etc/main.cf", "a") as f:
-            f.write("".join(f"{k} = {v}\n" for k, v in values.items()))
+        main = self.dir / "etc/main.cf"
+        # Each word once: of a second one every process would warn, postlogd
+        # too, and through its own socket, which may be full by then.
+        kept = [line for line in main.read_text().splitlines(True)
+                if line.split(" =")[0] not in values]
+        main.write_text("".join(kept) + "".join(
+            f"{k} = {v}\n" for k, v in values.items()))
         self.start()
 
     def allow(self, recipient):
