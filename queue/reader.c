@@ -528,6 +528,52 @@ int queue_message_open(struct queue *q, uint64_t id, struct queue_view *view_r)
 	return queue_message_open_at(q, id, id, view_r);
 }
 
+/* As a walk reads it, which follows envelopes alone. */
+static int read_envelope(struct queue *q, const struct queue_move *at,
+			 struct queue_view *view)
+{
+	struct queue_record rec;
+	struct queue_walk *walk;
+	int err = queue_walk_open(q, at->from, &walk);
+
+	if (err < 0)
+		return err;
+	err = queue_log_next(walk, &rec);
+	queue_walk_close(&walk);
+	if (err < 0)
+		return err;
+	if (err == 0 || rec.lsn != at->from)
+		return -EUCLEAN;
+	if (!is_it(&rec, at))
+		return -ENOENT;
+	*view = rec.msg;
+	return 0;
+}
+
+int queue_envelope_open_at(struct queue *q, uint64_t id, uint64_t place,
+			   struct queue_view *view_r)
+{
+	struct queue_move at = { .id = id,
+				 .from = place,
+				 .type = QUEUE_REC_MSG };
+	struct segments *set = q->log->set;
+	struct segment *seg;
+	int err;
+
+	/* Pinned before and after the walk, whose pin is its own. */
+	if (segment_pin(set, place / set->bytes, &seg) < 0)
+		return -ENOENT;
+	err = read_envelope(q, &at, view_r);
+	if (err < 0) {
+		segment_unpin(seg);
+		return err;
+	}
+	view_r->content = &view_r->one;
+	view_r->content_count = 0;
+	view_r->pin = seg;
+	return 0;
+}
+
 void queue_message_close(struct queue *q, struct queue_view *view)
 {
 	(void)q;

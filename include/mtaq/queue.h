@@ -328,6 +328,10 @@ int queue_message_open(struct queue *q, uint64_t id, struct queue_view *view_r);
  * loaded is handed back, and is given again with its new place. */
 int queue_message_open_at(struct queue *q, uint64_t id, uint64_t place,
 			  struct queue_view *view_r);
+/* What is left of a message whose content is damaged: its envelope, without a
+ * piece of content, for whoever tells of it.  -EUCLEAN: not even that. */
+int queue_envelope_open_at(struct queue *q, uint64_t id, uint64_t place,
+			   struct queue_view *view_r);
 void queue_message_close(struct queue *q, struct queue_view *view);
 /* Recipient i < rcpt_count, in O(1). */
 void queue_view_rcpt(const struct queue_view *view, uint32_t i,

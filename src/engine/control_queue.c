@@ -161,6 +161,16 @@ static uint32_t count_others(const struct wish *w, const struct queue_task *t,
 	return n;
 }
 
+/* To tell of it: its envelope does where the content is damaged. */
+static int open_to_tell(struct queue *q, uint64_t id, uint64_t place,
+			struct queue_view *view_r)
+{
+	int err = queue_message_open_at(q, id, place, view_r);
+
+	return err == -EUCLEAN ? queue_envelope_open_at(q, id, place, view_r)
+			       : err;
+}
+
 /* A message that cannot be opened has no words: its row says what is known. */
 static struct queue_view unread(const struct control_task *t, uint32_t now_s)
 {
@@ -183,8 +193,7 @@ static uint32_t add_task(struct control *c, struct buf *out,
 
 	if (!wants_task(w, t, now_s))
 		return 0;
-	err = queue_message_open_at(c->e->queue, t->task.id, t->task.place,
-				    &view);
+	err = open_to_tell(c->e->queue, t->task.id, t->task.place, &view);
 	if (err == -ENOENT)
 		return 0; /* it has come to its end meanwhile */
 	if (err < 0)
@@ -290,7 +299,7 @@ static void add_message(struct control *c, struct buf *out)
 	uint32_t now_s = clock_mail_s(&c->e->clock);
 	struct queue_view view;
 
-	if (queue_message_open_at(c->e->queue, c->id, c->place, &view) < 0)
+	if (open_to_tell(c->e->queue, c->id, c->place, &view) < 0)
 		return;
 	begin_row(out, "message", &view, now_s);
 	admin_number(out, "expires", view.expires_s);

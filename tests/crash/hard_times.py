@@ -239,6 +239,12 @@ def a_damaged_message_is_held_whole(mtaq):
         box.wait_for(lambda: box.count_events().get("damaged", 0) == 100,
                      30, "100 events")
         must("ok" not in box.ledger_file.read_text(), "it was sent")
+        # Whose mail it was is told: the envelope is whole.
+        rows = [json.loads(line) for line in box.run(
+            "queue", "list", "--all", "--json", "-c", box.conf
+            ).stdout.splitlines()]
+        must(len({r["to"] for r in rows}) == 100 and
+             {r["state"] for r in rows} == {"damaged"}, rows[:3])
         box.stop_daemon()
 
 

@@ -49,6 +49,22 @@ START_TEST(a_loaded_task_learns_its_place_and_sending_keeps_the_segment)
 }
 END_TEST
 
+/* Of a message whose content is damaged one can still tell whose it is. */
+static void check_envelope(struct qmodel *m, uint64_t id, uint64_t place)
+{
+	struct queue_view view;
+	struct queue_rcpt rcpt;
+
+	ck_assert_int_eq(queue_envelope_open_at(m->q, id, place, &view), 0);
+	ck_assert_uint_eq(view.id, id);
+	ck_assert_int_eq(view.content_count, 0);
+	queue_view_rcpt(&view, 0, &rcpt);
+	ck_assert(span_eq(rcpt.address, SPAN("x@a.example")));
+	queue_message_close(m->q, &view);
+	ck_assert_int_eq(queue_envelope_open_at(m->q, id + 8, place, &view),
+			 -ENOENT);
+}
+
 START_TEST(what_fails_its_check_stays_and_so_does_its_segment)
 {
 	uint32_t keep[64] = { 0 };
@@ -68,6 +84,7 @@ START_TEST(what_fails_its_check_stays_and_so_does_its_segment)
 	ck_assert(seg.sequence == first && seg.damaged);
 	ck_assert_uint_eq(queue_store_place(m.q, id), id);
 	ck_assert_int_eq(queue_message_open(m.q, id, &view), -EUCLEAN);
+	check_envelope(&m, id, id);
 	/* The other one is not held up by it. */
 	ck_assert(!is_there(&m, first + 1));
 	ck_assert_uint_eq(counts_of(&m).waiting, 6);
@@ -79,6 +96,10 @@ START_TEST(what_fails_its_check_stays_and_so_does_its_segment)
 	queue_message_close(m.q, &view);
 	flip(&m, place + 600);
 	ck_assert_int_eq(queue_message_open_at(m.q, id, place, &view),
+			 -EUCLEAN);
+	check_envelope(&m, id, place);
+	flip(&m, place + 60);
+	ck_assert_int_eq(queue_envelope_open_at(m.q, id, place, &view),
 			 -EUCLEAN);
 	qmodel_close(&m);
 }
