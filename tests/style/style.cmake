@@ -20,4 +20,5 @@ add_test(NAME mutants_fit COMMAND
 set_tests_properties(mutants_fit PROPERTIES LABELS mutants TIMEOUT 120)
 add_test(NAME mutants COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/mutants.sh
 	17 19 30 45 51 61 70 79 85 91)
-set_tests_properties(mutants PROPERTIES LABELS mutants TIMEOUT 600)
+set_tests_properties(mutants PROPERTIES LABELS mutants TIMEOUT 600
+	COST 90)
