@@ -2,8 +2,8 @@
 #define MTAQ_BASE_HEAP_H
 
 /*
- * A binary min-heap of intrusive nodes ordered by a u64 key; a node knows its
- * place, so that it can be moved or taken out in O(log n).
+ * A min-heap of intrusive nodes ordered by a u64 key; a node knows its place,
+ * so that it can be moved or taken out in O(log n).
  */
 #include <stdbool.h>
 #include <stddef.h>
@@ -16,8 +16,13 @@ struct heap_node {
 	size_t at;
 };
 
+struct heap_slot {
+	uint64_t key; /* of the node: to compare is not to go there */
+	struct heap_node *node;
+};
+
 struct heap {
-	struct heap_node **nodes;
+	struct heap_slot *slots;
 	size_t count, size;
 };
 
