@@ -25,7 +25,8 @@ static inline uint32_t bits_count(const uint64_t *w, uint32_t words)
 	uint32_t i, n = 0;
 
 	for (i = 0; i < words; i++)
-		n += (uint32_t)__builtin_popcountll(w[i]);
+		if (w[i] != 0) /* most are, and this is a call */
+			n += (uint32_t)__builtin_popcountll(w[i]);
 	return n;
 }
 

@@ -387,6 +387,7 @@ int index_commit(struct index *x, bool *unsure_r)
 	}
 	rc = mdb_txn_commit(x->write);
 	x->write = NULL;
+	x->at = NULL; /* it went with its transaction */
 	forget_changes(x);
 	if (rc == 0) {
 		x->meta = x->next;
@@ -405,6 +406,7 @@ void index_abort(struct index *x)
 		return;
 	mdb_txn_abort(x->write);
 	x->write = NULL;
+	x->at = NULL;
 	forget_changes(x);
 }
 
@@ -581,45 +583,57 @@ static int count_row(struct index *x, const struct index_row *row, int sign)
 	return err;
 }
 
-/* Count out what stands at a key; -ENOENT: nothing. */
-static int count_old(struct index *x, MDB_val *k)
+/* Count out what stands there. */
+static int count_old(struct index *x, const MDB_val *k, const MDB_val *v)
 {
 	struct index_row old;
-	MDB_val v;
-	int rc, err;
+	int err = parse_row(k, v, &old);
 
-	rc = mdb_get(x->write, x->table[TABLE_TASK], k, &v);
-	if (rc != 0)
-		return index_error(rc);
-	err = parse_row(k, &v, &old);
 	return err < 0 ? err : count_row(x, &old, -1);
+}
+
+static int task_cursor(struct index *x)
+{
+	BUG_ON(x->write == NULL);
+	if (x->at != NULL)
+		return 0;
+	return index_error(
+		mdb_cursor_open(x->write, x->table[TABLE_TASK], &x->at));
 }
 
 int index_put(struct index *x, const struct index_row *row)
 {
 	uint8_t key[INDEX_KEY_BYTES], value[INDEX_VALUE_BYTES];
-	MDB_val k = { sizeof(key), key }, v = { 0, value };
-	int err;
+	MDB_val k = { sizeof(key), key }, v, old;
+	int rc, err = task_cursor(x);
 
+	if (err < 0)
+		return err;
 	BUG_ON(row->key.queue == 0 || !bits_has(row->open, 0));
 	pack_key(&row->key, key);
-	err = count_old(x, &k);
-	if (err < 0 && err != -ENOENT)
-		return err;
-	v.mv_size = pack_row(row, value);
-	err = index_error(mdb_put(x->write, x->table[TABLE_TASK], &k, &v, 0));
-	return err < 0 ? err : count_row(x, row, 1);
+	old = v = (MDB_val){ pack_row(row, value), value };
+	rc = mdb_cursor_put(x->at, &k, &old, MDB_NOOVERWRITE);
+	if (rc == MDB_KEYEXIST) {
+		err = count_old(x, &k, &old);
+		if (err < 0)
+			return err;
+		rc = mdb_cursor_put(x->at, &k, &v, MDB_CURRENT);
+	}
+	return rc != 0 ? index_error(rc) : count_row(x, row, 1);
 }
 
 int index_del(struct index *x, const struct index_key *key)
 {
 	uint8_t packed[INDEX_KEY_BYTES];
-	MDB_val k = { sizeof(packed), packed };
-	int err;
+	MDB_val k = { sizeof(packed), packed }, v;
+	int rc, err = task_cursor(x);
 
-	pack_key(key, packed);
-	err = count_old(x, &k);
 	if (err < 0)
-		return err == -ENOENT ? 0 : err;
-	return index_error(mdb_del(x->write, x->table[TABLE_TASK], &k, NULL));
+		return err;
+	pack_key(key, packed);
+	rc = mdb_cursor_get(x->at, &k, &v, MDB_SET_KEY);
+	if (rc != 0)
+		return rc == MDB_NOTFOUND ? 0 : index_error(rc);
+	err = count_old(x, &k, &v);
+	return err < 0 ? err : index_error(mdb_cursor_del(x->at, 0));
 }

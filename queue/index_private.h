@@ -34,6 +34,9 @@ struct index {
 	MDB_dbi table[TABLES];
 	MDB_txn *read;  /* reset between uses */
 	MDB_txn *write; /* NULL: none */
+	/* Of `write`, on the task rows; a row beside the last one is found
+	 * without a walk from the root.  NULL: not opened yet. */
+	MDB_cursor *at;
 	char *path;
 	uint64_t bytes_max;
 	uint32_t segment_bytes;
