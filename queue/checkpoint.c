@@ -4,16 +4,20 @@
  *	TAKE      tasks that are dirty and old enough; all tombs
  *	MOVED     where messages lie that compaction has moved
  *	PUT       their rows where there is none, in bounded transactions,
- *		  each in key order
+ *		  each in key order; with the last of a queue's its tombs' rows
+ *		  out, for the most part out of the same pages
  *	SHRINK    their rows where there is one, which held more recipients
- *	DELETE    the tombs' rows
+ *	DELETE    the tombs' rows that are left
  *	SUBMISSIONS, DECISIONS
  *	WHOLE     checkpoint_lsn moves
  *
  * A recipient leaves a row, and a row goes, only in or after the transaction
- * that wrote the recipient's next row: a crash in between leaves both, checkpoint_lsn is the old one, and replay
- * walks from the old row to the new.  What is written is the task as it is
- * now, later outcomes included: replaying those finds nothing to do.
+ * that wrote the recipient's next row: a crash in between leaves both,
+ * checkpoint_lsn is the old one, and replay walks from the old row to the new.
+ * Who leaves a row stays in its queue: when nothing of a queue is left to be
+ * written (line->unwritten), its tombs' rows can go.  What is written is the
+ * task as it is now, later outcomes included: replaying those finds nothing to
+ * do.
  *
  * Mail keeps moving meanwhile.  A task that changes after its row was put is
  * dirty again with a row of unknown fate; the next checkpoint sees to it.
@@ -122,6 +126,20 @@ static int cmp_tombs(const void *pa, const void *pb)
 	return index_key_cmp(&a->key, &b->key);
 }
 
+/* Whoever goes early leaves a gap. */
+static void skip_gaps(struct queue_store *s, size_t count)
+{
+	struct checkpoint *c = &s->checkpoint;
+
+	if (c->stage == CHECKPOINT_DELETE)
+		while (c->at < count && s->delta.taken_tombs[c->at] == NULL)
+			c->at++;
+	else
+		while (c->at < count && s->delta.taken_tasks[c->at] == NULL)
+			c->at++;
+	c->from = c->sorted = c->at;
+}
+
 static void sort_run(struct queue_store *s, size_t count)
 {
 	struct checkpoint *c = &s->checkpoint;
@@ -130,6 +148,10 @@ static void sort_run(struct queue_store *s, size_t count)
 	size_t i,
 		end = c->at + c->run_rows < count ? c->at + c->run_rows : count;
 
+	c->from = c->at;
+	c->sorted = end;
+	if (end <= (puts ? c->tasks : c->tombs))
+		return; /* as order.c left them */
 	if (puts)
 		qsort(tasks + c->at, end - c->at, sizeof(struct task *),
 		      cmp_tasks);
@@ -142,8 +164,6 @@ static void sort_run(struct queue_store *s, size_t count)
 		if (!puts && s->delta.taken_tombs[i] != NULL)
 			s->delta.taken_tombs[i]->taken = (uint32_t)(i + 1);
 	}
-	c->from = c->at;
-	c->sorted = end;
 }
 
 /* --- what became of a transaction ------------------------------------------------------ */
@@ -179,6 +199,18 @@ static int settle_tasks(struct queue_store *s, size_t from, size_t to)
 	return err;
 }
 
+static void settle_tombs(struct queue_store *s)
+{
+	struct checkpoint *c = &s->checkpoint;
+	struct tomb *tomb;
+
+	for (; c->tomb_from < c->tomb_at; c->tomb_from++) {
+		tomb = s->delta.taken_tombs[c->tomb_from];
+		if (tomb != NULL && tomb->gone)
+			delta_tomb_free(&s->delta, tomb);
+	}
+}
+
 static int settle(struct queue_store *s)
 {
 	struct checkpoint *c = &s->checkpoint;
@@ -187,6 +219,7 @@ static int settle(struct queue_store *s)
 
 	c->from = c->at;
 	if (c->stage != CHECKPOINT_DELETE) {
+		settle_tombs(s);
 		err = settle_tasks(s, from, c->at);
 		if (err == 0 && c->stage == CHECKPOINT_SHRINK)
 			err = settle_tasks(s, c->limit, c->heirs);
@@ -202,6 +235,8 @@ void checkpoint_free(struct queue_store *s)
 {
 	s->delta.taken_tomb_count = s->delta.taken_count = 0;
 	s->checkpoint.at = s->checkpoint.from = s->checkpoint.sorted = 0;
+	s->checkpoint.tasks = s->checkpoint.tombs = 0;
+	s->checkpoint.tomb_at = s->checkpoint.tomb_from = 0;
 	s->checkpoint.stage = CHECKPOINT_NONE;
 	s->delta.spoiled = false;
 }
@@ -217,7 +252,7 @@ static void let_go(struct queue_store *s)
 		t = s->delta.taken_tasks[i];
 		if (t == NULL || t->taken == 0)
 			continue;
-		t->taken = 0;
+		delta_untake(&s->delta, t);
 		delta_task_dirty(&s->delta, t);
 	}
 	for (i = 0; i < s->delta.taken_tomb_count; i++) {
@@ -225,6 +260,7 @@ static void let_go(struct queue_store *s)
 		if (tomb == NULL)
 			continue;
 		tomb->taken = 0;
+		tomb->gone = false;
 		list_add_tail(&s->delta.tomb_list, &tomb->link);
 	}
 	idem_settle(s, false);
@@ -277,8 +313,43 @@ static int put_task(struct queue_store *s, struct task *t)
 	if (err < 0)
 		return err;
 	t->row = ROW_MAYBE; /* until it is committed */
+	s->checkpoint.queue = row.key.queue;
 	delta_task_clean(&s->delta, t);
 	return 0;
+}
+
+/*
+ * Behind a run of PUT: the rows of tombs up to the queue that it came to.  A
+ * page whose rows move to later slots is written once so and not twice.  1:
+ * there is more for this transaction; 0: no more.
+ */
+static int tombs_step(struct queue_store *s, size_t tasks)
+{
+	struct checkpoint *c = &s->checkpoint;
+	size_t i, end = c->tomb_from + c->run_rows;
+	struct tomb *tomb;
+	bool ripe;
+	int err = 0;
+
+	if (c->stage != CHECKPOINT_PUT || c->at == c->from)
+		return 0;
+	end = end < c->tombs ? end : c->tombs;
+	for (i = 0; err == 0 && i < c->step_rows; i++, c->tomb_at++) {
+		if (c->tomb_at == end)
+			return 0;
+		tomb = s->delta.taken_tombs[c->tomb_at];
+		if (tomb == NULL)
+			continue;
+		ripe = delta_tomb_ripe(&s->delta, tomb);
+		if (c->at < tasks && (tomb->key.queue > c->queue ||
+				      (tomb->key.queue == c->queue && !ripe)))
+			return 0;
+		if (!ripe)
+			continue; /* DELETE sees to it */
+		tomb->gone = true;
+		err = index_del(s->index, &tomb->key);
+	}
+	return err < 0 ? err : 1;
 }
 
 /* One entry of this stage. */
@@ -309,6 +380,13 @@ static size_t stage_rows(const struct queue_store *s)
 					     : s->delta.taken_tomb_count;
 }
 
+/* Of the last that SHRINK was to write, perhaps. */
+static bool heirs_wait(const struct queue_store *s)
+{
+	return s->checkpoint.stage == CHECKPOINT_SHRINK &&
+	       s->checkpoint.heirs < s->delta.taken_count;
+}
+
 static int rows_step(struct queue_store *s)
 {
 	struct checkpoint *c = &s->checkpoint;
@@ -316,15 +394,18 @@ static int rows_step(struct queue_store *s)
 	int err = 0;
 
 	if (c->at == c->sorted) {
+		err = tombs_step(s, count);
+		if (err != 0)
+			return err;
 		err = commit(s);
-		if (err < 0 || c->at == count)
+		skip_gaps(s, count);
+		if (err < 0 || (c->at == count && !heirs_wait(s)))
 			return err;
 		sort_run(s, count);
 		err = index_begin(s->index, c->lsn);
 	}
 	/* What has left a row goes in before the row is written over. */
-	while (err == 0 && c->stage == CHECKPOINT_SHRINK &&
-	       c->heirs < s->delta.taken_count)
+	while (err == 0 && heirs_wait(s))
 		err = row_step(s, c->heirs++);
 	end = c->at + c->step_rows < c->sorted ? c->at + c->step_rows
 					       : c->sorted;
@@ -385,6 +466,9 @@ static int begin(struct queue *q, uint32_t now_s)
 		err = order_take_tombs(&s->delta);
 	if (err < 0)
 		return err;
+	c->tasks = s->delta.taken_count;
+	c->tombs = s->delta.taken_tomb_count;
+	c->queue = 0;
 	c->stage = CHECKPOINT_MOVED;
 	return 1;
 }

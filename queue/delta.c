@@ -236,6 +236,13 @@ int delta_take_tomb(struct delta *d, struct tomb *tomb)
 	return 0;
 }
 
+bool delta_tomb_ripe(const struct delta *d, const struct tomb *tomb)
+{
+	const struct line *line = delta_line_numbered(d, tomb->key.queue);
+
+	return line == NULL || line->unwritten == 0;
+}
+
 /*
  * The row of a key has lost its meaning; of the key of t, which leaves it.
  * When a checkpoint was to write t over the row, the row goes with the same
@@ -422,6 +429,7 @@ int delta_take(struct delta *d, struct task *t)
 	size_t size = d->taken_size == 0 ? 1024 : d->taken_size * 2;
 	struct task **more;
 
+	BUG_ON(t->taken != 0 || !t->dirty);
 	if (d->taken_count == d->taken_size) {
 		more = realloc(d->taken_tasks, size * sizeof(struct task *));
 		if (more == NULL)
@@ -431,21 +439,24 @@ int delta_take(struct delta *d, struct task *t)
 	}
 	d->taken_tasks[d->taken_count++] = t;
 	t->taken = (uint32_t)d->taken_count;
+	t->line->unwritten++;
 	return 0;
 }
 
-static void untake(struct delta *d, struct task *t)
+void delta_untake(struct delta *d, struct task *t)
 {
-	if (t->taken != 0)
-		d->taken_tasks[t->taken - 1] = NULL;
+	if (t->taken == 0)
+		return;
+	d->taken_tasks[t->taken - 1] = NULL;
 	t->taken = 0;
+	t->line->unwritten -= t->dirty;
 }
 
 void delta_task_dirty(struct delta *d, struct task *t)
 {
 	if (t->dirty)
 		return;
-	untake(d, t); /* as it was written it is no more */
+	delta_untake(d, t); /* as it was written it is no more */
 	t->dirty = true;
 	list_add_tail(&d->dirty, &t->in_dirty);
 	d->dirty_count++;
@@ -456,6 +467,7 @@ void delta_task_clean(struct delta *d, struct task *t)
 	if (!t->dirty)
 		return;
 	t->dirty = false;
+	t->line->unwritten -= t->taken != 0;
 	list_del(&t->in_dirty);
 	d->dirty_count--;
 }
@@ -466,7 +478,7 @@ void delta_task_free(struct delta *d, struct task *t)
 
 	leave_state(d, t);
 	delta_task_clean(d, t);
-	untake(d, t);
+	delta_untake(d, t);
 	list_del(&t->in_dirty);
 	list_del(&t->in_line);
 	map_del(&d->tasks, task_hash(t->id, line), t);

@@ -70,6 +70,7 @@ struct line {
 	struct list tasks;      /* every task */
 	struct list in_idle;    /* in delta.idle while it has no task */
 	uint32_t task_count, loaded;
+	uint32_t unwritten; /* tasks that are taken and dirty */
 	/* Rows are loaded up to `window` tasks; so many of them have come to
 	 * an outcome since `window_s`. */
 	uint32_t window, window_done, window_s;
@@ -88,6 +89,7 @@ struct tomb { /* a row of the index to delete */
 	struct index_key key;
 	struct list link;
 	uint32_t taken;
+	bool gone; /* in the open transaction */
 };
 
 struct delta {
@@ -190,6 +192,8 @@ void delta_task_clean(struct delta *d, struct task *t);
 void delta_task_dirty(struct delta *d, struct task *t);
 /* The checkpoint under way is to write it.  0 or -ENOMEM. */
 int delta_take(struct delta *d, struct task *t);
+/* It does not write it after all. */
+void delta_untake(struct delta *d, struct task *t);
 int delta_take_tomb(struct delta *d, struct tomb *tomb);
 /* Forget it; the index is told nothing. */
 void delta_task_free(struct delta *d, struct task *t);
@@ -206,6 +210,8 @@ struct task *delta_task_loaded(const struct delta *d, uint64_t id,
 void delta_task_row_is(struct delta *d, struct task *t, uint32_t open);
 bool delta_tomb_has(const struct delta *d, const struct index_key *key);
 void delta_tomb_free(struct delta *d, struct tomb *tomb);
+/* Does all that has left this row stand in rows that are written? */
+bool delta_tomb_ripe(const struct delta *d, const struct tomb *tomb);
 
 /*
  * What an OUT makes of some recipients of a task, all of them open in it: they

@@ -65,6 +65,11 @@ struct checkpoint {
 	bool all;                /* whatever the age */
 	size_t limit, heirs;     /* SHRINK: what came behind limit goes first */
 	size_t at, from, sorted; /* next; first of the transaction; run's end */
+	size_t tasks, tombs;     /* taken by TAKE, in order */
+	/* PUT: the next tomb, the first of the transaction; the queue that
+	 * was put to last. */
+	size_t tomb_at, tomb_from;
+	uint32_t queue;
 	uint32_t began_s, not_before_s;
 	size_t run_rows, step_rows; /* a transaction, a call */
 	uint64_t done_cursor;       /* event cursor as remembered last */

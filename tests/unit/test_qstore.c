@@ -232,6 +232,37 @@ START_TEST(who_leaves_a_row_while_it_is_written_is_not_lost)
 }
 END_TEST
 
+/* One transaction writes what has moved and takes out where it stood: the page
+ * of both is written once. */
+START_TEST(a_row_that_moves_goes_when_its_queue_is_written)
+{
+	struct qmodel m = { .run_rows = 3, .step_rows = 1 };
+	const struct delta *d;
+	struct queue_counts counts;
+	struct queue_task t;
+	int i;
+
+	qmodel_open(&m, &small, 1);
+	for (i = 0; i < 4; i++)
+		quiet_message(&m, m.now_s + 90000);
+	ck_assert_int_eq(queue_store_checkpoint(m.q, m.now_s), 0);
+	d = &m.q->store->delta;
+	for (i = 0; i < 3; i++) {
+		ck_assert_int_eq(queue_store_next(m.q, m.now_s, &t), 1);
+		out_of(&m, &t, 0, QUEUE_WAITING);
+	}
+	ck_assert_uint_eq(d->tomb_count, 3);
+	m.q->store->checkpoint.all = true; /* however young */
+	work_until(&m, CHECKPOINT_SHRINK);
+	ck_assert_uint_eq(d->tomb_count, 0);
+	ck_assert_uint_eq(index_meta(m.q->store->index)->totals.waiting, 4);
+	qmodel_reopen(&m);
+	queue_store_counts(m.q, &counts);
+	ck_assert_uint_eq(counts.waiting, 4);
+	qmodel_close(&m);
+}
+END_TEST
+
 START_TEST(a_paused_queue_gives_only_what_has_expired)
 {
 	struct qmodel m = { .run_rows = 2, .step_rows = 1 };
@@ -515,6 +546,7 @@ int main(void)
 	tcase_add_test(tc, decisions_agree_with_the_model);
 	tcase_add_test(tc, a_paused_queue_gives_only_what_has_expired);
 	tcase_add_test(tc, who_leaves_a_row_while_it_is_written_is_not_lost);
+	tcase_add_test(tc, a_row_that_moves_goes_when_its_queue_is_written);
 	tcase_add_test(tc, a_decision_acts_before_it_has_looked_at_all);
 	tcase_add_test(tc, a_pause_of_a_site_is_a_rule_that_lives_on);
 	tcase_add_test(tc, a_decision_with_ids_keeps_to_its_queues);
