@@ -33,7 +33,7 @@ static int fail(struct buf *b, int err)
 	return err;
 }
 
-int buf_reserve(struct buf *b, size_t more)
+int buf_grow(struct buf *b, size_t more)
 {
 	size_t size = b->size == 0 ? 64 : b->size;
 	char *p;
@@ -53,28 +53,6 @@ int buf_reserve(struct buf *b, size_t more)
 	b->p = p;
 	b->size = size;
 	return 0;
-}
-
-int buf_add(struct buf *b, const void *p, size_t len)
-{
-	int err = buf_reserve(b, len);
-
-	if (err < 0)
-		return err;
-	if (len > 0)
-		memcpy(b->p + b->len, p, len);
-	b->len += len;
-	return 0;
-}
-
-int buf_add_span(struct buf *b, struct span s)
-{
-	return buf_add(b, s.p, s.len);
-}
-
-int buf_add_char(struct buf *b, char c)
-{
-	return buf_add(b, &c, 1);
 }
 
 int buf_printf(struct buf *b, const char *fmt, ...)

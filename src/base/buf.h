@@ -21,10 +21,36 @@ void buf_init(struct buf *b, size_t max);
 void buf_free(struct buf *b);
 void buf_clear(struct buf *b); /* keeps the memory, forgets `failed` */
 
-int buf_reserve(struct buf *b, size_t more);
-int buf_add(struct buf *b, const void *p, size_t len);
-int buf_add_span(struct buf *b, struct span s);
-int buf_add_char(struct buf *b, char c);
+int buf_grow(struct buf *b, size_t more); /* buf_reserve()'s slow half */
+
+/* Room for so many more octets at p + len. */
+static inline int buf_reserve(struct buf *b, size_t more)
+{
+	return more <= b->size - b->len ? 0 : buf_grow(b, more);
+}
+
+static inline int buf_add(struct buf *b, const void *p, size_t len)
+{
+	int err = buf_reserve(b, len);
+
+	if (err < 0)
+		return err;
+	if (len > 0) /* p may be NULL */
+		memcpy(b->p + b->len, p, len);
+	b->len += len;
+	return 0;
+}
+
+static inline int buf_add_span(struct buf *b, struct span s)
+{
+	return buf_add(b, s.p, s.len);
+}
+
+static inline int buf_add_char(struct buf *b, char c)
+{
+	return buf_add(b, &c, 1);
+}
+
 int buf_printf(struct buf *b, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
 /* Drop what is behind the first len octets; len is at most what there is. */

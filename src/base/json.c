@@ -29,6 +29,32 @@ static bool is_c1(const unsigned char *p, size_t n)
 	return n == 2 && p[0] == 0xc2 && p[1] < 0xa0;
 }
 
+#define EACH(octet) (UINT64_C(0x0101010101010101) * (octet))
+
+/* Has one of eight octets its upper bit, or is it below n (at most 128)? */
+static uint64_t odd(uint64_t w, unsigned n)
+{
+	return ((w - EACH(n)) | w) & EACH(0x80);
+}
+
+/* Eight at a time; one that only looks odd is looked at by itself. */
+static size_t plain_length(const unsigned char *p, size_t len)
+{
+	uint64_t w;
+	size_t n = 0;
+
+	for (; n + 8 <= len; n += 8) {
+		memcpy(&w, p + n, 8);
+		/* (A zero octet of the xor was a quote, DEL ...) */
+		if (odd(w, 32) != 0 || odd(w ^ EACH('"'), 1) != 0 ||
+		    odd(w ^ EACH('\\'), 1) != 0 || odd(w ^ EACH(127), 1) != 0)
+			break;
+	}
+	while (n < len && plain(p[n]))
+		n++;
+	return n;
+}
+
 void json_string(struct buf *out, struct span s)
 {
 	const unsigned char *p = (const unsigned char *)s.p;
@@ -36,8 +62,7 @@ void json_string(struct buf *out, struct span s)
 
 	buf_add_char(out, '"');
 	while (at < s.len) {
-		for (n = 0; at + n < s.len && plain(p[at + n]); n++)
-			;
+		n = plain_length(p + at, s.len - at);
 		buf_add(out, p + at, n);
 		at += n;
 		if (at == s.len)
@@ -70,11 +95,20 @@ void json_u64(struct buf *out, uint64_t v)
 
 void json_key(struct buf *out, const char *key)
 {
-	if (out->len > 0 && out->p[out->len - 1] != '{')
-		buf_add_char(out, ',');
-	buf_add_char(out, '"');
-	buf_add(out, key, strlen(key));
-	buf_add(out, "\":", 2);
+	size_t len = strlen(key);
+	char *p;
+
+	if (buf_reserve(out, len + 4) < 0)
+		return;
+	p = out->p + out->len;
+	if (out->len > 0 && p[-1] != '{')
+		*p++ = ',';
+	*p++ = '"';
+	memcpy(p, key, len);
+	p += len;
+	*p++ = '"';
+	*p++ = ':';
+	out->len = (size_t)(p - out->p);
 }
 
 void json_member(struct buf *out, const char *key, struct span value)

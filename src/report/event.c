@@ -12,22 +12,57 @@
 #include "smtp/dsn.h"
 
 #include <errno.h>
-#include <time.h>
+
+static char *digits(char *p, unsigned v, unsigned count)
+{
+	unsigned i;
+
+	for (i = count; i-- > 0; v /= 10)
+		p[i] = (char)('0' + v % 10);
+	return p + count;
+}
+
+/* Years are counted from March here, for then the leap day is the last: from
+ * 1 March 0000, 719468 days before 1970, in eras of 400 years. */
+static char *date(char *p, uint64_t days)
+{
+	uint64_t since = days + 719468;
+	unsigned era = (unsigned)(since / 146097);
+	unsigned day = (unsigned)(since % 146097);
+	unsigned year = (day - day / 1460 + day / 36524 - day / 146096) / 365;
+	unsigned month;
+
+	day -= 365 * year + year / 4 - year / 100;
+	month = (5 * day + 2) / 153; /* 31, 30, 31, 30, 31 days, and again */
+	day -= (153 * month + 2) / 5;
+	year += 400 * era + (month >= 10);
+	p = digits(p, year, 4);
+	*p++ = '-';
+	p = digits(p, month < 10 ? month + 3 : month - 9, 2);
+	*p++ = '-';
+	return digits(p, day + 1, 2);
+}
 
 /* 2026-11-22T16:08:00.123Z */
 static void add_time(struct buf *out, uint64_t ms)
 {
-	time_t s = (time_t)(ms / 1000);
-	char text[40];
-	struct tm tm;
-	size_t n;
+	uint64_t s = ms / 1000;
+	char text[32], *p = text;
 
-	gmtime_r(&s, &tm);
-	n = strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%S", &tm);
+	*p++ = '"';
+	p = date(p, s / 86400);
+	*p++ = 'T';
+	p = digits(p, (unsigned)(s / 3600 % 24), 2);
+	*p++ = ':';
+	p = digits(p, (unsigned)(s / 60 % 60), 2);
+	*p++ = ':';
+	p = digits(p, (unsigned)(s % 60), 2);
+	*p++ = '.';
+	p = digits(p, (unsigned)(ms % 1000), 3);
+	*p++ = 'Z';
+	*p++ = '"';
 	json_key(out, "time");
-	buf_add_char(out, '"');
-	buf_add(out, text, n);
-	buf_printf(out, ".%03uZ\"", (unsigned)(ms % 1000));
+	buf_add(out, text, (size_t)(p - text));
 }
 
 static void add_text(struct buf *out, const char *key, struct span s)
@@ -126,8 +161,13 @@ static void add_reply(struct buf *out, const struct note_rcpt *note)
 		json_member_u64(out, "code", v->code);
 	if (v->enhanced.cls != 0) {
 		json_key(out, "enhanced");
-		buf_printf(out, "\"%u.%u.%u\"", v->enhanced.cls,
-			   v->enhanced.subject, v->enhanced.detail);
+		buf_add_char(out, '"');
+		json_u64(out, v->enhanced.cls);
+		buf_add_char(out, '.');
+		json_u64(out, v->enhanced.subject);
+		buf_add_char(out, '.');
+		json_u64(out, v->enhanced.detail);
+		buf_add_char(out, '"');
 	}
 	add_text(out, "reply", v->text);
 	if (v->stage != SMTP_STAGE_NONE) {

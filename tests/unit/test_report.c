@@ -8,7 +8,9 @@
 
 #include <check.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 
 static const struct json_case {
 	struct span in;
@@ -41,6 +43,39 @@ START_TEST(rule_02_json_strings)
 	json_string(&b, c->in);
 	ck_assert_msg(span_eq(buf_span(&b), span_str(c->out)), "case %d: %.*s",
 		      _i, (int)b.len, b.p);
+	buf_free(&b);
+}
+END_TEST
+
+/* Eight octets are looked at together: each must be found at each place. */
+START_TEST(an_octet_is_written_alike_wherever_it_stands)
+{
+	char text[17], is[64], alone[16];
+	unsigned octet, at;
+	struct buf b;
+	size_t len;
+	int n;
+
+	buf_init(&b, 1000);
+	for (octet = 0; octet < 256; octet++) {
+		buf_clear(&b);
+		json_string(&b, span_of(&(char){ (char)octet }, 1));
+		len = b.len - 2;
+		memcpy(alone, b.p + 1, len);
+		for (at = 0; at < sizeof(text); at++) {
+			memset(text, '!', sizeof(text));
+			text[at] = (char)octet;
+			buf_clear(&b);
+			json_string(&b, span_of(text, sizeof(text)));
+			n = snprintf(is, sizeof(is), "\"%.*s%.*s%.*s\"",
+				     (int)at, "!!!!!!!!!!!!!!!!!", (int)len,
+				     alone, (int)(sizeof(text) - 1 - at),
+				     "!!!!!!!!!!!!!!!!!");
+			ck_assert_msg(
+				span_eq(buf_span(&b), span_of(is, (size_t)n)),
+				"%u at %u: %.*s", octet, at, (int)b.len, b.p);
+		}
+	}
 	buf_free(&b);
 }
 END_TEST
@@ -209,6 +244,40 @@ START_TEST(out_record_makes_a_line_a_recipient)
 }
 END_TEST
 
+/* Each day of two hundred years. */
+START_TEST(dates_are_those_of_the_library)
+{
+	struct queue_out_rcpt r = { .state = QUEUE_DELIVERED };
+	struct queue_record rec = {
+		.type = QUEUE_REC_OUT,
+		.out = { .id = 64, .rcpts = &r, .rcpt_count = 1 }
+	};
+	struct note_common c = { .time_ms = 0 };
+	char mem[1024], is[64];
+	struct buf b;
+	struct tm tm;
+	time_t s;
+	size_t n;
+
+	buf_init(&b, 10000);
+	for (s = 0; s < (time_t)73050 * 86400; s += 86399) {
+		c.time_ms = (uint64_t)s * 1000 + (uint64_t)s % 1000;
+		note_common_put(&c, mem);
+		rec.out.note = span_of(mem, note_common_size(&c));
+		buf_clear(&b);
+		ck_assert_int_eq(event_lines(&rec, 0, &b), 1);
+		gmtime_r(&s, &tm);
+		n = strftime(is, sizeof(is), "\"time\":\"%Y-%m-%dT%H:%M:%S.",
+			     &tm);
+		n += (size_t)snprintf(is + n, sizeof(is) - n, "%03uZ\",",
+				      (unsigned)(s % 1000));
+		ck_assert_msg(memmem(b.p, b.len, is, n) != NULL, "%s: %.*s", is,
+			      (int)b.len, b.p);
+	}
+	buf_free(&b);
+}
+END_TEST
+
 START_TEST(event_key_refuses_other_lines)
 {
 	static const char *const bad[] = { "",
@@ -236,11 +305,13 @@ int main(void)
 
 	tcase_add_loop_test(tc, rule_02_json_strings, 0,
 			    sizeof(json_cases) / sizeof(json_cases[0]));
+	tcase_add_test(tc, an_octet_is_written_alike_wherever_it_stands);
 	tcase_add_test(tc, json_members);
 	tcase_add_test(tc, notes_come_back);
 	tcase_add_loop_test(tc, notes_with_unknown_words_are_refused, 0, 6);
 	tcase_add_test(tc, cut_notes_are_refused);
 	tcase_add_test(tc, out_record_makes_a_line_a_recipient);
+	tcase_add_test(tc, dates_are_those_of_the_library);
 	tcase_add_test(tc, event_key_refuses_other_lines);
 	suite_add_tcase(suite, tc);
 	srunner_run_all(runner, CK_NORMAL);
