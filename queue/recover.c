@@ -165,10 +165,12 @@ static void check_segment(struct place *w, uint64_t at, struct log_check *c)
 	atomic_store(&w->seg->end_known, true);
 }
 
+/* What ends where the checkpoint does is covered whole: it may be recycled
+ * though the checkpoint's LSN lies in it. */
 static void check_missing(const struct segments *set, const struct segment *seg,
-			  uint64_t from_sequence, struct log_check *c)
+			  uint64_t from_lsn, struct log_check *c)
 {
-	if (seg->prev_sequence == 0 || seg->prev_sequence < from_sequence ||
+	if (seg->prev_sequence == 0 || seg->prev_end <= from_lsn ||
 	    segments_find(set, seg->prev_sequence) != NULL)
 		return;
 	c->damaged++;
@@ -219,7 +221,7 @@ uint64_t log_check_run(struct segments *set, uint64_t from_lsn, bool all,
 			continue;
 		w.to = atomic_load(&seg->end);
 		if (all && s > from_sequence)
-			check_missing(set, seg, from_sequence, c);
+			check_missing(set, seg, from_lsn, c);
 		check_segment(&w, from_lsn > at ? from_lsn : at, c);
 		end = atomic_load(&seg->end);
 		note_failed(&w, c);

@@ -378,34 +378,64 @@ START_TEST(a_segment_without_its_header_is_kept)
 }
 END_TEST
 
-START_TEST(a_missing_segment_is_named)
+static void unlink_segment(uint64_t gone)
 {
-	uint64_t ids[8], n;
 	char path[4096];
+	unsigned n;
 
-	for (n = 0; n < 8; n++)
-		ids[n] = add(n, 60000);
-	queue_close(&q);
 	for (n = 0; n < 100; n++) {
 		uint64_t sequence = 0;
 		int fd;
 
-		(void)snprintf(path, sizeof(path), "%s/log/seg-%08x", dir,
-			       (unsigned)n);
+		(void)snprintf(path, sizeof(path), "%s/log/seg-%08x", dir, n);
 		fd = open(path, O_RDONLY | O_CLOEXEC);
 		if (fd < 0)
 			continue;
 		ck_assert_int_eq(pread(fd, &sequence, 8, 16), 8);
 		close(fd);
-		if (sequence == ids[2] / SEG)
+		if (sequence == gone)
 			unlink(path);
 	}
+}
+
+START_TEST(a_missing_segment_is_named)
+{
+	uint64_t ids[8], n;
+
+	for (n = 0; n < 8; n++)
+		ids[n] = add(n, 60000);
+	queue_close(&q);
+	unlink_segment(ids[2] / SEG);
 	open_queue();
 	ck_assert_uint_eq(report.damaged, 1);
 	ck_assert_ptr_nonnull(strstr(report.words, "missing"));
 	ck_assert_int_eq(qhelp_check(q, ids[0], 0), 0);
 	ck_assert_int_eq(qhelp_check(q, ids[2], 2), -ENOENT);
 	ck_assert_int_eq(qhelp_check(q, ids[7], 7), 0);
+}
+END_TEST
+
+/* A checkpoint to the very end of a segment covers it whole: freed, it may be
+ * written over before the next checkpoint names a later one. */
+START_TEST(a_segment_whose_end_is_the_checkpoint_may_be_gone)
+{
+	uint64_t ids[8], ends[8], n;
+
+	for (n = 0; n < 8; n++) {
+		ids[n] = add(n, 60000);
+		ends[n] = queue_durable_lsn(q);
+	}
+	ck_assert_uint_eq(ids[3] / SEG + 1, ids[4] / SEG);
+	queue_close(&q);
+	unlink_segment(ids[3] / SEG);
+	qdouble_checkpoint_lsn = ends[3];
+	open_queue();
+	ck_assert_msg(report.damaged == 0, "%s", report.words);
+	ck_assert_int_eq(qhelp_check(q, ids[4], 4), 0);
+	queue_close(&q);
+	qdouble_checkpoint_lsn = ends[3] - 8; /* of the last record */
+	open_queue();
+	ck_assert_uint_eq(report.damaged, 1);
 }
 END_TEST
 
@@ -641,6 +671,7 @@ int main(void)
 			    16);
 	tcase_add_test(t, damage_met_while_following_is_stepped_over);
 	tcase_add_test(t, a_missing_segment_is_named);
+	tcase_add_test(t, a_segment_whose_end_is_the_checkpoint_may_be_gone);
 	tcase_add_test(t, a_file_never_finished_is_made_again);
 	tcase_add_test(t, a_log_behind_its_checkpoint_is_named);
 	tcase_add_test(t, an_empty_last_segment_is_not_full);
