@@ -34,6 +34,7 @@ static struct put_gate gates[SUBS];
 static bool asking[SUBS];
 static char text[TEXT_BYTES];
 static uint32_t starts[TEXT_BYTES], start_count, bursts;
+static bool full;
 
 void client_new(void)
 {
@@ -60,6 +61,8 @@ void content_of(uint64_t n, struct content *c_r)
 	lines = h % 100 < 80   ? lines % 5
 		: h % 100 < 98 ? lines % 40
 			       : lines % 300;
+	if (world->plan.uniform)
+		lines = 0;
 	first = (uint32_t)(h >> 8) % (start_count - (uint32_t)lines);
 	last = first + (uint32_t)lines;
 	c_r->head_len =
@@ -97,13 +100,13 @@ static void fill(struct pend *p, uint32_t sub, uint32_t slot)
 	p->iov[0] = (struct iovec){ p->content.head, p->content.head_len };
 	p->iov[1] = (struct iovec){ (char *)(uintptr_t)p->content.rest,
 				    p->content.len - p->content.head_len };
-	(void)snprintf(p->sender, sizeof(p->sender), "s%un%luk0@from.sim", slot,
-		       n);
+	(void)snprintf(p->sender, sizeof(p->sender), "s%05un%010luk0@from.sim",
+		       slot, n);
 	for (k = 0; k < m->count; k++) {
-		(void)snprintf(p->domain[k], sizeof(p->domain[k]), "d%u.sim",
+		(void)snprintf(p->domain[k], sizeof(p->domain[k]), "d%03u.sim",
 			       m->rcpt[k].domain);
 		(void)snprintf(p->address[k], sizeof(p->address[k]),
-			       "s%un%luk%u@d%u.sim", slot, n, k,
+			       "s%05un%010luk%u@d%03u.sim", slot, n, k,
 			       m->rcpt[k].domain);
 		p->rcpts[k] = (struct queue_rcpt){ span_str(p->address[k]),
 						   span_str(p->domain[k]),
@@ -155,7 +158,8 @@ static void new_message(uint32_t sub)
 	m->sub = sub;
 	m->number = s->next++;
 	m->transactional = chance(100);
-	m->count = chance(750) ? 1 : (uint8_t)some(RCPTS);
+	m->count =
+		chance(750) || world->plan.uniform ? 1 : (uint8_t)some(RCPTS);
 	m->open = m->count;
 	for (k = 0; k < m->count; k++) {
 		m->rcpt[k] = (struct rcpt){ .domain = domain, .conn = NOBODY };
@@ -299,8 +303,9 @@ static bool more_comes(void)
 		return false;
 	if (bursts == 0)
 		bursts = 1 + (uint32_t)some(world->plan.burst);
-	return world->open_msgs < world->plan.open_max &&
-	       !atomic_load(&life.storer.behind);
+	/* Full, it waits for room for many. */
+	full = world->open_msgs >= world->plan.open_max / 4 * (full ? 3 : 4);
+	return !full && !atomic_load(&life.storer.behind);
 }
 
 void client_turn(void)
@@ -327,7 +332,7 @@ void client_turn(void)
 			life.threads[2].due_us =
 				world->now_us + some(world->plan.rate_us);
 	}
-	if (world->open_msgs >= world->plan.open_max)
+	if (full)
 		life.threads[2].due_us = world->now_us + 1000000;
 	else if (bursts > 0)
 		life.threads[2].due_us = world->now_us + below(20000);

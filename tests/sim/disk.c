@@ -3,8 +3,9 @@
  *
  * A file is two images: what reads and mappings show, and what is on the
  * platter.  A write dirties sectors, a sync brings them over.  When the power
- * goes each dirty sector by itself is either brought over or lost: that
- * drops, tears and reorders.  Names without a synced directory may vanish.
+ * goes each dirty sector by itself is either brought over or lost, or those
+ * that were written first are, or those written last: that drops, tears and
+ * reorders.  Names without a synced directory may vanish.
  */
 #include "sim.h"
 
@@ -21,14 +22,16 @@ struct file {
 	bool locked;
 	uint64_t size, synced_size;
 	uint32_t low, high; /* dirty sectors are in here */
+	uint32_t writes;    /* since the last sync */
 };
 
 static struct disk {
 	uint32_t bytes; /* of a file at most */
+	uint32_t used;
 	struct file files[FILES];
 } * disk;
 static char *shown, *platter;
-static uint8_t *dirty; /* a sector each */
+static uint8_t *dirty; /* a sector each: by which write since the sync */
 
 static size_t sectors(void)
 {
@@ -84,6 +87,7 @@ static int d_open(void *arg, const char *path, int flags)
 		return -ENOSPC;
 	disk->files[none] =
 		(struct file){ .used = true, .low = (uint32_t)sectors() };
+	disk->used++;
 	(void)snprintf(disk->files[none].path, sizeof(disk->files[0].path),
 		       "%s", path);
 	return none;
@@ -159,7 +163,8 @@ static int64_t d_pwritev(void *arg, int fd, const struct iovec *iov, int count,
 		return 0;
 	first = (uint32_t)(offset / SECTOR);
 	last = (uint32_t)((at - 1) / SECTOR);
-	memset(d + first, 1, last - first + 1);
+	f->writes += f->writes < UINT8_MAX;
+	memset(d + first, (int)f->writes, last - first + 1);
 	f->low = first < f->low ? first : f->low;
 	f->high = last + 1 > f->high ? last + 1 : f->high;
 	f->size = at > f->size ? at : f->size;
@@ -188,6 +193,8 @@ static int d_sync(void *arg, int fd)
 	(void)arg;
 	life_point();
 	life_pass(below(world->plan.sync_us) + 1);
+	if (d[0] != 0) /* a header: all that follows hangs on it */
+		life_head_point();
 	life_point(); /* others have had turns, and it is not done */
 	for (i = f->low; i < f->high; i++) {
 		if (d[i] == 0)
@@ -196,7 +203,7 @@ static int d_sync(void *arg, int fd)
 		d[i] = 0;
 	}
 	f->low = (uint32_t)sectors();
-	f->high = 0;
+	f->high = f->writes = 0;
 	f->synced_size = f->size;
 	life_point();
 	return 0;
@@ -211,13 +218,9 @@ static int d_size(void *arg, int fd, uint64_t *bytes_r)
 
 static int d_space(void *arg, const char *path, uint64_t *bytes_r)
 {
-	uint32_t i, used = 0;
-
 	(void)arg;
 	(void)path;
-	for (i = 0; i < FILES; i++)
-		used += disk->files[i].used;
-	*bytes_r = (uint64_t)(FILES - used) * disk->bytes;
+	*bytes_r = (uint64_t)(FILES - disk->used) * disk->bytes;
 	return 0;
 }
 
@@ -274,7 +277,29 @@ const struct queue_file_ops *disk_sim(void)
 	return &ops;
 }
 
-static void lose(int fd, uint32_t kept)
+/* What a disk has written of what nobody waited for. */
+struct luck {
+	enum {
+		LUCK_ANY,
+		LUCK_FIRST, /* in order, until the power went */
+		LUCK_LAST   /* the other way round */
+	} order;
+	uint32_t kept; /* ANY: of a hundred; else the write at which it ends */
+};
+
+static bool is_kept(const struct luck *l, uint32_t write)
+{
+	switch (l->order) {
+	case LUCK_FIRST:
+		return write <= l->kept;
+	case LUCK_LAST:
+		return write > l->kept;
+	default:
+		return below(100) < l->kept;
+	}
+}
+
+static void lose(int fd, const struct luck *l)
 {
 	struct file *f = &disk->files[fd];
 	uint8_t *d = dirty + (size_t)fd * sectors();
@@ -285,25 +310,34 @@ static void lose(int fd, uint32_t kept)
 
 		if (d[i] == 0)
 			continue;
-		d[i] = 0;
-		if (below(100) < kept)
+		if (is_kept(l, d[i]))
 			bring_over(fd, i);
 		else
 			memcpy(image(shown, fd) + at, image(platter, fd) + at,
 			       SECTOR);
+		d[i] = 0;
 	}
 	f->low = (uint32_t)sectors();
-	f->high = 0;
-	if (f->size > f->synced_size && kept < 100)
+	f->high = f->writes = 0;
+	if (f->size > f->synced_size && l->kept < 100)
 		f->size = f->synced_size +
 			  below(f->size - f->synced_size + 1) / SECTOR * SECTOR;
 	f->synced_size = f->size;
 }
 
-void disk_crash(bool keep)
+static struct luck luck(void)
 {
 	static const uint32_t kept[] = { 0, 50, 90, 100 };
-	uint32_t k = kept[below(ARRAY_LEN(kept))];
+
+	if (chance(600))
+		return (struct luck){ LUCK_ANY, kept[below(ARRAY_LEN(kept))] };
+	return (struct luck){ chance(500) ? LUCK_FIRST : LUCK_LAST,
+			      (uint32_t)some(8) };
+}
+
+void disk_crash(bool keep)
+{
+	struct luck l = luck();
 	int i;
 
 	if (keep)
@@ -313,13 +347,14 @@ void disk_crash(bool keep)
 
 		if (!f->used)
 			continue;
-		lose(i, k);
-		if (f->named || below(100) < k) {
+		lose(i, &l);
+		if (f->named || is_kept(&l, 1)) {
 			f->named = true;
 			continue;
 		}
 		memset(image(shown, i), 0, disk->bytes);
 		memset(image(platter, i), 0, disk->bytes);
 		f->used = false;
+		disk->used--;
 	}
 }

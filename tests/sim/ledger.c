@@ -20,9 +20,10 @@ void ledger_new(void)
 {
 	uint32_t i;
 
-	for (i = 0; i < SLOTS; i++)
+	BUG_ON(world->plan.slots > SLOTS);
+	for (i = 0; i < world->plan.slots; i++)
 		world->free_slots[i] = i;
-	world->free_count = SLOTS;
+	world->free_count = world->plan.slots;
 }
 
 uint32_t ledger_take_slot(void)
@@ -30,7 +31,7 @@ uint32_t ledger_take_slot(void)
 	uint32_t slot = world->free_slots[world->free_first];
 
 	BUG_ON(world->free_count == 0);
-	world->free_first = (world->free_first + 1) % SLOTS;
+	world->free_first = (world->free_first + 1) % world->plan.slots;
 	world->free_count--;
 	world->open_msgs++;
 	world->msgs[slot] =
@@ -47,8 +48,8 @@ static void settle(uint32_t slot)
 		return;
 	m->state = MSG_DONE;
 	world->open_msgs--;
-	world->free_slots[(world->free_first + world->free_count++) % SLOTS] =
-		slot;
+	world->free_slots[(world->free_first + world->free_count++) %
+			  world->plan.slots] = slot;
 }
 
 /* An id of 0: known, and too long ago for its id. */
@@ -92,7 +93,7 @@ struct rcpt *ledger_rcpt(struct span address, uint32_t *slot_r)
 	uint64_t slot, n, k;
 
 	if (!number(&p, end, 's', &slot) || !number(&p, end, 'n', &n) ||
-	    !number(&p, end, 'k', &k) || slot >= SLOTS)
+	    !number(&p, end, 'k', &k) || slot >= world->plan.slots)
 		sim_fail("no octets of another",
 			 "\"%.*s\" is no address of ours", (int)address.len,
 			 address.p);
@@ -116,7 +117,7 @@ void ledger_carry(struct span address, uint32_t conn, uint32_t *slot_r,
 			 "recipient %u of message %lu has ended (%u) and is "
 			 "sent again",
 			 *k_r, (unsigned long)m->n, r->final);
-	if (r->conn != NOBODY && r->conn != conn &&
+	if (r->conn != NOBODY && r->conn != conn && !r->lied &&
 	    r->conn_life == world->life && net_alive(r->conn))
 		sim_fail("no task loaded twice",
 			 "recipient %u of message %lu is on two connections",
@@ -164,10 +165,49 @@ void ledger_repeat(uint32_t in_life)
 			 (unsigned long)sum->allowed);
 }
 
+/* Answers of this life whose outcomes are not durable; and the most sessions
+ * that there were at once meanwhile: at the cap each may have a dot out. */
+static struct unsynced {
+	uint32_t answers, sessions;
+} unsynced[WORKERS];
+
+void ledger_told_mail(uint32_t slot, uint32_t k, unsigned worker)
+{
+	struct unsynced *u = &unsynced[worker];
+	struct rcpt *r = &world->msgs[slot].rcpt[k];
+
+	if (r->final != 0) /* known to be the end before we could be sure */
+		return;
+	r->teller = (uint8_t)(worker + 1);
+	if (u->answers++ == 0)
+		u->sessions = net_open_of(worker);
+	if (u->answers > world->plan.cap + u->sessions)
+		life_follow();
+	if (u->answers > world->plan.cap + u->sessions)
+		sim_fail("limits never exceeded",
+			 "%u mails are answered and not durable, "
+			 "max_unsynced_outcomes is %u beside %u sessions",
+			 u->answers, world->plan.cap, u->sessions);
+}
+
+void ledger_sessions(unsigned worker, uint32_t count)
+{
+	if (unsynced[worker].sessions < count)
+		unsynced[worker].sessions = count;
+}
+
+static void durable(struct rcpt *r)
+{
+	if (r->teller != 0 && r->life == world->life)
+		unsynced[r->teller - 1].answers--;
+	r->teller = 0;
+}
+
 void ledger_told(uint32_t slot, uint32_t k)
 {
 	struct rcpt *r = &world->msgs[slot].rcpt[k];
 
+	durable(r); /* if read and then not believed, of a mail sent again */
 	r->told = true;
 	r->life = world->life;
 	r->conn = NOBODY;
@@ -264,6 +304,7 @@ static void record_out(const struct queue_out *out)
 				 o->state);
 		if (o->state >= QUEUE_DAMAGED || o->state == QUEUE_HELD)
 			ended(m, r, o);
+		durable(r);
 		world->count.ended[o->state]++;
 		if (o->state < QUEUE_DELIVERED)
 			continue;
@@ -333,7 +374,7 @@ static void all_seen(const uint8_t *seen)
 {
 	uint32_t i, k;
 
-	for (i = 0; i < SLOTS; i++) {
+	for (i = 0; i < world->plan.slots; i++) {
 		const struct msg *m = &world->msgs[i];
 
 		if (m->state == MSG_NONE || m->state == MSG_DONE ||
@@ -354,19 +395,19 @@ static void all_seen(const uint8_t *seen)
 	}
 }
 
-void ledger_compare(struct queue *q)
+static void compare_all(struct queue *q)
 {
 	static struct queue_task tasks[64];
 	struct queue_filter any = { 0 };
 	struct queue_list_cursor at = { 0 };
-	uint8_t *seen = calloc(SLOTS, 1);
+	uint8_t *seen = calloc(world->plan.slots, 1);
 	uint32_t count, i;
 	struct map by_id;
 	int more;
 
 	map_init(&by_id);
 	BUG_ON(seen == NULL);
-	for (i = 0; i < SLOTS; i++) {
+	for (i = 0; i < world->plan.slots; i++) {
 		struct msg *m = &world->msgs[i];
 
 		if (m->lsn != 0 && m->state != MSG_DONE)
@@ -385,6 +426,37 @@ void ledger_compare(struct queue *q)
 	free(seen);
 }
 
+/* Open recipients whose record is durable. */
+static uint64_t open_rcpts(void)
+{
+	uint64_t n = 0;
+	uint32_t i;
+
+	for (i = 0; i < world->plan.slots; i++)
+		if (world->msgs[i].lsn != 0)
+			n += world->msgs[i].open;
+	return n;
+}
+
+static bool counts_fit(const struct queue *q)
+{
+	struct queue_counts c;
+
+	queue_store_counts(q, &c);
+	return c.waiting + c.held == open_rcpts();
+}
+
+void ledger_compare(struct queue *q, bool whole)
+{
+	bool fit = counts_fit(q);
+
+	if (whole || !fit)
+		compare_all(q);
+	if (!fit)
+		sim_fail("nothing lost", "the queue counts another number of "
+					 "open recipients than there are");
+}
+
 void ledger_ages(void)
 {
 	uint32_t now_s = clock_mail_s(&life.clock), i, from;
@@ -392,7 +464,7 @@ void ledger_ages(void)
 	from = (uint32_t)(life.clock.start_mail_ms / 1000) + life.clock.grace_s;
 	if (now_s < from + LATE_S)
 		return;
-	for (i = 0; i < SLOTS; i++) {
+	for (i = 0; i < world->plan.slots; i++) {
 		const struct msg *m = &world->msgs[i];
 
 		if (m->state == MSG_ACKED && m->expires_s + LATE_S < now_s)

@@ -77,7 +77,18 @@ void life_point(void)
 		life_end(chance(300) ? 1 : 2);
 }
 
+void life_head_point(void)
+{
+	if (++life.heads == life.end_head && !life.quiet)
+		life_end(2);
+}
+
 /* --- turns ------------------------------------------------------------------- */
+
+static void sleep_ms(struct sim_thread *t, int wait_ms)
+{
+	t->due_us = world->now_us + (uint64_t)wait_ms * 1000;
+}
 
 static void wake(struct io *io)
 {
@@ -100,7 +111,7 @@ static void report_turn(struct sim_thread *t)
 		queue_cursor_done(life.cursor, world->event_lsn);
 		world->done_lsn = world->event_lsn;
 	}
-	t->due_us = world->now_us + (got == 1 ? 0 : 1000000);
+	sleep_ms(t, got == 1 ? 0 : 1000);
 }
 
 static void worker_turn(struct sim_thread *t)
@@ -117,7 +128,7 @@ static void worker_turn(struct sim_thread *t)
 		life.stopped++;
 		return;
 	}
-	t->due_us = world->now_us + (uint64_t)wait * 1000;
+	sleep_ms(t, wait);
 }
 
 static void thread_turn(struct sim_thread *t)
@@ -132,7 +143,7 @@ static void thread_turn(struct sim_thread *t)
 		wait = logger_turn(&life.logger);
 		if (atomic_load(&life.logger.failed) < 0)
 			sim_fail("the disk was well", "the log has failed");
-		t->due_us = world->now_us + (uint64_t)wait * 1000;
+		sleep_ms(t, wait);
 		break;
 	case T_STORE:
 		bell_awake(&life.storer.bell);
@@ -141,7 +152,7 @@ static void thread_turn(struct sim_thread *t)
 			sim_fail("the disk was well",
 				 "the store has failed: %s",
 				 strerrordesc_np(-wait));
-		t->due_us = world->now_us + (uint64_t)wait * 1000;
+		sleep_ms(t, wait);
 		break;
 	case T_INGRESS:
 		client_turn();
@@ -151,7 +162,7 @@ static void thread_turn(struct sim_thread *t)
 		break;
 	case T_NAMES:
 		names_turn();
-		t->due_us = world->now_us + 1000000;
+		sleep_ms(t, 1000);
 		break;
 	default:
 		t->busy = false;
@@ -182,7 +193,7 @@ static bool step(uint64_t until_us)
 {
 	struct sim_thread *able[ARRAY_LEN(life.threads)];
 	unsigned i, n = 0;
-	uint64_t next = UINT64_MAX;
+	uint64_t next = UINT64_MAX, event;
 
 	events_do();
 	for (i = 0; i < life.thread_count; i++)
@@ -194,10 +205,15 @@ static bool step(uint64_t until_us)
 		live_turns++;
 		return world->now_us < until_us;
 	}
-	(void)event_next_us(&next);
 	for (i = 0; i < life.thread_count; i++)
 		if (!life.threads[i].busy && life.threads[i].due_us < next)
 			next = life.threads[i].due_us;
+	/* Who only waits may well be late: hours without anything else would
+	 * be a million turns in which nothing happens. */
+	if (next != UINT64_MAX)
+		next += world->plan.late_us;
+	if (event_next_us(&event) && event < next)
+		next = event;
 	if (next >= until_us)
 		return false;
 	world->now_us = next;
@@ -355,8 +371,7 @@ static void open_worker(unsigned i)
 
 /* --- a life ------------------------------------------------------------------- */
 
-/* All that is durable is in the ledger; then it and the queue say the same. */
-static void compare(void)
+void life_follow(void)
 {
 	struct queue_record rec;
 	int got;
@@ -364,7 +379,13 @@ static void compare(void)
 	while ((got = queue_cursor_next(life.cursor, &rec)) == 1)
 		ledger_record(&rec);
 	BUG_ON(got < 0);
-	ledger_compare(life.queue);
+}
+
+/* All that is durable is in the ledger; then it and the queue say the same. */
+static void compare(bool whole)
+{
+	life_follow();
+	ledger_compare(life.queue, whole);
 }
 
 static void stop(void)
@@ -388,7 +409,7 @@ static void stop(void)
 	while (more == 1);
 	if (more < 0 || queue_store_checkpoint(life.queue, now_s) < 0)
 		sim_fail("the disk was well", "no last checkpoint");
-	compare();
+	compare(true);
 	life_end(0);
 }
 
@@ -397,8 +418,9 @@ static void choose_end(void)
 	/* Some die while they are still recovering. */
 	life.end_point = chance(150) ? some(40) : 1 + below(world->plan.points);
 	life.end_turn = chance(150) ? below(200000) : UINT64_MAX;
+	life.end_head = chance(150) ? some(8) : UINT64_MAX;
 	if (world->calm)
-		life.end_point = life.end_turn = UINT64_MAX;
+		life.end_point = life.end_turn = life.end_head = UINT64_MAX;
 }
 
 static void live(void)
@@ -434,7 +456,7 @@ void life_run(const char *dir)
 	ledger_opened(life.queue);
 	BUG_ON(queue_cursor_open(life.queue, world->event_lsn, &life.cursor) <
 	       0);
-	compare();
+	compare(world->calm || chance(250));
 	open_parts();
 	for (i = 0; i < world->plan.workers; i++)
 		open_worker(i);

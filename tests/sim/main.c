@@ -23,7 +23,7 @@
 struct world *world;
 
 struct options {
-	uint64_t seed, messages;
+	uint64_t seed, messages, lives;
 	double seconds;
 	bool json, verbose, one, vary;
 };
@@ -60,27 +60,42 @@ void sim_fail(const char *invariant, const char *fmt, ...)
 	_exit(3);
 }
 
+/* Long lives with much mail in each turn, or short ones of little. */
+static void make_pace(struct plan *p)
+{
+	bool dense = chance(600);
+
+	p->grain_us = dense ? 10000 + (uint32_t)below(60000)
+			    : 1000 + (uint32_t)below(30000);
+	p->turn_us = 100 + (uint32_t)below(dense ? 1000 : 4000);
+	p->late_us = 50000 + (uint32_t)some(30000000);
+	p->points = dense ? 3000 + (uint32_t)below(20000)
+			  : 200 + (uint32_t)below(3000);
+	p->burst = dense ? 5000 + (uint32_t)below(60000)
+			 : 1000 + (uint32_t)some(20000);
+	p->rate_us = (uint32_t)some(dense ? 10000000 : 600000000);
+	p->open_max = dense ? 6000 + (uint32_t)below(10000)
+			    : 500 + (uint32_t)some(6000);
+	p->connections = (dense ? 100 : 8) + (uint32_t)below(300);
+	p->site_conns = (dense ? 5 : 1) + (uint32_t)below(16);
+	p->fault = (uint32_t)below(dense ? 8 : 30);
+	p->slots = 2 * p->open_max + 4096;
+}
+
 static void make_plan(struct plan *p)
 {
 	p->workers = 1 + (uint32_t)below(WORKERS);
 	p->segment_bytes = (uint32_t)(128u << 10) << below(4);
 	p->ahead = 3 + (uint32_t)below(6);
 	p->cap = (uint32_t)some(256);
-	p->connections = 8 + (uint32_t)below(400);
-	p->site_conns = 1 + (uint32_t)below(20);
 	p->messages = (uint32_t)some(200);
 	p->tasks = 2000 + (uint32_t)some(20000);
 	p->age_s = 3600 + (uint32_t)below(6 * 3600);
-	p->open_max = 1000 + (uint32_t)some(12000);
 	p->sync_us = chance(250) ? 1000000 : 500 + (uint32_t)below(20000);
 	p->retry_s = chance(250) ? 20000 : 60 + (uint32_t)some(1200);
 	p->checkpoint_s = 1 + (uint32_t)some(30);
-	p->points = 200 + (uint32_t)below(8000);
-	p->fault = (uint32_t)below(30);
-	p->rate_us = (uint32_t)some(1200000000);
-	p->grain_us = 1000 + (uint32_t)below(30000);
-	p->turn_us = 100 + (uint32_t)below(4000);
-	p->burst = 1000 + (uint32_t)some(40000);
+	p->uniform = chance(200);
+	make_pace(p);
 }
 
 /* --- a folder for the index ----------------------------------------------------- */
@@ -136,7 +151,8 @@ static bool play(const struct options *o)
 {
 	int how = 0;
 
-	while (how >= 0 && world->count.accepted < o->messages) {
+	while (how >= 0 && world->count.accepted < o->messages &&
+	       world->life < o->lives) {
 		how = live_once();
 		if (how >= 0)
 			between(how);
@@ -253,7 +269,7 @@ static void tell(const struct options *o, const struct counts *c,
 static void usage(void)
 {
 	fputs("usage: sim [--seed N] [--one] [--vary] [--seconds S] "
-	      "[--messages N] [--json] [--verbose]\n",
+	      "[--messages N] [--lives N] [--json] [--verbose]\n",
 	      stderr);
 	exit(64);
 }
@@ -279,6 +295,8 @@ static void options(int argc, char **argv, struct options *o)
 			o->seconds = strtod(value, NULL);
 		else if (strcmp(argv[i], "--messages") == 0 && ++i < argc)
 			o->messages = strtoull(value, NULL, 10);
+		else if (strcmp(argv[i], "--lives") == 0 && ++i < argc)
+			o->lives = strtoull(value, NULL, 10);
 		else
 			usage();
 	}
@@ -286,7 +304,9 @@ static void options(int argc, char **argv, struct options *o)
 
 int main(int argc, char **argv)
 {
-	struct options o = { .seed = 1, .messages = 50000, .seconds = 10 };
+	struct options o = {
+		.seed = 1, .messages = 50000, .lives = 40, .seconds = 10
+	};
 	struct counts sum = { 0 };
 	double begin = now_s();
 	uint64_t seeds = 0;

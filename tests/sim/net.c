@@ -38,7 +38,7 @@ struct net { /* an io */
 	unsigned worker;
 	bool woken;
 	struct io_done done[DONES];
-	uint32_t first, count;
+	uint32_t first, count, open;
 };
 
 static struct conn_sim conns[CONNS];
@@ -127,6 +127,16 @@ uint32_t net_open(void)
 	return open_count;
 }
 
+uint32_t net_open_of(unsigned worker)
+{
+	return nets[worker].open;
+}
+
+unsigned net_worker(uint32_t conn)
+{
+	return conns[conn].worker;
+}
+
 /* A receive in flight takes what has come. */
 static void give(struct conn_sim *c)
 {
@@ -209,6 +219,14 @@ bool net_alive(uint32_t conn)
 uint64_t net_said(uint32_t conn)
 {
 	return conns[conn].said;
+}
+
+void net_sees(uint32_t conn)
+{
+	struct conn_sim *c = &conns[conn];
+
+	if (c->sending && c->server != NULL)
+		server_sees(c->server, c->iov, c->iov_count);
 }
 
 static void take_send(struct conn_sim *c, size_t most)
@@ -327,6 +345,7 @@ static int n_connect(struct io *io, const struct io_addr *src,
 	answer = server_connect(c->site, c->host);
 	c->counted = answer != CONNECT_SILENT;
 	open_count++;
+	ledger_sessions(n->worker, ++n->open);
 	site_open[c->site] += c->counted;
 	site_silent[c->site] += !c->counted;
 	world->count.connections++;
@@ -369,6 +388,7 @@ static void n_send(struct io *io, int conn, struct iovec *iov, size_t count,
 	c->send_token = token;
 	c->iov = iov;
 	c->iov_count = count;
+	net_sees((uint32_t)conn);
 	event_add(50 + below(20000), EV_SEND, (uint32_t)conn, c->gen, 0);
 }
 
@@ -408,6 +428,7 @@ static void n_close(struct io *io, int conn, bool abort, struct io_token token)
 	server_free(&c->server);
 	complete(c, IO_CLOSE, token, 0);
 	open_count--;
+	nets[c->worker].open--;
 	site_open[c->site] -= c->counted;
 	site_silent[c->site] -= !c->counted;
 }

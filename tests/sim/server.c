@@ -134,15 +134,38 @@ static bool fails(struct server *s)
 	return true;
 }
 
-/* All recipients of the message of the last MAIL. */
-static void mark(struct server *s, bool lied)
+/* All recipients of a message. */
+static void mark(uint32_t slot, bool lied)
 {
-	struct msg *m = &world->msgs[s->mail_slot];
+	struct msg *m = &world->msgs[slot];
 	uint32_t i;
 
-	for (i = 0; s->mail_slot != NOBODY && i < m->count; i++) {
+	for (i = 0; slot != NOBODY && i < m->count; i++) {
 		m->rcpt[i].lied = m->rcpt[i].lied || lied;
 		m->rcpt[i].refused = m->rcpt[i].refused || !lied;
+	}
+}
+
+/* What the client is sending: it may take a stray reply for an answer to a
+ * MAIL that has not come yet. */
+void server_sees(struct server *s, const struct iovec *iov, size_t count)
+{
+	uint32_t slot;
+	size_t i;
+
+	for (i = 0; s->lies && i < count; i++) {
+		const char *p = iov[i].iov_base, *end = p + iov[i].iov_len;
+
+		while ((p = memmem(p, (size_t)(end - p), "MAIL FROM:<s", 12)) !=
+		       NULL) {
+			const char *to = memchr(p, '>', (size_t)(end - p));
+
+			p += 11;
+			if (to == NULL)
+				break;
+			ledger_rcpt(span_of(p, (size_t)(to - p)), &slot);
+			mark(slot, true);
+		}
 	}
 }
 
@@ -154,7 +177,8 @@ static void say(struct server *s, const char *words)
 	if (!chance(s->fault / 4))
 		return;
 	s->lies = true;
-	mark(s, true);
+	mark(s->mail_slot, true);
+	net_sees(s->conn);
 	world->count.said_bad++;
 	put(s, chance(500) ? words : "250 2.0.0 stray\r\n");
 }
@@ -202,7 +226,8 @@ static void rcpt(struct server *s, const char *line)
 	say(s, "250 2.1.5 ok\r\n");
 }
 
-static void take(struct server *s)
+/* True: and its answer, once read, is the end of it. */
+static bool take(struct server *s)
 {
 	uint32_t i, in_life = NOBODY;
 	struct taken *t;
@@ -229,26 +254,29 @@ static void take(struct server *s)
 			s->state = SILENT;
 		else
 			leave(s);
-		return;
+		return false;
 	}
 	say(s, "250 2.0.0 taken\r\n");
 	if (s->lies || s->told_count == TOLD_MAX)
-		return;
+		return false;
 	t = &s->told[s->told_count++];
 	t->at = net_said(s->conn);
 	t->count = s->rcpts;
 	memcpy(t->slot, s->slot, sizeof(t->slot));
 	memcpy(t->k, s->k, sizeof(t->k));
+	return true;
 }
 
 static void dot(struct server *s)
 {
+	bool tells = false;
+
 	s->state = COMMAND;
 	if (s->rcpts == 0)
 		say(s, "554 5.5.1 no recipients\r\n");
 	else if (!fails(s))
-		take(s);
-	if (s->told_count == 0)
+		tells = take(s);
+	if (!tells)
 		forget_mail(s);
 	s->mail = false;
 }
@@ -318,10 +346,10 @@ static void mail(struct server *s, const char *line)
 		ledger_rcpt(span_of(from + 1, (size_t)(end - from - 1)),
 			    &s->mail_slot);
 	if (s->lies)
-		mark(s, true);
+		mark(s->mail_slot, true);
 	if (fails(s)) {
 		if (s->refuses)
-			mark(s, false);
+			mark(s->mail_slot, false);
 		return;
 	}
 	s->mail = true;
@@ -410,6 +438,7 @@ void server_read(struct server *s, uint64_t octets)
 		}
 		for (j = 0; j < t->count; j++)
 			ledger_told(t->slot[j], t->k[j]);
+		ledger_told_mail(t->slot[0], t->k[0], net_worker(s->conn));
 	}
 	s->told_count = kept;
 }

@@ -23,7 +23,7 @@
 
 #include <stdnoreturn.h>
 
-#define SLOTS    (1u << 15) /* messages that the ledger knows at once */
+#define SLOTS    (1u << 16) /* messages that the ledger knows at most */
 #define RCPTS    8u         /* of one message */
 #define SITES    32u
 #define HOSTS    3u
@@ -53,6 +53,7 @@ struct rcpt {
 	uint32_t life;   /* in which it was told */
 	uint32_t conn;   /* that carries it, and in which life */
 	uint32_t conn_life;
+	uint8_t teller; /* of its mail's answer, not yet durable: worker + 1 */
 };
 
 struct msg {
@@ -78,7 +79,8 @@ struct plan { /* what the seed says of this run */
 	uint32_t workers, segment_bytes, ahead, cap, connections, site_conns;
 	uint32_t messages, tasks, age_s, open_max, sync_us, retry_s;
 	uint32_t checkpoint_s, points, fault, rate_us, burst;
-	uint32_t grain_us, turn_us;
+	uint32_t grain_us, turn_us, late_us, slots;
+	bool uniform; /* records of one kind have one length */
 };
 
 struct counts {
@@ -137,6 +139,9 @@ void disk_crash(bool keep);
 noreturn void life_run(const char *dir);
 /* A moment at which a crash is interesting. */
 void life_point(void);
+void life_head_point(void); /* a segment's header is being synced */
+/* Give the ledger all that is durable. */
+void life_follow(void);
 /* us pass, in which the other threads have turns. */
 void life_pass(uint64_t us);
 #define LIFE_ENDED 40 /* exit code of who ended so; a sanitizer's is 1 */
@@ -162,7 +167,7 @@ struct life {
 	struct bell control, ingress, report;
 	struct sim_thread threads[5 + WORKERS];
 	unsigned thread_count;
-	uint64_t points, end_point, end_turn;
+	uint64_t points, end_point, end_turn, heads, end_head;
 	struct queue_cursor *cursor;
 	bool stopping, quiet;
 	uint32_t stopped;
@@ -195,6 +200,9 @@ void net_reply(uint32_t conn, const char *p, size_t len, uint64_t delay_us);
 void net_end(uint32_t conn, bool reset, uint64_t delay_us);
 bool net_ready(unsigned worker);
 uint32_t net_open(void);
+uint32_t net_open_of(unsigned worker);
+unsigned net_worker(uint32_t conn);
+void net_sees(uint32_t conn); /* server_sees() what is being sent */
 /* Is the client's side open, with nothing said that it has not read? */
 bool net_alive(uint32_t conn);
 uint64_t net_said(uint32_t conn); /* octets so far */
@@ -211,6 +219,7 @@ struct server;
 struct server *server_new(uint32_t conn, uint32_t site);
 void server_free(struct server **s);
 void server_input(struct server *s, const char *p, size_t len);
+void server_sees(struct server *s, const struct iovec *iov, size_t count);
 /* The client has read so many octets, or has gone. */
 void server_read(struct server *s, uint64_t octets);
 void server_gone(struct server *s);
@@ -251,11 +260,16 @@ void ledger_leave(uint32_t slot, uint32_t k, uint32_t conn);
 uint32_t ledger_took(uint32_t slot, uint32_t k);
 void ledger_repeat(uint32_t in_life);
 void ledger_told(uint32_t slot, uint32_t k);
+/* So was the answer to the mail that this was the first recipient of. */
+void ledger_told_mail(uint32_t slot, uint32_t k, unsigned worker);
+/* So many sessions has a worker now. */
+void ledger_sessions(unsigned worker, uint32_t count);
 void ledger_record(const struct queue_record *rec);
 /* Behind a start: what was promised is durable; then, when all records have
- * been read: is in the queue exactly once. */
+ * been read: is in the queue exactly once (if not whole, only counted, unless
+ * the counts differ). */
 void ledger_opened(struct queue *q);
-void ledger_compare(struct queue *q);
+void ledger_compare(struct queue *q, bool whole);
 /* Nothing is queued past its age limit. */
 void ledger_ages(void);
 
