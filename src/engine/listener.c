@@ -4,9 +4,9 @@
  *	NEW ─► reading ─► over ─► (items come back) ─► answered ─► closed
  *	          └─► gone (peer hung up) ─► (items come back) ─► closed
  *
- * A source is a connection or a file of the drop folder.  Descriptors are
- * edge triggered: a source remembers that it may read or write and stands in
- * the list `busy` while a turn could move it.  While the log is behind
+ * A source is a connection or a file of the drop folder.  It remembers that it
+ * may read or write (listener_io.c) and stands in the list `busy` while a turn
+ * could move it.  While the log is behind
  * (`lent` messages or octets at their limits), or the store is, sources stand
  * in `busy` and are looked at again when answers come or the store rings.
  *
@@ -213,56 +213,6 @@ static bool lend_items(struct listener *in, struct source *s)
 	return any;
 }
 
-static bool read_some(struct source *s)
-{
-	size_t room;
-	void *p = ingress_room(s->conn, &room);
-	ssize_t n;
-
-	if (!s->readable || s->gone || p == NULL || room == 0)
-		return false;
-	n = read(s->fd, p, room);
-	if (n > 0) {
-		ingress_fed(s->conn, (size_t)n);
-		s->heard = true;
-		return true;
-	}
-	if (n < 0 && errno == EINTR)
-		return true;
-	s->readable = false;
-	if (n == 0 || errno != EAGAIN)
-		s->gone = true; /* a file: all of it has been read */
-	return false;
-}
-
-static bool write_some(struct source *s)
-{
-	struct span answer = ingress_answer(s->conn);
-	ssize_t n;
-
-	if (answer.len == 0)
-		return false;
-	if (s->file != NULL) { /* nobody listens */
-		ingress_sent(s->conn, answer.len);
-		return true;
-	}
-	if (!s->writable)
-		return false;
-	n = send(s->fd, answer.p, answer.len, MSG_NOSIGNAL);
-	if (n > 0) {
-		ingress_sent(s->conn, (size_t)n);
-		return true;
-	}
-	if (n < 0 && errno == EINTR)
-		return true;
-	s->writable = false;
-	if (errno != EAGAIN) {
-		s->gone = true;
-		s->deaf = true;
-	}
-	return false;
-}
-
 static bool source_done(struct source *s)
 {
 	if (ingress_items_out(s->conn) > 0)
@@ -287,6 +237,7 @@ static void source_free(struct listener *in, struct source *s)
 	}
 	close(s->fd);
 	ingress_conn_free(&s->conn);
+	buf_free(&s->ahead);
 	free(s);
 }
 
@@ -297,7 +248,7 @@ static bool pump(struct listener *in, struct source *s)
 	int i;
 
 	for (i = 0; i < READS_PER_TURN && !in->stopping && may_lend(in); i++) {
-		if (!read_some(s))
+		if (!source_read(in, s))
 			break;
 		moved = true;
 		lend_items(in, s);
@@ -306,7 +257,7 @@ static bool pump(struct listener *in, struct source *s)
 		refuse_held(s);
 	else if (lend_items(in, s))
 		moved = true;
-	while (write_some(s))
+	while (source_write(in, s))
 		moved = true;
 	return moved;
 }
@@ -341,6 +292,7 @@ struct source *listener_add(struct listener *in, int fd, uint32_t uid)
 	s->readable = s->writable = true;
 	list_init(&s->link);
 	list_init(&s->all);
+	buf_init(&s->ahead, LISTENER_SPILL);
 	if (ingress_conn_new(in->set.set, in->set.seen, &in->large, uid,
 			     &s->conn) < 0) {
 		free(s);
@@ -356,24 +308,18 @@ struct source *listener_add(struct listener *in, int fd, uint32_t uid)
 
 static void accept_one(struct listener *in, int fd)
 {
-	struct epoll_event ev = { .events = EPOLLIN | EPOLLOUT | EPOLLRDHUP |
-					    EPOLLET };
 	struct ucred peer = { .uid = UINT32_MAX };
 	socklen_t len = sizeof(peer);
 	struct source *s;
 
 	getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len);
 	s = listener_add(in, fd, peer.uid);
-	ev.data.ptr = s;
 	if (s == NULL) {
 		close(fd);
 		return;
 	}
 	atomic_fetch_add(&in->connections, 1);
-	if (epoll_ctl(in->epoll, EPOLL_CTL_ADD, fd, &ev) < 0) {
-		s->gone = s->deaf = true;
-		make_busy(in, s);
-	}
+	source_watch(in, s);
 }
 
 /* A socket that is ready and not accepted from would wake every turn: while
@@ -418,12 +364,7 @@ static void take_event(struct listener *in, const struct epoll_event *ev)
 	}
 	if (ev->data.ptr == &in->bell)
 		return; /* the lanes are looked at every turn */
-	if (ev->events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR))
-		s->readable = true;
-	if (ev->events & EPOLLOUT)
-		s->writable = true;
-	if (ev->events & (EPOLLHUP | EPOLLERR))
-		s->writable = s->readable = true;
+	source_event(in, s, ev->events);
 	make_busy(in, s);
 }
 
@@ -447,7 +388,8 @@ static void wait_events(struct listener *in)
 	if (has_more(in) || take_answers(in))
 		timeout = 0;
 	n = epoll_wait(in->epoll, evs, EVENTS_MAX, timeout);
-	bell_wait(in->bell, 0); /* empties the bell */
+	/* The bell is edge triggered: nobody has to empty it. */
+	bell_awake(in->bell);
 	for (i = 0; i < n; i++)
 		take_event(in, &evs[i]);
 }

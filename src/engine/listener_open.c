@@ -71,11 +71,15 @@ static int open_drop(struct listener *in, char *words, size_t size)
 	return 0;
 }
 
-static int watch(struct listener *in, int fd, void *ptr)
+/* Edge triggered: each ring wakes, and nobody has to read it. */
+static int watch_bell(struct listener *in)
 {
-	struct epoll_event ev = { .events = EPOLLIN, .data.ptr = ptr };
+	struct epoll_event ev = { .events = EPOLLIN | EPOLLET,
+				  .data.ptr = &in->bell };
 
-	return epoll_ctl(in->epoll, EPOLL_CTL_ADD, fd, &ev) < 0 ? -errno : 0;
+	return epoll_ctl(in->epoll, EPOLL_CTL_ADD, in->bell->fd, &ev) < 0
+		       ? -errno
+		       : 0;
 }
 
 void listener_close_socket(struct listener *in)
@@ -113,7 +117,7 @@ int listener_new(const struct listener_settings *set, struct bell *bell,
 	if (err == 0)
 		err = open_drop(in, words, words_size);
 	if (err == 0)
-		err = watch(in, bell->fd, &in->bell);
+		err = watch_bell(in);
 	if (err < 0) {
 		listener_free(&in);
 		return err;

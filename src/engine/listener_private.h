@@ -1,12 +1,15 @@
 #ifndef MTAQ_ENGINE_LISTENER_PRIVATE_H
 #define MTAQ_ENGINE_LISTENER_PRIVATE_H
 
-/* The ingress thread's own: listener.c (the loop), listener_open.c (socket and
- * folders), drop.c (the drop folder). */
+/* The ingress thread's own: listener.c (the loop), listener_io.c (octets),
+ * listener_open.c (socket and folders), drop.c (the drop folder). */
+#include "base/buf.h"
 #include "base/list.h"
 #include "engine/listener.h"
 #include "engine/meter.h"
 #include "engine/wire.h"
+
+#define LISTENER_SPILL (64u << 10) /* read at once beyond a frame's end */
 
 struct source {
 	struct list link; /* in listener.busy, or alone */
@@ -15,15 +18,17 @@ struct source {
 	struct put_gate gate;
 	int fd;
 	struct ingress_item *held; /* wants a place in the log's lane */
-	bool asking;   /* the store is asked whether it knows an item */
-	bool unwanted; /* to be refused, unless the store does */
-	char *file;    /* its name in the drop folder; NULL: a socket */
-	uint32_t lent; /* of its items, with the log */
+	bool asking;      /* the store is asked whether it knows an item */
+	bool unwanted;    /* to be refused, unless the store does */
+	char *file;       /* its name in the drop folder; NULL: a socket */
+	uint32_t lent;    /* of its items, with the log */
+	struct buf ahead; /* read, and no place for it yet */
 	bool readable, writable;
-	bool gone;  /* nothing more will be read */
-	bool deaf;  /* nothing more can be written */
-	bool heard; /* octets came */
-	bool later; /* the queue could not take all of it now */
+	bool ending; /* the peer writes no more: read to the end */
+	bool gone;   /* nothing more will be read */
+	bool deaf;   /* nothing more can be written */
+	bool heard;  /* octets came */
+	bool later;  /* the queue could not take all of it now */
 };
 
 struct listener {
@@ -48,10 +53,21 @@ struct listener {
 	_Atomic uint64_t rcpts[SCHED_CLASS_COUNT], bytes;
 	_Atomic uint64_t refused[INGRESS_REASON_COUNT];
 	pthread_t thread;
+	char spill[LISTENER_SPILL];
 };
 
 /* A source that reads fd, which is nonblocking; NULL: no memory. */
 struct source *listener_add(struct listener *in, int fd, uint32_t uid);
+/* Watch its descriptor.  One that cannot be watched, or later breaks, is gone
+ * and deaf. */
+void source_watch(struct listener *in, struct source *s);
+/* What epoll said of it. */
+void source_event(struct listener *in, struct source *s, uint32_t events);
+/* One step; false: nothing moved, and nothing will without an event or a
+ * result. */
+bool source_read(struct listener *in, struct source *s);
+bool source_write(struct listener *in, struct source *s);
+
 void listener_close_socket(struct listener *in);
 
 /* Make sources of the files that wait in the drop folder. */

@@ -6,6 +6,7 @@ test_misuse.py MTAQ [NAME...]
 """
 import os
 import random
+import signal
 import socket
 import struct
 import urllib.request
@@ -83,6 +84,53 @@ def who_knocks_takes_nobodys_time_away(mtaq):
         for c in clients:
             c.rest()
         box.wait_final(len(clients))
+        box.stop_daemon()
+
+
+def message(to, content):
+    sender = b"a@b.test"
+    return struct.pack("<QIIIHHBBBB", len(content), 2 + len(to), 1, 0,
+                       len(sender), 0, 0, 0, 0, 0) + sender + \
+        struct.pack("<H", len(to)) + to + content
+
+
+def hello(number):
+    return b"MTAQSUB\n" + struct.pack("<HHIQQ", 1, 0, 0, 78, number)
+
+
+def frames_of(first, count):
+    return b"".join(frame(b"M", message(b"u%d@d1.test" % i, MAIL), count=1,
+                          number=i + 1) for i in range(first, first + count))
+
+
+def all_answered(s, count):
+    for i in range(count):
+        kind, answer = take_frame(s)
+        must(kind == b"A" and answer[0] == 0, f"{i}: {kind} {answer}")
+    must(s.recv(1) == b"", "more than the answers")
+
+
+def frames_at_once_are_all_answered_though_none_is_read(mtaq):
+    """Many frames in one write and a client that does not read: the daemon
+    keeps what it has no place for, and waits for room for its answers.  And
+    the end of the stream, seen together with a frame, is met behind it."""
+    with Box(mtaq) as box:
+        box.start_sink()
+        box.configure().start_daemon()
+        with connect(box.dir / "run" / "submit.sock") as s:
+            s.sendall(hello(1) + frames_of(0, 3000))
+            s.shutdown(socket.SHUT_WR)
+            box.wait_final(3000)
+            must(take_frame(s)[0] == b"W", "no welcome")
+            all_answered(s, 3000)
+        with connect(box.dir / "run" / "submit.sock") as s:
+            s.sendall(hello(2))
+            must(take_frame(s)[0] == b"W", "no welcome")
+            box.daemon.send_signal(signal.SIGSTOP)
+            s.sendall(frames_of(0, 1))
+            s.shutdown(socket.SHUT_WR)
+            box.daemon.send_signal(signal.SIGCONT)
+            all_answered(s, 1)
         box.stop_daemon()
 
 
@@ -178,6 +226,7 @@ def metrics_are_read_between_those_who_do_not_read(mtaq):
 
 
 TESTS = [who_knocks_takes_nobodys_time_away,
+         frames_at_once_are_all_answered_though_none_is_read,
          a_thousand_that_talk_nonsense_to_control,
          metrics_are_read_between_those_who_do_not_read]
 
