@@ -55,21 +55,25 @@ int buf_grow(struct buf *b, size_t more)
 	return 0;
 }
 
+/* Into the room that there is; only what is longer is printed twice. */
 int buf_printf(struct buf *b, const char *fmt, ...)
 {
+	size_t room = b->size - b->len;
 	va_list ap;
 	int n, err;
 
 	va_start(ap, fmt);
-	n = vsnprintf(NULL, 0, fmt, ap);
+	n = vsnprintf(b->p == NULL ? NULL : b->p + b->len, room, fmt, ap);
 	va_end(ap);
 	BUG_ON(n < 0);
-	err = buf_reserve(b, (size_t)n + 1);
-	if (err < 0)
-		return err;
-	va_start(ap, fmt);
-	vsnprintf(b->p + b->len, (size_t)n + 1, fmt, ap);
-	va_end(ap);
+	if ((size_t)n >= room) {
+		err = buf_reserve(b, (size_t)n + 1);
+		if (err < 0)
+			return err;
+		va_start(ap, fmt);
+		vsnprintf(b->p + b->len, (size_t)n + 1, fmt, ap);
+		va_end(ap);
+	}
 	b->len += (size_t)n;
 	return 0;
 }
