@@ -204,7 +204,8 @@ static void acknowledged(struct run *r, struct session *s)
 	s->carried++;
 	s->has_message = false;
 	if (r->accepted_file != NULL)
-		fprintf(r->accepted_file, "-\t%s\t%.*s\t-\n", s->msg.token,
+		fprintf(r->accepted_file, "-\t%.*s\t%.*s\t-\n",
+			(int)s->msg.token.len, s->msg.token.p,
 			(int)s->msg.rcpts[0].len, s->msg.rcpts[0].p);
 	go_on(r, s);
 }

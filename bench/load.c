@@ -20,6 +20,11 @@
 #include <stdlib.h>
 #include <sysexits.h>
 
+/* What its line will say of the content. */
+struct made {
+	uint32_t crc, len;
+};
+
 struct client {
 	const struct load_config *cfg;
 	pthread_t thread;
@@ -29,19 +34,44 @@ struct client {
 	struct yard_pace pace;
 	double begun_s; /* the last message, when there is a pace */
 	struct load_message msg;
+	struct made *made; /* own: message i of it at i modulo MADE_MAX */
 	struct buf line;
 	int exit_code;
 	char words[256];
 };
 
+/* More than can be unanswered: the window of frames and the open one. */
+#define MADE_MAX 32768u
+_Static_assert((SUBMIT_FRAMES_OPEN + 1) * SUBMIT_FRAME_MESSAGES <= MADE_MAX,
+	       "a message waits for its answer and its place is taken");
+
 static pthread_mutex_t out_lock = PTHREAD_MUTEX_INITIALIZER;
 
 /* --- results --------------------------------------------------------------- */
 
+static void note_made(struct client *c, uint64_t i, struct span content)
+{
+	if (c->out != NULL)
+		c->made[i % MADE_MAX] =
+			(struct made){ crc32c(0, content.p, content.len),
+				       (uint32_t)content.len };
+}
+
+static void add_line(struct client *c, const char id[MSGID_LEN],
+		     struct span rcpt, struct made made)
+{
+	(void)buf_add(&c->line, id, MSGID_LEN);
+	(void)buf_add_char(&c->line, '\t');
+	(void)buf_add_span(&c->line, buf_span(&c->msg.token));
+	(void)buf_add_char(&c->line, '\t');
+	(void)buf_add_span(&c->line, rcpt);
+	(void)buf_printf(&c->line, "\t%08x.%u\n", made.crc, made.len);
+}
+
 static void note_accepted(struct client *c, const struct submit_result *r)
 {
-	char id[MSGID_LEN + 1];
-	uint32_t crc, j;
+	char id[MSGID_LEN];
+	uint32_t j;
 
 	c->accepted++;
 	if (c->times != NULL)
@@ -50,13 +80,10 @@ static void note_accepted(struct client *c, const struct submit_result *r)
 			c->begun_s * 1e6, yard_now_s() * 1e6);
 	if (c->out == NULL)
 		return;
-	load_message_make(&c->msg, c->cfg, c->first + r->index);
-	crc = crc32c(0, c->msg.content.p, c->msg.content.len);
-	msgid_print(r->ids[0], id);
+	load_message_name(&c->msg, c->cfg, c->first + r->index);
+	msgid_format(r->ids[0], id);
 	for (j = 0; j < c->cfg->rcpts; j++)
-		buf_printf(&c->line, "%s\t%s\t%.*s\t%08x.%zu\n", id,
-			   c->msg.token, (int)c->msg.rcpts[j].len,
-			   c->msg.rcpts[j].p, crc, c->msg.content.len);
+		add_line(c, id, c->msg.rcpts[j], c->made[r->index % MADE_MAX]);
 }
 
 static void write_lines(struct client *c)
@@ -109,6 +136,7 @@ static int submit_all(struct client *c, struct submit *s)
 
 		load_message_make(&c->msg, cfg, c->first + i);
 		m.content = buf_span(&c->msg.content);
+		note_made(c, i, m.content);
 		yard_pace_wait(&c->pace);
 		c->begun_s = yard_now_s();
 		err = submit_put(s, &m);
@@ -133,7 +161,8 @@ static void *client_main(void *arg)
 				      .reconnects_max =
 					      (int)c->cfg->reconnects };
 	struct submit *s = NULL;
-	int err = submit_new(&opt, &s);
+	int err = c->out != NULL && c->made == NULL ? -ENOMEM
+						    : submit_new(&opt, &s);
 
 	if (err == 0)
 		err = submit_all(c, s);
@@ -166,12 +195,15 @@ static void client_init(struct client *c, const struct load_config *cfg,
 			      .pace.rate = cfg->rate };
 	load_message_init(&c->msg);
 	buf_init(&c->line, 64u << 20);
+	if (c->out != NULL)
+		c->made = calloc(MADE_MAX, sizeof(*c->made));
 }
 
 static void client_free(struct client *c)
 {
 	load_message_free(&c->msg);
 	buf_free(&c->line);
+	free(c->made);
 }
 
 static int report(const struct load_config *cfg, const struct client *c,

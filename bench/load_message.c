@@ -3,78 +3,114 @@
  */
 #include "bench/load_message.h"
 
-#include <stdio.h>
+static void add_number(struct buf *b, uint64_t v)
+{
+	char text[20];
+	size_t at = sizeof(text);
+
+	do {
+		text[--at] = (char)('0' + v % 10);
+		v /= 10;
+	} while (v > 0);
+	(void)buf_add(b, text + at, sizeof(text) - at);
+}
 
 static void make_rcpts(struct load_message *m, const struct load_config *cfg,
 		       uint64_t i)
 {
 	uint64_t at[LOAD_RCPTS_MAX + 1];
+	struct buf *b = &m->rcpt_text;
 	uint32_t j;
 
-	buf_clear(&m->rcpt_text);
+	buf_clear(b);
 	for (j = 0; j < cfg->rcpts; j++) {
 		uint64_t domain = cfg->spread ? i * cfg->rcpts + j : i;
 
-		at[j] = m->rcpt_text.len;
-		buf_printf(&m->rcpt_text, "u%llu-%u@d%llu.%s",
-			   (unsigned long long)i, j,
-			   (unsigned long long)(domain % cfg->domains),
-			   cfg->zone);
+		at[j] = b->len;
+		(void)buf_add_char(b, 'u');
+		add_number(b, i);
+		(void)buf_add_char(b, '-');
+		add_number(b, j);
+		(void)buf_add_span(b, SPAN("@d"));
+		add_number(b, domain % cfg->domains);
+		(void)buf_add_char(b, '.');
+		(void)buf_add_span(b, span_str(cfg->zone));
 	}
-	at[j] = m->rcpt_text.len;
+	at[j] = b->len;
 	for (j = 0; j < cfg->rcpts; j++)
-		m->rcpts[j] = span_of(m->rcpt_text.p + at[j],
-				      (size_t)(at[j + 1] - at[j]));
+		m->rcpts[j] =
+			span_of(b->p + at[j], (size_t)(at[j + 1] - at[j]));
 }
 
 /* Lines of up to 78 octets; some begin with a dot, so that stuffing is exercised. */
 static void fill_body(struct buf *content, const struct load_config *cfg,
 		      uint64_t i)
 {
-	static const char letters[] =
-		"mtaq load: the quick brown fox jumps over the lazy dog "
-		"0123456789 ABCDEFGH";
+	static const char line[] =
+		"-mtaq load: the quick brown fox jumps over the lazy dog "
+		"0123456789 ABCDEFGH\r\n";
+	const size_t len = sizeof(line) - 1;
 	uint64_t n = 0;
 
 	while (content->len + 80 < cfg->size) {
-		bool dot = cfg->dots && (i + n) % 16 == 0;
-
-		buf_add(content, dot ? "." : "-", 1);
-		buf_add(content, letters,
-			sizeof(letters) - 1 - (dot ? n % 3 : 0));
-		buf_add(content, "\r\n", 2);
+		if (cfg->dots && (i + n) % 16 == 0) {
+			(void)buf_add_char(content, '.');
+			(void)buf_add(content, line + 1, len - 3 - n % 3);
+			(void)buf_add_span(content, SPAN("\r\n"));
+		} else {
+			(void)buf_add(content, line, len);
+		}
 		n++;
 	}
+}
+
+void load_message_name(struct load_message *m, const struct load_config *cfg,
+		       uint64_t i)
+{
+	make_rcpts(m, cfg, i);
+	buf_clear(&m->token);
+	(void)buf_add_span(&m->token, span_str(cfg->tag));
+	(void)buf_add_char(&m->token, '-');
+	add_number(&m->token, i);
 }
 
 void load_message_make(struct load_message *m, const struct load_config *cfg,
 		       uint64_t i)
 {
-	make_rcpts(m, cfg, i);
-	snprintf(m->token, sizeof(m->token), "%s-%llu", cfg->tag,
-		 (unsigned long long)i);
-	buf_clear(&m->content);
-	buf_printf(&m->content,
-		   "From: News <%s>\r\nTo: <%.*s>\r\n"
-		   "Subject: load %s\r\n"
-		   "Date: Sun, 22 Nov 2026 12:00:00 +0000\r\n"
-		   "Message-ID: <%s@load.test>\r\n"
-		   "X-Mtaq-Token: %s\r\n\r\n",
-		   cfg->from, (int)m->rcpts[0].len, m->rcpts[0].p, m->token,
-		   m->token, m->token);
-	fill_body(&m->content, cfg, i);
-	buf_printf(&m->content, "end\r\n");
+	struct buf *b = &m->content;
+	struct span token;
+
+	load_message_name(m, cfg, i);
+	token = buf_span(&m->token);
+	buf_clear(b);
+	(void)buf_add_span(b, SPAN("From: News <"));
+	(void)buf_add_span(b, span_str(cfg->from));
+	(void)buf_add_span(b, SPAN(">\r\nTo: <"));
+	(void)buf_add_span(b, m->rcpts[0]);
+	(void)buf_add_span(b, SPAN(">\r\nSubject: load "));
+	(void)buf_add_span(b, token);
+	(void)buf_add_span(b, SPAN("\r\n"
+				   "Date: Sun, 22 Nov 2026 12:00:00 +0000\r\n"
+				   "Message-ID: <"));
+	(void)buf_add_span(b, token);
+	(void)buf_add_span(b, SPAN("@load.test>\r\nX-Mtaq-Token: "));
+	(void)buf_add_span(b, token);
+	(void)buf_add_span(b, SPAN("\r\n\r\n"));
+	fill_body(b, cfg, i);
+	(void)buf_add_span(b, SPAN("end\r\n"));
 }
 
 void load_message_init(struct load_message *m)
 {
-	*m = (struct load_message){ .token = "" };
+	*m = (struct load_message){ .rcpts[0] = { NULL, 0 } };
 	buf_init(&m->content, 64u << 20);
+	buf_init(&m->token, 4096);
 	buf_init(&m->rcpt_text, 1u << 20);
 }
 
 void load_message_free(struct load_message *m)
 {
 	buf_free(&m->content);
+	buf_free(&m->token);
 	buf_free(&m->rcpt_text);
 }

@@ -15,7 +15,7 @@
 struct load_message {
 	struct buf content, rcpt_text;
 	struct span rcpts[LOAD_RCPTS_MAX]; /* into rcpt_text; cfg->rcpts */
-	char token[64];                    /* value of X-Mtaq-Token */
+	struct buf token;                  /* value of X-Mtaq-Token */
 };
 
 void load_message_init(struct load_message *m);
@@ -26,6 +26,9 @@ void load_message_free(struct load_message *m);
  * rcpts, spread, dots.  What was in m before is gone.
  */
 void load_message_make(struct load_message *m, const struct load_config *cfg,
+		       uint64_t i);
+/* Its recipients and token only. */
+void load_message_name(struct load_message *m, const struct load_config *cfg,
 		       uint64_t i);
 
 #endif
