@@ -244,24 +244,30 @@ static int again(struct submit *s, int error)
 			  "not come back");
 }
 
-static int pump(struct submit *s)
+/* Nothing can have been answered yet when all was only just sent. */
+static int pump(struct submit *s, bool look)
 {
 	int r = send_some(s);
 
 	/* An answer may stand behind a failed write. */
-	return r < 0 && receive_some(s) == 0 ? r : r == 0 ? receive_some(s) : r;
+	if (r < 0)
+		(void)receive_some(s);
+	else if (look || unsent(s))
+		r = receive_some(s);
+	return r;
 }
 
 /* Go on until at most open_max frames are unanswered. */
 static int run(struct submit *s, unsigned open_max)
 {
 	uint64_t deadline = link_now_ms() + (uint64_t)s->opt.timeout_ms;
+	bool look = open_max > 0; /* at what has come, without waiting */
 	unsigned before;
 	int r;
 
-	for (;;) {
+	for (;; look = true) {
 		before = s->open;
-		r = pump(s);
+		r = pump(s, look);
 		if (r < 0) {
 			r = again(s, r);
 			if (r < 0)

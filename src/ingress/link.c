@@ -72,6 +72,7 @@ int link_write(struct link *l, const char *p, size_t len, size_t *done)
 int link_read(struct link *l)
 {
 	struct buf *rx = &l->rx;
+	size_t room;
 	ssize_t n;
 	int r;
 
@@ -86,8 +87,10 @@ int link_read(struct link *l)
 			return errno == EAGAIN ? 0 : -errno;
 		if (n == 0)
 			return -ECONNRESET;
+		room = rx->size - rx->len;
 		rx->len += (size_t)n;
-		if (rx->len > RX_MAX - RX_STEP)
+		/* Less than asked for: there is no more now. */
+		if ((size_t)n < room || rx->len > RX_MAX - RX_STEP)
 			return 0;
 	}
 }
