@@ -279,18 +279,48 @@ static int check_rcpts(const struct frame_message *m, struct arena *arena,
 	return 0;
 }
 
-/* "<submission>.<frame>.<place>" in hex: no other message has it. */
-static struct span unique_of(const struct intake_place *at, char *p,
-			     size_t size)
+/* v in hex without zeros in front; the place behind it. */
+static char *put_hex(char *p, uint32_t v)
 {
-	size_t n = 0, i;
+	static const char digits[] = "0123456789abcdef";
+	unsigned shift = 0;
 
-	for (i = 0; i < SUBMIT_ID_SIZE; i++)
-		n += (size_t)snprintf(p + n, size - n, "%02x",
-				      at->submission[i]);
-	n += (size_t)snprintf(p + n, size - n, ".%x.%x", at->frame,
-			      (unsigned)at->place);
-	return span_of(p, n);
+	while (shift < 28 && v >> (shift + 4) != 0)
+		shift += 4;
+	for (; shift > 0; shift -= 4)
+		*p++ = digits[v >> shift & 15];
+	*p++ = digits[v & 15];
+	return p;
+}
+
+#define UNIQUE_MAX (2 * SUBMIT_ID_SIZE + 2 * (1 + 8))
+
+/* "<submission>.<frame>.<place>" in hex: no other message has it. */
+static struct span unique_of(const struct intake_place *at, char p[UNIQUE_MAX])
+{
+	char *end = p;
+	size_t i;
+
+	for (i = 0; i < SUBMIT_ID_SIZE; i++) {
+		end = put_hex(end, at->submission[i] >> 4);
+		end = put_hex(end, at->submission[i] & 15u);
+	}
+	*end++ = '.';
+	end = put_hex(end, at->frame);
+	*end++ = '.';
+	end = put_hex(end, (uint32_t)at->place);
+	return span_of(p, (size_t)(end - p));
+}
+
+/* Local submission has no registered WITH word (RFC 5321 section 4.4), so the
+ * clause is left out. */
+static struct span received_of(const struct intake *in, struct span unique,
+			       char *p, size_t size)
+{
+	int n = snprintf(p, size, "by %s (mtaq, from userid %u) id %.*s",
+			 in->set->hostname, in->uid, (int)unique.len, unique.p);
+
+	return span_of(p, (size_t)n);
 }
 
 /* The pieces as the queue takes them; what the canon owns is copied. */
@@ -342,9 +372,9 @@ static int make_content(struct intake *in, struct arena *arena,
 			const struct intake_place *at, struct queue_message *to,
 			struct refused r)
 {
-	char unique[64], received[400];
+	char unique[UNIQUE_MAX], received[400];
 	struct canon_settings set = {
-		.unique = unique_of(at, unique, sizeof(unique)),
+		.unique = unique_of(at, unique),
 		.id_domain = span_str(in->id_domain),
 		.sender = to->sender,
 		.from_add = true,
@@ -354,15 +384,11 @@ static int make_content(struct intake *in, struct arena *arena,
 				    : CANON_NEWLINES_FIX,
 	};
 	struct canon_result result;
-	int n, err;
+	int err;
 
-	/* Local submission has no registered WITH word (RFC 5321 section
-	 * 4.4), so the clause is left out. */
-	n = snprintf(received, sizeof(received),
-		     "by %s (mtaq, from userid %u) id %s", in->set->hostname,
-		     in->uid, unique);
 	if (in->set->received)
-		set.received = span_of(received, (size_t)n);
+		set.received =
+			received_of(in, set.unique, received, sizeof(received));
 	if (canon_make(in->canon, &set, m->content, &result) != CANON_OK)
 		return refuse_content(&result, r);
 	if (result.size > QUEUE_CONTENT_MAX)
