@@ -27,6 +27,7 @@
 #include <unistd.h>
 
 #define READS_PER_TURN 4
+#define RING_EACH      32 /* messages of a frame: the log stages as many */
 #define EVENTS_MAX     256
 #define SCAN_MS        10000
 #define TICK_MS        10000
@@ -189,13 +190,15 @@ static struct ingress_item *next_item(struct listener *in, struct source *s)
 	return NULL;
 }
 
-/* Lend what is ready to the log; the bell is rung once. */
+/* Lend what is ready to the log.  It begins while a frame of many messages is
+ * still looked at, and knows by `coming` that their group is not whole. */
 static bool lend_items(struct listener *in, struct source *s)
 {
 	struct lane *lane = &in->set.logger->from_ingress;
+	atomic_bool *coming = &in->set.logger->coming;
 	struct ingress_item *item;
 	struct put_request *req;
-	bool any = false;
+	uint32_t n = 0;
 
 	while (may_lend(in)) {
 		req = lane_reserve_or_wait(lane, sizeof(*req));
@@ -204,13 +207,18 @@ static bool lend_items(struct listener *in, struct source *s)
 		item = next_item(in, s);
 		if (item == NULL)
 			break;
+		if (n == 1)
+			atomic_store(coming, true);
 		lend(in, req, item);
 		s->held = NULL;
-		any = true;
+		if (++n % RING_EACH == 0)
+			bell_ring(lane->to);
 	}
-	if (any)
+	if (n > 1)
+		atomic_store(coming, false);
+	if (n > 0)
 		bell_ring(lane->to);
-	return any;
+	return n > 0;
 }
 
 static bool source_done(struct source *s)

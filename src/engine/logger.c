@@ -3,7 +3,8 @@
  *
  *	gather: outcomes of every source, then messages, then what compaction
  *	        moves, until the lanes are empty or the group is full; of moves
- *	        1 MiB a group
+ *	        1 MiB a group.  In the middle of a frame a small group waits for
+ *	        the rest of it: a sync costs more than to stage that
  *	commit: one write, one fdatasync
  *	tell:   answers to ingress and control, counts to the sources, bells to followers
  *
@@ -26,6 +27,7 @@
 #define GROUP_ANSWERS_MAX 8192u
 #define GROUP_BYTES_MAX   (8u << 20)
 #define GROUP_MOVES_MAX   (1u << 20) /* octets, or one record */
+#define GROUP_WAITS_MAX   (1u << 20) /* octets that may wait for a frame's end */
 #define MOVES_BYTES       (128u << 10)
 /* Pieces of canonical content: mail/canon.h promises at most 600. */
 #define LARGE_PIECES_MAX 640
@@ -237,17 +239,20 @@ static int put_request(struct logger *l, const struct put_request *req)
 	return 0;
 }
 
-static void gather_messages(struct logger *l)
+/* False: the group is full. */
+static bool gather_messages(struct logger *l)
 {
 	const struct put_request *req;
 	size_t len;
 
 	for (;;) {
 		if (l->group->large.msg != NULL && put_parts(l) < 0)
-			return;
+			return false;
 		req = lane_peek(&l->from_ingress, &len);
-		if (req == NULL || group_full(l) || put_request(l, req) < 0)
-			return;
+		if (req == NULL)
+			return true;
+		if (group_full(l) || put_request(l, req) < 0)
+			return false;
 		lane_consume(&l->from_ingress);
 	}
 }
@@ -295,17 +300,20 @@ static void gather_moves(struct logger *l)
 		atomic_store(&l->failed, err);
 }
 
-static void gather(struct logger *l)
+/* False: the group is full. */
+static bool gather(struct logger *l)
 {
+	bool room;
 	unsigned i;
 
 	if (!gather_decision(l))
-		return;
+		return false;
 	for (i = 0; i < l->source_count; i++)
 		if (!gather_source(l, &l->sources[i]))
-			return;
-	gather_messages(l);
+			return false;
+	room = gather_messages(l);
 	gather_moves(l);
+	return room;
 }
 
 static void tell_answers(struct logger *l, const struct queue_committed *done,
@@ -378,14 +386,24 @@ static void count_group(struct logger *l, size_t bytes)
 	g->out_count = 0;
 }
 
+/* Does a small group wait for what is coming?  Asked before the lanes are
+ * looked at: what came until then has been seen. */
+static bool group_waits(struct logger *l, bool coming, bool room)
+{
+	return coming && room && queue_staged(l->queue) < GROUP_WAITS_MAX &&
+	       atomic_load(&l->failed) == 0;
+}
+
 /* Returns whether anything was done. */
 static bool turn(struct logger *l)
 {
 	struct queue_committed done = { .durable = 0 };
+	bool coming = atomic_load(&l->coming);
 	size_t bytes;
 	int err = 0;
 
-	gather(l);
+	if (group_waits(l, coming, gather(l)))
+		return false;
 	if (queue_staged(l->queue) == 0 && l->group->answer_count == 0 &&
 	    !l->group->decided)
 		return false;

@@ -35,6 +35,9 @@ struct logger {
 	struct bell *followers[2]; /* store and report */
 	struct bell *control;      /* rung when failed is set */
 	_Atomic int failed;        /* the queue's final error */
+	/* ingress has lent a part of a frame: what comes in a moment belongs
+	 * to the group.  It rings when that is over. */
+	atomic_bool coming;
 	atomic_bool stop;
 	pthread_t thread;
 	struct logger_group *group;

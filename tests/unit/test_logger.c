@@ -144,7 +144,7 @@ static void wait_heard(struct lane *lane, struct bell *bell)
 	}
 }
 
-static void setup(void)
+static void setup_idle(void)
 {
 	struct queue_settings set = { .dir = rig.dir,
 				      .file = &disk.ops,
@@ -168,6 +168,11 @@ static void setup(void)
 	rig.log.sources[0].owner = &rig.worker;
 	rig.log.followers[0] = rig.log.followers[1] = &rig.control;
 	rig.log.control = &rig.control;
+}
+
+static void setup(void)
+{
+	setup_idle();
 	ck_assert_int_eq(logger_start(&rig.log), 0);
 	/* From here on a segment is open: a commit is one fdatasync. */
 	send_message();
@@ -176,11 +181,8 @@ static void setup(void)
 	atomic_store(&disk.stops, true);
 }
 
-static void teardown(void)
+static void teardown_idle(void)
 {
-	atomic_store(&disk.stops, false);
-	sem_post(&disk.go);
-	logger_stop(&rig.log);
 	logger_free(&rig.log);
 	queue_close(&rig.q);
 	bell_free(&rig.ingress);
@@ -188,6 +190,48 @@ static void teardown(void)
 	bell_free(&rig.worker);
 	tmpdir_remove(rig.dir);
 }
+
+static void teardown(void)
+{
+	atomic_store(&disk.stops, false);
+	sem_post(&disk.go);
+	logger_stop(&rig.log);
+	teardown_idle();
+}
+
+START_TEST(a_group_waits_for_the_rest_of_its_frame)
+{
+	unsigned i;
+
+	atomic_store(&rig.log.coming, true);
+	send_message();
+	send_out();
+	ck_assert_int_gt(logger_turn(&rig.log), 0);
+	ck_assert_ptr_null(heard(&rig.log.to_ingress));
+	ck_assert_uint_eq(atomic_load(&rig.log.sources[0].durable), 0);
+	send_message();
+	atomic_store(&rig.log.coming, false);
+	ck_assert_int_eq(logger_turn(&rig.log), 0);
+	ck_assert_uint_eq(atomic_load(&rig.log.sources[0].durable), 1);
+	for (i = 0; i < 2; i++) {
+		ck_assert_ptr_nonnull(heard(&rig.log.to_ingress));
+		lane_consume(&rig.log.to_ingress);
+	}
+}
+END_TEST
+
+/* The segment is full long before a group may not wait any more. */
+START_TEST(a_full_group_waits_for_nothing)
+{
+	unsigned i;
+
+	atomic_store(&rig.log.coming, true);
+	for (i = 0; i < 4000; i++)
+		send_message();
+	ck_assert_int_eq(logger_turn(&rig.log), 0);
+	ck_assert_ptr_nonnull(heard(&rig.log.to_ingress));
+}
+END_TEST
 
 START_TEST(message_is_answered_when_durable)
 {
@@ -296,7 +340,8 @@ END_TEST
 int main(void)
 {
 	Suite *suite = suite_create("logger");
-	TCase *tc = tcase_create("durable first");
+	TCase *tc = tcase_create("durable first"),
+	      *idle = tcase_create("turns");
 	SRunner *runner = srunner_create(suite);
 	int failed;
 
@@ -308,6 +353,10 @@ int main(void)
 	tcase_add_test(tc, a_dead_disk_takes_nothing);
 	tcase_add_test(tc, what_came_before_the_stop_is_committed);
 	suite_add_tcase(suite, tc);
+	tcase_add_checked_fixture(idle, setup_idle, teardown_idle);
+	tcase_add_test(idle, a_group_waits_for_the_rest_of_its_frame);
+	tcase_add_test(idle, a_full_group_waits_for_nothing);
+	suite_add_tcase(suite, idle);
 	srunner_run_all(runner, CK_NORMAL);
 	failed = srunner_ntests_failed(runner);
 	srunner_free(runner);
