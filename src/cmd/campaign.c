@@ -63,23 +63,6 @@ static int list(struct operator* o)
 	return o->code;
 }
 
-static int decide(struct operator* o, const char *verb)
-{
-	struct buf *out;
-	struct operator_sum sum;
-	int code = operator_count(o, &sum);
-
-	if (code == EX_OK && !o->dry) {
-		out = operator_request(o, "decide");
-		admin_text(out, "verb", span_str(verb));
-		operator_words(o, out);
-		code = operator_decide(o);
-	}
-	if (code == EX_OK)
-		operator_done(o, verb, &sum);
-	return code;
-}
-
 /* EX_OK, or told. */
 static int check_usage(struct operator* o, const char *verb)
 {
@@ -110,7 +93,7 @@ int campaign_main(int argc, char **argv)
 		return code;
 	if (o.word_count == 2)
 		o.filter.campaign = o.words[1];
-	code = o.word_count == 1 ? list(&o) : decide(&o, verb);
+	code = o.word_count == 1 ? list(&o) : operator_decide_words(&o, verb);
 	operator_close(&o);
 	return code;
 }

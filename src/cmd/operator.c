@@ -313,3 +313,20 @@ void operator_done(const struct operator* o, const char *verb,
 		       o->dry ? "would " : "", verb,
 		       sum->more ? "at least " : "", n);
 }
+
+int operator_decide_words(struct operator* o, const char *verb)
+{
+	struct buf *out;
+	struct operator_sum sum;
+	int code = operator_count(o, &sum);
+
+	if (code == EX_OK && !o->dry) {
+		out = operator_request(o, "decide");
+		admin_text(out, "verb", span_str(verb));
+		operator_words(o, out);
+		code = operator_decide(o);
+	}
+	if (code == EX_OK)
+		operator_done(o, verb, &sum);
+	return code;
+}

@@ -95,6 +95,9 @@ int operator_count(struct operator* o, struct operator_sum *sum_r);
 void operator_done(const struct operator* o, const char *verb,
 		   const struct operator_sum *sum);
 
+/* Decide about all that these words cover, unless -n, and say so. */
+int operator_decide_words(struct operator* o, const char *verb);
+
 /* The record as one JSON object. */
 void operator_json(struct buf *out, const struct admin_record *rec);
 

@@ -124,23 +124,6 @@ static int show(struct operator* o)
 	return code;
 }
 
-static int decide_words(struct operator* o, const char *verb)
-{
-	struct buf *out;
-	struct operator_sum sum;
-	int code = operator_count(o, &sum);
-
-	if (code == EX_OK && !o->dry) {
-		out = operator_request(o, "decide");
-		admin_text(out, "verb", span_str(verb));
-		operator_words(o, out);
-		code = operator_decide(o);
-	}
-	if (code == EX_OK)
-		operator_done(o, verb, &sum);
-	return code;
-}
-
 static int decide_picked(struct operator* o, const char *verb)
 {
 	struct pick p;
@@ -164,7 +147,7 @@ static int decide(struct operator* o, const char *verb)
 
 	if (o->word_count == 1 && f->site == NULL && f->rcpt == NULL &&
 	    f->state == NULL && f->older_s == 0)
-		return decide_words(o, verb);
+		return operator_decide_words(o, verb);
 	return decide_picked(o, verb);
 }
 
