@@ -34,6 +34,29 @@ START_TEST(crc32c_known_answers)
 }
 END_TEST
 
+/* However the CPU goes about it: every length around the edges of the blocks
+ * that it takes, anywhere in memory, and any two pieces. */
+START_TEST(crc32c_is_as_portable)
+{
+	static unsigned char text[7000];
+	uint64_t r = 1;
+	size_t i, len;
+
+	for (i = 0; i < sizeof(text); i++)
+		text[i] = (unsigned char)hash_u64(i);
+	for (len = 0; len < sizeof(text) - 64; len += len < 200 ? 1 : r % 61) {
+		const unsigned char *p = text + (r = hash_u64(r)) % 64;
+		uint32_t seed = (uint32_t)(r >> 32), c;
+		size_t cut = (r >> 16) % (len + 1);
+
+		c = crc32c_portable(seed, p, len);
+		ck_assert_uint_eq(crc32c(seed, p, len), c);
+		ck_assert_uint_eq(
+			crc32c(crc32c(seed, p, cut), p + cut, len - cut), c);
+	}
+}
+END_TEST
+
 START_TEST(hash_is_stable)
 {
 	/* On disk: a change here needs a new format version. */
@@ -241,6 +264,7 @@ int main(void)
 
 	tcase_set_timeout(tc, 60);
 	tcase_add_test(tc, crc32c_known_answers);
+	tcase_add_test(tc, crc32c_is_as_portable);
 	tcase_add_test(tc, hash_is_stable);
 	tcase_add_test(tc, map_against_array);
 	tcase_add_test(tc, heap_against_scan);
