@@ -4,6 +4,7 @@
 #include "queue/file.h"
 
 #include "base/bug.h"
+#include "queue/touch.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -15,7 +16,8 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
-#define PAGE ((uintptr_t)4096)
+#define PAGE      ((uintptr_t)4096)
+#define TOUCH_MAX (64u << 10) /* by more the kernel walks faster */
 
 static int sys_open(void *arg, const char *path, int flags)
 {
@@ -156,7 +158,8 @@ static void sys_unmap(void *arg, const void *p, size_t len)
 	(void)munmap((void *)(uintptr_t)p, len);
 }
 
-/* The kernel says EFAULT where a touch would have been a SIGBUS. */
+/* Of many pages at once the kernel says EFAULT where a touch would have been a
+ * SIGBUS. */
 static int sys_populate(void *arg, const void *p, size_t len)
 {
 	uintptr_t from = (uintptr_t)p & ~(PAGE - 1);
@@ -164,6 +167,8 @@ static int sys_populate(void *arg, const void *p, size_t len)
 	int done;
 
 	(void)arg;
+	if (len <= TOUCH_MAX)
+		return touch_pages(p, len);
 	do
 		done = madvise((void *)from, to - from, MADV_POPULATE_READ);
 	while (done < 0 && errno == EINTR);

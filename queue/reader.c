@@ -14,9 +14,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SHOW_AHEAD  (256u << 10) /* brought in at once while walking */
-#define PIECES_MAX  4096         /* parts of one message */
-#define SHOW_RECORD (8u << 10)   /* a first guess at a record */
+#define SHOW_AHEAD (256u << 10) /* brought in at once while walking */
+#define PIECES_MAX 4096         /* parts of one message */
 
 struct queue_walk {
 	struct queue *q;
@@ -326,28 +325,18 @@ static int whole_record(struct segments *set, struct segment *seg, uint64_t lsn,
 			struct record_head *h_r, const char **p_r)
 {
 	uint64_t end = atomic_load(&seg->end), offset = lsn % set->bytes;
-	uint64_t guess = SHOW_RECORD;
 	int err;
 
 	if (lsn >= end || lsn % 8 != 0 || offset < SEGMENT_HEAD)
 		return -ENOENT;
 	if (end - lsn < RECORD_HEAD)
 		return -EUCLEAN;
-	/* Most records lie within a first guess: one call instead of two.  A
-	 * bad page behind the record must not count, so ask exactly then. */
-	if (guess > end - lsn)
-		guess = end - lsn;
-	err = segment_show(set, seg, offset, guess, p_r);
-	if (err < 0) {
-		guess = RECORD_HEAD;
-		err = segment_show(set, seg, offset, guess, p_r);
-	}
+	err = segment_show(set, seg, offset, RECORD_HEAD, p_r);
 	if (err < 0)
 		return err;
 	if (!record_head_read(*p_r, end - lsn, lsn, h_r))
 		return -EUCLEAN;
-	if (h_r->length > guess)
-		err = segment_show(set, seg, offset, h_r->length, p_r);
+	err = segment_show(set, seg, offset, h_r->length, p_r);
 	if (err < 0)
 		return err;
 	if (!record_envelope_ok(*p_r, h_r) || !record_content_ok(*p_r, h_r))

@@ -8,6 +8,7 @@ target_link_libraries(mtaq_qlog_alone PUBLIC mtaq_base)
 
 mtaq_unit(test_qlog USES mtaq_qlog_alone)
 mtaq_unit(test_qmove USES mtaq_qlog_alone)
+mtaq_unit(test_touch USES mtaq_qlog_alone)
 mtaq_unit(test_qrecover USES mtaq_qlog_alone)
 mtaq_unit(test_qroles USES mtaq_qlog_alone)
 set_tests_properties(qroles PROPERTIES LABELS "unit;threads")
