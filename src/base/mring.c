@@ -22,7 +22,8 @@ struct mring {
 	uint64_t tail_seen; /* reader's copy */
 	_Alignas(64) _Atomic uint64_t tail;
 	uint64_t head_seen; /* writer's copy */
-	uint64_t reserved;  /* where tail goes at publish; 0: nothing */
+	uint64_t staged;    /* tail once all that is whole is shown */
+	uint64_t reserved;  /* where staged goes next; 0: nothing */
 	_Alignas(64) size_t size;
 	unsigned char *mem;
 };
@@ -73,7 +74,7 @@ static bool has_room(struct mring *r, uint64_t until)
 
 void *mring_reserve(struct mring *r, size_t len)
 {
-	uint64_t tail = atomic_load_explicit(&r->tail, memory_order_relaxed);
+	uint64_t tail = r->staged;
 	uint64_t need = HEAD_LEN + ((len + 7) & ~(size_t)7);
 	uint64_t left = r->size - (tail & (r->size - 1));
 
@@ -91,11 +92,25 @@ void *mring_reserve(struct mring *r, size_t len)
 	return word_at(r, tail) + 1;
 }
 
-void mring_publish(struct mring *r)
+void mring_stage(struct mring *r)
 {
 	BUG_ON(r->reserved == 0);
-	atomic_store_explicit(&r->tail, r->reserved, memory_order_seq_cst);
+	r->staged = r->reserved;
 	r->reserved = 0;
+}
+
+bool mring_show(struct mring *r)
+{
+	if (r->staged == atomic_load_explicit(&r->tail, memory_order_relaxed))
+		return false;
+	atomic_store_explicit(&r->tail, r->staged, memory_order_seq_cst);
+	return true;
+}
+
+void mring_publish(struct mring *r)
+{
+	mring_stage(r);
+	(void)mring_show(r);
 }
 
 const void *mring_peek(struct mring *r, size_t *len_r)

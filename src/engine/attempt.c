@@ -430,7 +430,7 @@ static bool put_outs(struct worker_state *s, struct attempt *a)
 		if (p == NULL)
 			return false;
 		out_wire_put(&out, p);
-		lane_publish(lane);
+		lane_stage(lane); /* worker.c flushes */
 		a->out_sent += out.rcpt_count;
 		s->outs_sent++;
 	}

@@ -93,6 +93,7 @@ void *lane_reserve_or_wait(struct lane *l, size_t len)
 
 	if (p != NULL)
 		return p;
+	lane_flush(l); /* a receiver that sees nothing gives no room */
 	atomic_store(&l->wants_room, true);
 	/* It may have been emptied before it could see the wish. */
 	return mring_reserve(l->ring, len);

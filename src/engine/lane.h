@@ -59,6 +59,19 @@ static inline void lane_publish(struct lane *l)
 	bell_ring(l->to);
 }
 
+/* For several at once: stage each, then flush.  What is staged is flushed
+ * before its sender waits for anything. */
+static inline void lane_stage(struct lane *l)
+{
+	mring_stage(l->ring);
+}
+
+static inline void lane_flush(struct lane *l)
+{
+	if (mring_show(l->ring))
+		bell_ring(l->to);
+}
+
 void lane_give_room(struct lane *l);
 
 /* The receiver calls this between bell_doze() and its wait: a wish for room

@@ -412,6 +412,7 @@ static int turn_begin(struct worker_state *s)
 	attempt_unstick(s);
 	worker_uncap(s);
 	take_kicked(s);
+	lane_flush(&s->w->set.log->lane);
 	bell_doze(&s->w->bell);
 	lane_settle(s->w->set.from_store);
 	more = more || mring_fill(s->w->set.from_store->ring) > 0 ||
@@ -446,6 +447,7 @@ static void turn_end(struct worker_state *s, int timeout_ms)
 	for (i = 0; i < n; i++)
 		conn_done(s, &done[i]);
 	take_timers(s);
+	lane_flush(&s->w->set.log->lane);
 }
 
 /* Idle sessions say QUIT; what has no mail yet gets none any more. */

@@ -236,6 +236,28 @@ START_TEST(mring_full)
 }
 END_TEST
 
+START_TEST(mring_staged)
+{
+	struct mring *r = mring_new(64);
+	size_t len;
+	int n, turn;
+
+	for (turn = 0; turn < 3; turn++) {
+		for (n = 0; mring_reserve(r, 8) != NULL; n++)
+			mring_stage(r);
+		ck_assert_int_eq(n, 4);
+		ck_assert_ptr_null(mring_peek(r, &len));
+		ck_assert_uint_eq(mring_fill(r), 0);
+		ck_assert(mring_show(r));
+		ck_assert(!mring_show(r));
+		for (; mring_peek(r, &len) != NULL; n--)
+			mring_consume(r);
+		ck_assert_int_eq(n, 0);
+	}
+	mring_free(&r);
+}
+END_TEST
+
 START_TEST(list_order)
 {
 	struct list head, a, b, c;
@@ -272,6 +294,7 @@ int main(void)
 	tcase_add_test(tc, span_questions);
 	tcase_add_test(tc, mring_between_threads);
 	tcase_add_test(tc, mring_full);
+	tcase_add_test(tc, mring_staged);
 	tcase_add_test(tc, list_order);
 	suite_add_tcase(suite, tc);
 	srunner_run_all(runner, CK_NORMAL);

@@ -18,6 +18,7 @@
 struct pair {
 	struct bell sender, receiver;
 	struct lane lane;
+	uint32_t at_once; /* messages between two flushes */
 };
 
 static void *send_all(void *arg)
@@ -38,14 +39,19 @@ static void *send_all(void *arg)
 			bell_wait(&p->sender, -1);
 		}
 		*m = i;
-		lane_publish(&p->lane);
+		lane_stage(&p->lane);
+		if (i % p->at_once == 0)
+			lane_flush(&p->lane);
 	}
+	lane_flush(&p->lane);
 	return NULL;
 }
 
+/* One by one; some at once; so many that room must run out before. */
 START_TEST(no_wake_up_is_lost)
 {
-	struct pair p;
+	static const uint32_t at_once[] = { 1, 3, MESSAGES };
+	struct pair p = { .at_once = at_once[_i] };
 	pthread_t sender;
 	const uint32_t *m;
 	uint32_t i = 0;
@@ -131,7 +137,7 @@ int main(void)
 	int failed;
 
 	tcase_set_timeout(tc, 120);
-	tcase_add_test(tc, no_wake_up_is_lost);
+	tcase_add_loop_test(tc, no_wake_up_is_lost, 0, 3);
 	tcase_add_test(tc, an_outcome_comes_out_as_it_went_in);
 	suite_add_tcase(suite, tc);
 	srunner_run_all(runner, CK_NORMAL);
