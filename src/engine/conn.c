@@ -17,6 +17,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define PIECES_FREE   4u
 #define PIECES_EACH   8u
@@ -31,10 +32,19 @@ void conn_text(const struct conn *c, char *text, size_t size)
 {
 	char at[IO_ADDR_TEXT_MAX];
 	struct io_addr addr;
+	size_t host = strlen(c->host), len;
 
 	io_addr_from_mx(&c->addr, &addr);
 	io_addr_text(&addr, at);
-	snprintf(text, size, "%s[%s]", c->host, at);
+	len = strlen(at);
+	BUG_ON(size < IO_ADDR_TEXT_MAX + 3);
+	if (host > size - len - 3)
+		host = size - len - 3;
+	/* By hand: each mail has it in its outcome. */
+	memcpy(text, c->host, host);
+	text[host] = '[';
+	memcpy(text + host + 1, at, len);
+	memcpy(text + host + 1 + len, "]", 2);
 }
 
 static void set_timer(struct worker_state *s, struct conn *c)
