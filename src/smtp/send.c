@@ -197,7 +197,9 @@ static void put_piece(struct batch *b, struct smtp_tx *tx)
 		len = b->room;
 	add_piece(b, p, len);
 	b->room -= len;
-	tx->bol = p[len - 1] == '\n';
+	/* Asked for where there are dots alone: the octets are far away. */
+	if (tx->mail.flags & SMTP_MAIL_DOTS)
+		tx->bol = p[len - 1] == '\n';
 	tx->piece_at += len;
 }
 
