@@ -7,6 +7,7 @@
  * record that is right.
  */
 #include "base/bug.h"
+#include "base/fetch.h"
 #include "queue/log.h"
 #include "queue/record.h"
 
@@ -16,6 +17,8 @@
 
 #define SHOW_AHEAD (256u << 10) /* brought in at once while walking */
 #define PIECES_MAX 4096         /* parts of one message */
+#define FETCH_HEAD 512u         /* of a page: what comes at once */
+#define PAGE       4096u
 
 struct queue_walk {
 	struct queue *q;
@@ -561,6 +564,22 @@ int queue_envelope_open_at(struct queue *q, uint64_t id, uint64_t place,
 	view_r->content_count = 0;
 	view_r->pin = seg;
 	return 0;
+}
+
+/* The places of its pages are what is far away: two walks through the tables,
+ * the machine's and its host's. */
+void queue_message_expect(const struct queue *q, uint64_t place)
+{
+	const struct segments *set = q->log->set;
+	struct segment *seg = segments_find(set, place / set->bytes);
+	const char *map = seg == NULL ? NULL : atomic_load(&seg->map);
+	uint64_t at;
+
+	if (map == NULL)
+		return;
+	at = place % set->bytes;
+	fetch_ahead(map + at, FETCH_HEAD);
+	fetch_ahead(map + (at / PAGE + 1) * PAGE, FETCH_HEAD);
 }
 
 void queue_message_close(struct queue *q, struct queue_view *view)

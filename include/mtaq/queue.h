@@ -333,6 +333,9 @@ int queue_message_open_at(struct queue *q, uint64_t id, uint64_t place,
 int queue_envelope_open_at(struct queue *q, uint64_t id, uint64_t place,
 			   struct queue_view *view_r);
 void queue_message_close(struct queue *q, struct queue_view *view);
+/* It is opened soon: have the processor fetch where it begins.  Costs little,
+ * waits for nothing, says nothing about whether it is there. */
+void queue_message_expect(const struct queue *q, uint64_t place);
 /* Recipient i < rcpt_count, in O(1). */
 void queue_view_rcpt(const struct queue_view *view, uint32_t i,
 		     struct queue_rcpt *rcpt_r);

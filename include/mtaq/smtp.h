@@ -309,6 +309,8 @@ bool smtp_chunk_caps(uint32_t caps);
  */
 void smtp_session_set_chunking(struct smtp_session *session, bool allowed);
 
+/* It is called soon: have the processor fetch it. */
+void smtp_session_expect(const struct smtp_session *session);
 /* When to call _tick() at the latest; SMTP_NEVER when nothing is awaited. */
 uint64_t smtp_session_deadline(const struct smtp_session *session);
 /* What the session knows. */

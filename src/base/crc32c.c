@@ -13,6 +13,8 @@
  */
 #include "base/crc32c.h"
 
+#include "base/fetch.h"
+
 #include <string.h>
 #if defined(__x86_64__)
 #include <immintrin.h>
@@ -80,16 +82,6 @@ WITH_LANES static uint64_t times(uint64_t crc, uint32_t power)
 	return (uint64_t)_mm_cvtsi128_si64(_mm_clmulepi64_si128(a, b, 0));
 }
 
-/* Nothing has touched it, as a rule: ask for all of it at once.  What the CPU
- * fetches by itself begins anew in each page, and late. */
-static void fetch(const unsigned char *at, size_t len)
-{
-	size_t i;
-
-	for (i = 0; i < len; i += 64)
-		__builtin_prefetch(at + i);
-}
-
 WITH_LANES static uint64_t take_lanes(uint64_t a, const unsigned char *at,
 				      const struct lane *lane)
 {
@@ -114,7 +106,9 @@ WITH_LANES static uint32_t crc32c_lanes(uint32_t crc, const void *p, size_t len)
 	uint64_t c = ~crc;
 	size_t i;
 
-	fetch(at, len < FETCH ? len : FETCH);
+	/* Nothing has touched it, as a rule: ask for all of it at once.  What
+	 * the CPU fetches by itself begins anew in each page, and late. */
+	fetch_ahead(at, len < FETCH ? len : FETCH);
 	for (i = 0; i < sizeof(lanes) / sizeof(lanes[0]); i++) {
 		size_t block = 3 * lanes[i].n;
 

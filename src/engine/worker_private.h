@@ -266,6 +266,10 @@ void conn_quit(struct worker_state *s, struct conn *c);
 void conn_abort(struct worker_state *s, struct conn *c);
 void conn_text(const struct conn *c, char *text, size_t size);
 
+/* ahead.c */
+/* Have the processor fetch what the completions that come next will want. */
+void ahead_look(struct worker_state *s, const struct io_done *next, int count);
+
 /* ours.c */
 #define OURS_PAUSE_MS 1000 /* after descriptors or memory ran out */
 /* c's connect failed with err.  True: for a reason of ours; c has left its

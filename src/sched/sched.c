@@ -353,6 +353,21 @@ struct sched_task *sched_next(struct sched_rq *rq, uint64_t now_ms,
 	return task;
 }
 
+const struct sched_task *sched_guess(const struct sched_rq *rq)
+{
+	bool urgent = !list_empty(&rq->ring[SCHED_TRANSACTIONAL]);
+	int class = urgent ? SCHED_TRANSACTIONAL : SCHED_BULK;
+	const struct flow_class *fc;
+	const struct sched_queue *queue;
+
+	if (list_empty(&rq->ring[class]))
+		return NULL;
+	fc = CONTAINER_OF(rq->ring[class].next, struct flow_class, link);
+	queue = CONTAINER_OF(fc->queues.next - class, struct sched_queue,
+			     link[0]);
+	return task_of(queue->tasks[class].next);
+}
+
 static void task_stop(struct sched_task *task, enum sched_state state)
 {
 	struct sched_queue *queue = task->queue;

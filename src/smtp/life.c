@@ -3,6 +3,8 @@
  */
 #include "smtp/session_private.h"
 
+#include "base/fetch.h"
+
 #include <errno.h>
 #include <string.h>
 
@@ -243,6 +245,11 @@ struct smtp_info smtp_session_info(const struct smtp_session *s)
 		.odd_replies = s->odd_replies,
 		.tls = s->tls_on,
 	};
+}
+
+void smtp_session_expect(const struct smtp_session *s)
+{
+	fetch_ahead(s, sizeof(*s));
 }
 
 /* --- time ------------------------------------------------------------- */

@@ -114,11 +114,14 @@ START_TEST(round_robin_over_queues)
 	for (i = 0; i < 30; i++)
 		add(&q[i / 10], i, SCHED_BULK, 1);
 	for (i = 0; i < 30; i++) {
+		const struct sched_task *guess = sched_guess(rq);
 		struct sched_task *t = next();
 
 		ck_assert_uint_eq(t->id, i % 3 * 10 + i / 3);
+		ck_assert_ptr_eq(guess, t);
 		finish(t);
 	}
+	ck_assert_ptr_null(sched_guess(rq));
 	for (i = 0; i < 3; i++)
 		queue_end(&q[i]);
 }
