@@ -190,6 +190,7 @@ static int settle_tasks(struct queue_store *s, size_t from, size_t to)
 	int err = 0;
 
 	for (; err == 0 && from < to; from++) {
+		delta_taken_soon(&s->delta, from);
 		t = s->delta.taken_tasks[from];
 		if (t == NULL || t->dirty)
 			continue;
@@ -205,6 +206,7 @@ static void settle_tombs(struct queue_store *s)
 	struct tomb *tomb;
 
 	for (; c->tomb_from < c->tomb_at; c->tomb_from++) {
+		delta_taken_tomb_soon(&s->delta, c->tomb_from);
 		tomb = s->delta.taken_tombs[c->tomb_from];
 		if (tomb != NULL && tomb->gone)
 			delta_tomb_free(&s->delta, tomb);
@@ -225,9 +227,11 @@ static int settle(struct queue_store *s)
 			err = settle_tasks(s, c->limit, c->heirs);
 		return err;
 	}
-	for (; from < c->at; from++)
+	for (; from < c->at; from++) {
+		delta_taken_tomb_soon(&s->delta, from);
 		if (s->delta.taken_tombs[from] != NULL)
 			delta_tomb_free(&s->delta, s->delta.taken_tombs[from]);
+	}
 	return 0;
 }
 
@@ -363,6 +367,7 @@ static int row_step(struct queue_store *s, size_t at)
 			       ? 0
 			       : index_del(s->index,
 					   &s->delta.taken_tombs[at]->key);
+	delta_taken_soon(&s->delta, at);
 	t = s->delta.taken_tasks[at];
 	if (t == NULL || !t->dirty ||
 	    (c->stage == CHECKPOINT_PUT && t->row != ROW_NEVER))

@@ -203,9 +203,20 @@ static bool same_key(const void *item, const void *key)
 	return index_key_cmp(&((const struct tomb *)item)->key, key) == 0;
 }
 
-bool delta_tomb_has(const struct delta *d, const struct index_key *key)
+/* Most keys that are asked for lie behind all tombs of their queue: rows are
+ * loaded in order, and tasks put off. */
+static struct tomb *tomb_find(const struct delta *d, const struct line *line,
+			      const struct index_key *key)
 {
-	return map_find(&d->tombs, key_hash(key), same_key, key) != NULL;
+	if (index_key_cmp(key, &line->tomb_last) > 0)
+		return NULL;
+	return map_find(&d->tombs, key_hash(key), same_key, key);
+}
+
+bool delta_tomb_has(const struct delta *d, const struct line *line,
+		    const struct index_key *key)
+{
+	return tomb_find(d, line, key) != NULL;
 }
 
 void delta_tomb_free(struct delta *d, struct tomb *tomb)
@@ -215,6 +226,8 @@ void delta_tomb_free(struct delta *d, struct tomb *tomb)
 	list_del(&tomb->link);
 	map_del(&d->tombs, key_hash(&tomb->key), tomb);
 	d->tomb_count--;
+	if (d->tomb_count == 0)
+		d->tombs_left = false;
 	free(tomb);
 }
 
@@ -254,7 +267,8 @@ static int tomb_add(struct delta *d, const struct task *t,
 	bool take = t->taken != 0 && t->dirty;
 	struct tomb *tomb;
 
-	if (t->row == ROW_NEVER || key->queue == 0 || delta_tomb_has(d, key))
+	if (t->row == ROW_NEVER || key->queue == 0 ||
+	    delta_tomb_has(d, t->line, key))
 		return 0;
 	tomb = calloc(1, sizeof(*tomb));
 	if (tomb == NULL || map_put(&d->tombs, key_hash(key), tomb) < 0) {
@@ -265,22 +279,80 @@ static int tomb_add(struct delta *d, const struct task *t,
 	list_init(&tomb->link);
 	list_add_tail(&d->tomb_list, &tomb->link);
 	d->tomb_count++;
+	if (index_key_cmp(key, &t->line->tomb_last) > 0)
+		t->line->tomb_last = *key;
 	return take ? delta_take_tomb(d, tomb) : 0;
 }
 
 /* A task comes to a key: is there a row that it will be written over? */
-static enum task_row take_over(struct delta *d, const struct index_key *key)
+static enum task_row take_over(struct delta *d, const struct line *line,
+			       const struct index_key *key)
 {
 	struct tomb *tomb;
 
 	if (key->queue == 0)
 		return ROW_NEVER;
-	tomb = map_find(&d->tombs, key_hash(key), same_key, key);
+	tomb = tomb_find(d, line, key);
 	if (tomb != NULL) {
 		delta_tomb_free(d, tomb);
 		return ROW_IN; /* for all that matters */
 	}
 	return d->replaying ? ROW_MAYBE : ROW_NEVER;
+}
+
+/* --- what is asked for next ----------------------------------------------------- */
+
+#define AHEAD 8 /* entries of a step: about 1 us */
+
+void delta_taken_soon(const struct delta *d, size_t at)
+{
+	const struct task *t;
+
+	if (at + 3 * AHEAD >= d->taken_count)
+		return;
+	t = d->taken_tasks[at + 3 * AHEAD];
+	if (t != NULL) {
+		__builtin_prefetch(t);
+		__builtin_prefetch(&t->in_dirty); /* its second line */
+	}
+	t = d->taken_tasks[at + 2 * AHEAD];
+	if (t != NULL)
+		__builtin_prefetch(t->line);
+	t = d->taken_tasks[at + AHEAD];
+	if (t != NULL)
+		map_prefetch(&d->tasks, task_hash(t->id, t->line));
+}
+
+void delta_taken_tomb_soon(const struct delta *d, size_t at)
+{
+	const struct tomb *tomb;
+
+	if (at + 2 * AHEAD >= d->taken_tomb_count)
+		return;
+	__builtin_prefetch(d->taken_tombs[at + 2 * AHEAD]);
+	tomb = d->taken_tombs[at + AHEAD];
+	if (tomb != NULL)
+		map_prefetch(&d->tombs, key_hash(&tomb->key));
+}
+
+void delta_outcome_soon(const struct delta *d, const struct line *line,
+			const struct index_key *key)
+{
+	map_prefetch(&d->tasks, task_hash(key->id, line));
+	map_prefetch(&d->loaded, hash_pair(key->id, key->group));
+	map_prefetch(&d->tombs, key_hash(key));
+}
+
+void delta_rows_soon(const struct delta *d, const struct line *line,
+		     const struct index_row *rows, uint32_t count)
+{
+	uint32_t i;
+
+	for (i = 0; i < count; i++) {
+		map_prefetch(&d->tasks, task_hash(rows[i].key.id, line));
+		map_prefetch(&d->loaded,
+			     hash_pair(rows[i].key.id, rows[i].key.group));
+	}
 }
 
 /* --- a task's life ------------------------------------------------------------- */
@@ -401,7 +473,7 @@ int delta_task_arrive(struct delta *d, struct task *t)
 
 	BUG_ON(t->state != TASK_COMING);
 	task_key(t, &key);
-	t->row = (uint8_t)take_over(d, &key);
+	t->row = (uint8_t)take_over(d, t->line, &key);
 	count(d, t, 1);
 	delta_task_dirty(d, t);
 	return delta_task_idle(d, t);
@@ -544,7 +616,7 @@ static int shrink(struct delta *d, struct task *t, const struct move *move)
 	task_key(t, &new);
 	if (new.group != old.group) {
 		err = tomb_add(d, t, &old);
-		t->row = (uint8_t)take_over(d, &new);
+		t->row = (uint8_t)take_over(d, line, &new);
 	}
 	delta_task_dirty(d, t);
 	return err;
@@ -569,7 +641,7 @@ int delta_move(struct delta *d, struct task *t, const struct move *move,
 		return err;
 	/* After shrink(): the old key's tomb may be the new key's row. */
 	task_key(to, &key);
-	to->row = (uint8_t)take_over(d, &key);
+	to->row = (uint8_t)take_over(d, to->line, &key);
 	count(d, to, 1);
 	delta_task_dirty(d, to);
 	/* The checkpoint would have written t, and covers what made it; the

@@ -78,6 +78,7 @@ struct line {
 	 * UINT32_MAX: there are none. */
 	struct index_key at;
 	uint32_t next_slot;
+	struct index_key tomb_last; /* none of its tombs is behind it */
 	bool paused;
 	uint16_t words_len;
 	char words[]; /* as packed by line_pack() */
@@ -111,7 +112,8 @@ struct delta {
 	uint32_t line_tasks_max, window_first;
 	uint32_t now_s; /* as of the last apply */
 	bool replaying; /* behind a partial checkpoint: any key may have a row */
-	bool spoiled;   /* the checkpoint under way must begin again */
+	bool tombs_left; /* there may be some of queues not in memory */
+	bool spoiled;    /* the checkpoint under way must begin again */
 	struct index_totals totals;
 	/* Entries of the checkpoint that take notice of what goes. */
 	struct task **taken_tasks;
@@ -195,6 +197,16 @@ int delta_take(struct delta *d, struct task *t);
 /* It does not write it after all. */
 void delta_untake(struct delta *d, struct task *t);
 int delta_take_tomb(struct delta *d, struct tomb *tomb);
+/* Entry `at` of those taken is next: what its successors need is on its way
+ * from memory. */
+void delta_taken_soon(const struct delta *d, size_t at);
+void delta_taken_tomb_soon(const struct delta *d, size_t at);
+/* An outcome for this recipient is about to be applied. */
+void delta_outcome_soon(const struct delta *d, const struct line *line,
+			const struct index_key *key);
+/* Rows are about to become tasks. */
+void delta_rows_soon(const struct delta *d, const struct line *line,
+		     const struct index_row *rows, uint32_t count);
 /* Forget it; the index is told nothing. */
 void delta_task_free(struct delta *d, struct task *t);
 /* The task that holds an open recipient; NULL. */
@@ -208,7 +220,8 @@ struct task *delta_task_loaded(const struct delta *d, uint64_t id,
 /* Said of a task in ROW_MAYBE: so many recipients are in the index under its
  * key, and were counted there. */
 void delta_task_row_is(struct delta *d, struct task *t, uint32_t open);
-bool delta_tomb_has(const struct delta *d, const struct index_key *key);
+bool delta_tomb_has(const struct delta *d, const struct line *line,
+		    const struct index_key *key);
 void delta_tomb_free(struct delta *d, struct tomb *tomb);
 /* Does all that has left this row stand in rows that are written? */
 bool delta_tomb_ripe(const struct delta *d, const struct tomb *tomb);

@@ -132,6 +132,9 @@ struct line *delta_line_add(struct delta *d, struct span words)
 	list_init(&line->tasks);
 	list_init(&line->in_idle);
 	line->next_slot = UINT32_MAX;
+	/* It may have been in memory before. */
+	if (d->tombs_left)
+		line->tomb_last.queue = UINT32_MAX;
 	line->window = d->window_first;
 	line->window_s = d->now_s;
 	if (take_handle(d, line) < 0) {
@@ -164,6 +167,8 @@ int delta_line_number(struct delta *d, struct line *line, uint32_t number)
 void delta_line_free(struct delta *d, struct line *line)
 {
 	BUG_ON(line->task_count > 0);
+	if (line->tomb_last.queue != 0 && d->tomb_count > 0)
+		d->tombs_left = true;
 	heap_del(&d->ready, &line->ready);
 	list_del(&line->in_idle);
 	map_del(&d->lines, hash_bytes(line->words, line->words_len, 0), line);

@@ -182,7 +182,7 @@ static int list_rows(struct queue *q, const struct queue_filter *filter,
 						  .slot = row->key.slot,
 						  .id = row->key.id,
 						  .next = row->key.group + 1u };
-		if (delta_tomb_has(&s->delta, &row->key) ||
+		if (delta_tomb_has(&s->delta, line, &row->key) ||
 		    delta_task_over(&s->delta, line, row) != NULL)
 			continue;
 		fill_row(line, row, tasks_r + --*room);

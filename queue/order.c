@@ -10,7 +10,11 @@
 #include <stdlib.h>
 
 struct entry {
-	uint64_t queue, id;
+	union {
+		uint64_t queue;
+		const struct line *line; /* at first */
+	};
+	uint64_t id;
 	uint32_t slot, group;
 	void *item;
 };
@@ -43,16 +47,20 @@ int order_take_tasks(struct delta *d, uint64_t lsn)
 		return -ENOMEM;
 	LIST_FOR_EACH (link, &d->dirty) {
 		t = CONTAINER_OF(link, struct task, in_dirty);
-		if (t->id < lsn)
-			entries[count++] = (struct entry){
-				.queue = order_line(t->line),
-				.id = t->id,
-				.slot = t->slot,
-				.group = t->base,
-				.item = CONTAINER_OF(link, struct task,
-						     in_dirty),
-			};
+		if (t->id >= lsn)
+			continue;
+		__builtin_prefetch(t->line);
+		entries[count++] = (struct entry){
+			.id = t->id,
+			.slot = t->slot,
+			.group = t->base,
+			.line = t->line,
+			.item = CONTAINER_OF(link, struct task, in_dirty),
+		};
 	}
+	/* Each is a cache miss: they were all asked for first. */
+	for (i = 0; i < count; i++)
+		entries[i].queue = order_line(entries[i].line);
 	BUG_ON(count > d->dirty_count);
 	qsort(entries, count, sizeof(*entries), cmp_entries);
 	for (i = 0; err == 0 && i < count; i++)

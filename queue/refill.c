@@ -41,6 +41,7 @@ int refill_line(struct queue_store *s, struct line *line, uint32_t now_s)
 	rc = index_scan(s->index, &line->at, s->rows, want, &count);
 	if (rc < 0)
 		return rc;
+	delta_rows_soon(&s->delta, line, s->rows, count < room ? count : room);
 	for (i = 0; i < count && room > 0; i++) {
 		if (s->rows[i].key.queue != line->number ||
 		    s->rows[i].key.slot > now_s)
@@ -152,7 +153,7 @@ static int expire_page(struct queue_store *s, uint32_t now_s)
 		if (row->expires_s > now_s)
 			continue;
 		rc = store_take_row(s, line, row, &t);
-		if (rc == 0 && !delta_tomb_has(&s->delta, &row->key))
+		if (rc == 0 && !delta_tomb_has(&s->delta, line, &row->key))
 			t = delta_task_over(&s->delta, line, row);
 		else if (rc == 0)
 			continue;

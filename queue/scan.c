@@ -60,7 +60,8 @@ static int take_row(struct queue_store *s, struct decision *dec,
 	struct task *t;
 	int rc;
 
-	if (row->key.id >= dec->lsn || delta_tomb_has(&s->delta, &row->key))
+	if (row->key.id >= dec->lsn ||
+	    delta_tomb_has(&s->delta, line, &row->key))
 		return 0;
 	t = delta_task_over(&s->delta, line, row);
 	if (t == NULL) {

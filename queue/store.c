@@ -116,7 +116,7 @@ int store_take_row(struct queue_store *s, struct line *line,
 	struct task *t;
 	int err;
 
-	if (delta_tomb_has(&s->delta, &row->key) ||
+	if (delta_tomb_has(&s->delta, line, &row->key) ||
 	    delta_task_over(&s->delta, line, row) != NULL)
 		return 0;
 	t = delta_task_new(&s->delta, line, row);
@@ -436,7 +436,10 @@ static int move_from(struct queue_store *s, struct line *line,
 		     const struct queue_out *out, uint32_t at, uint64_t *done)
 {
 	const struct queue_out_rcpt *r = &out->rcpts[at];
-	struct index_key key = { .id = out->id, .slot = out->slot };
+	struct index_key key = { .id = out->id,
+				 .queue = line->number,
+				 .slot = out->slot,
+				 .group = r->rcpt };
 	struct move move = { .slot = slot_of(s, r),
 			     .attempts = r->attempts,
 			     .unsure = r->unsure };
@@ -446,6 +449,8 @@ static int move_from(struct queue_store *s, struct line *line,
 
 	if (s->rebuilding)
 		key.slot = QUEUE_SLOT_HELD;
+	/* Most tasks have one recipient, and this is its key. */
+	delta_outcome_soon(&s->delta, line, &key);
 	err = store_find(s, line, &key, r->rcpt, &t);
 	if (err < 0)
 		return err == -ENOENT ? 0 : err;

@@ -28,6 +28,12 @@ void map_free(struct map *m); /* the items are the caller's */
 /* eq may be NULL: then equal hashes mean equal items. */
 void *map_find(const struct map *m, uint64_t hash, map_eq_fn *eq,
 	       const void *key);
+/* It will be asked for soon: its slot is on its way from memory. */
+static inline void map_prefetch(const struct map *m, uint64_t hash)
+{
+	if (m->size > 0)
+		__builtin_prefetch(&m->slots[hash & (m->size - 1)]);
+}
 /* The item must not be there yet.  0 or -ENOMEM. */
 int map_put(struct map *m, uint64_t hash, void *item);
 /* Take exactly this item out; false when it is not there. */
