@@ -7,6 +7,7 @@
 #include "engine/storer_private.h"
 
 #include "base/bug.h"
+#include "base/hash.h"
 #include "engine/logger.h"
 #include "engine/wire.h"
 #include "report/note.h"
@@ -17,8 +18,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+/* Messages that are kept open while decisions about them come: by queue, and
+ * in each queue there is one recipient of each of a campaign's messages. */
+#define VIEWS 256u
+
 struct local {
 	struct storer_state *s;
+	struct queue_view views[VIEWS]; /* by the hash of their id */
 	const struct queue_task *task;
 	struct queue_out out;
 	struct queue_out_rcpt rcpts[QUEUE_RCPTS_MAX];
@@ -33,8 +39,19 @@ int local_init(struct storer_state *s)
 	return s->local == NULL ? -ENOMEM : 0;
 }
 
+void local_let_go(struct storer_state *s)
+{
+	struct queue_view *view = s->local->views;
+
+	for (; view < s->local->views + VIEWS; view++)
+		if (view->pin != NULL)
+			queue_message_close(s->st->set.queue, view);
+}
+
 void local_free(struct storer_state *s)
 {
+	if (s->local != NULL)
+		local_let_go(s);
 	free(s->local);
 }
 
@@ -272,6 +289,22 @@ static const char *verb_words(enum queue_verb verb)
 	}
 }
 
+/* To read a message of 1,000 recipients once for each of them would be most of
+ * what a decision costs.  NULL: it cannot be read. */
+static const struct queue_view *view_of(struct storer_state *s, uint64_t id)
+{
+	struct queue *q = s->st->set.queue;
+	struct queue_view *view = &s->local->views[hash_u64(id) % VIEWS];
+
+	if (view->pin != NULL && view->id == id)
+		return view;
+	if (view->pin != NULL)
+		queue_message_close(q, view);
+	if (queue_message_open_at(q, id, queue_store_place(q, id), view) < 0)
+		return NULL;
+	return view;
+}
+
 void local_decided(struct storer_state *s, enum queue_verb verb,
 		   const struct queue_out *out)
 {
@@ -282,9 +315,8 @@ void local_decided(struct storer_state *s, enum queue_verb verb,
 			: verb == QUEUE_VERB_RETRY ? LOCAL_RETRIED
 						   : LOCAL_NONE,
 	};
-	struct queue_view view;
+	const struct queue_view *view = view_of(s, out->id);
 	struct local *l = s->local;
-	enum sched_class class;
 	uint32_t i;
 
 	l->s = s;
@@ -292,16 +324,12 @@ void local_decided(struct storer_state *s, enum queue_verb verb,
 	l->out = *out;
 	l->out.rcpts = l->rcpts;
 	l->out.rcpt_count = 0;
-	if (queue_message_open_at(s->st->set.queue, out->id,
-				  queue_store_place(s->st->set.queue, out->id),
-				  &view) == 0) {
-		common_note(l, &view);
+	if (view != NULL) {
+		common_note(l, view);
 		for (i = 0; i < out->rcpt_count; i++)
-			add_rcpt(l, &view, out->rcpts[i].rcpt, &note,
+			add_rcpt(l, view, out->rcpts[i].rcpt, &note,
 				 out->rcpts[i]);
-		class = meter_class(view.flags);
-		queue_message_close(s->st->set.queue, &view);
-		BUG_ON(!put(s, &l->out, class, note.rule));
+		BUG_ON(!put(s, &l->out, meter_class(view->flags), note.rule));
 		return;
 	}
 	/* Damaged: without words, and nobody knows its class. */

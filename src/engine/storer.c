@@ -302,6 +302,7 @@ static void tell_counts(struct storer_state *s)
 		return;
 	s->counts_ms = s->now_ms + 200;
 	dispatch_sweep(s);
+	local_let_go(s);
 	queue_store_counts(s->st->set.queue, &c);
 	atomic_store(&s->st->waiting, c.waiting);
 	atomic_store(&s->st->held, c.held);

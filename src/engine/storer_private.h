@@ -107,5 +107,8 @@ bool local_damaged(struct storer_state *s, const struct to_store *m);
 /* An outcome made by a decision; the lane has room for the largest. */
 void local_decided(struct storer_state *s, enum queue_verb verb,
 		   const struct queue_out *out);
+/* It keeps messages open for the next decisions, and segments with them: let
+ * go of them, a few times a second. */
+void local_let_go(struct storer_state *s);
 
 #endif
