@@ -45,6 +45,7 @@ struct smtp_pool;
 #define SMTP_OUT_MIN         16384 /* smallest limit for one batch, octets */
 #define SMTP_COMMAND_MAX     2048  /* longest command we write, with CRLF */
 #define SMTP_GROUP_RCPTS_MAX 32    /* recipients of a mail behind a dot */
+#define SMTP_AHEAD_MAX       20    /* mails on their way in one session */
 
 enum smtp_tls_mode {
 	SMTP_TLS_OFF, /* never ask for STARTTLS */
@@ -180,6 +181,7 @@ struct smtp_info {
 	uint32_t carried;     /* mails whose dot was answered 2yz */
 	uint32_t groups;      /* groups (rule 19) that came out whole */
 	uint32_t chunks;      /* messages taken as a chunk (rule 20) */
+	uint32_t flights;     /* mails that flew, whose answers came whole */
 	uint32_t odd_replies; /* replies with several codes (rule 1) */
 	bool tls;
 };
@@ -242,7 +244,8 @@ int smtp_session_output(struct smtp_session *session, struct iovec *iov,
  * the peer, for pending_input. */
 bool smtp_session_dot_next(const struct smtp_session *session);
 /*
- * Have some answers of a group come and not all?  Then the rest may wait, by
+ * Have some answers of a group come and not all, or of a flight or the proof
+ * that comes before?  Then the rest may wait, by
  * Nagle's rule on the server's side, until our TCP has acknowledged the first:
  * worth doing now.  (With the whole group there, our next octets do it.)
  */
@@ -266,13 +269,14 @@ bool smtp_session_event(struct smtp_session *session,
  * grouping is allowed and PIPELINING offered and this session has carried a
  * message; then up to SMTP_GROUP_RCPTS_MAX.  That mail's MAIL, RCPT and DATA
  * leave in one flight behind the first one's dot (rule 19), or follow later
- * if the first one never gets to its dot.
+ * if the first one never gets to its dot.  Or, while fewer mails fly than
+ * _set_ahead() allows, 1: it flies behind them.
  */
 uint32_t smtp_session_room(const struct smtp_session *session);
 
 /*
  * Begin a mail.  On failure nothing is taken and the session is as before:
- *	-EAGAIN      no room now
+ *	-EAGAIN      no room now, or not for so much content behind others
  *	-E2BIG       more recipients than smtp_session_room()
  *	-EINVAL      control octets in an address or parameter, a command over
  *	             SMTP_COMMAND_MAX, pieces that do not make content_bytes,
@@ -308,6 +312,16 @@ bool smtp_chunk_caps(uint32_t caps);
  * behind a chunk.
  */
 void smtp_session_set_chunking(struct smtp_session *session, bool allowed);
+/*
+ * Rule 20: how many such mails may be on their way at once; at least 1, as it
+ * begins, and never more than SMTP_AHEAD_MAX.  Over 1 says that this host has
+ * taken chunks from other sessions: the proof goes in front of the first mail,
+ * which then flies.  All that have left and were not answered are unsure when
+ * the connection breaks, and so the caller's risk.
+ */
+void smtp_session_set_ahead(struct smtp_session *session, uint32_t mails);
+/* How many fly or wait to: 0 when mails do not fly. */
+uint32_t smtp_session_ahead(const struct smtp_session *session);
 
 /* It is called soon: have the processor fetch it. */
 void smtp_session_expect(const struct smtp_session *session);

@@ -79,11 +79,7 @@ void group_answer(struct smtp_session *s, bool left_over)
 	uint32_t all;
 	unsigned last = s->cls;
 
-	if (s->cur->flight) {
-		chunk_answer(s, left_over);
-		return;
-	}
-	all = s->next->mail.rcpt_count + 3;
+	all = s->cur->next->mail.rcpt_count + 3;
 	BUG_ON(g->count >= all);
 	group_keep(g, &s->verdict);
 	if (g->count < all) {
@@ -125,8 +121,6 @@ bool group_ended(struct smtp_session *s, const char *why)
 	const struct smtp_enhanced *e = &g->answer[0].enhanced;
 
 	BUG_ON(!group_is_open(s));
-	if (s->cur->flight)
-		return chunk_ended(s, why);
 	if (g->count == 0 || g->count > 2 || s->reply.bytes > 0)
 		return false;
 	if (g->count == 2 && g->answer[1].code != 421)
@@ -143,8 +137,13 @@ void group_apply(struct smtp_session *s)
 {
 	struct smtp_group *g = s->group;
 	const struct smtp_group_answer *a;
-	const char *why = g->why;
+	const char *why;
 
+	if (g == NULL) { /* a flight's turn */
+		g = s->group = s->cur->answers;
+		s->cur->answers = NULL;
+	}
+	why = g->why;
 	if (g->applied < g->limit && s->state != ST_CLOSED) {
 		a = &g->answer[g->applied++];
 		session_verdict(s, a->code, a->enhanced,

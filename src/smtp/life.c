@@ -25,7 +25,8 @@ struct smtp_session *smtp_session_new(const struct smtp_settings *set,
 				    .solo = SMTP_STAGE_GREETING,
 				    .solo_sent = true,
 				    .grouping = set->grouping,
-				    .chunking = set->chunking };
+				    .chunking = set->chunking,
+				    .ahead_max = 1 };
 	s->tail = &s->done;
 	return s;
 }
@@ -44,8 +45,12 @@ void smtp_session_free(struct smtp_session **session)
 		s->done = tx->next;
 		pool_tx_free(s->pool, &tx);
 	}
-	pool_tx_free(s->pool, &s->cur);
-	pool_tx_free(s->pool, &s->next);
+	while (s->cur != NULL) {
+		struct smtp_tx *tx = s->cur;
+
+		s->cur = tx->next;
+		pool_tx_free(s->pool, &tx);
+	}
 	pool_cmd_free(s->pool, &s->cmd);
 	pool_reply_free(s->pool, &s->reply.buf);
 	pool_group_free(s->pool, &s->group);
@@ -80,7 +85,7 @@ void smtp_session_tls_done(struct smtp_session *s, bool established,
 
 static bool may_group(const struct smtp_session *s)
 {
-	return s->state == ST_MAIL && s->next == NULL && s->grouping &&
+	return s->state == ST_MAIL && s->cur->next == NULL && s->grouping &&
 	       !s->cur->bdat && s->carried > 0 && is_pipelining(s);
 }
 
@@ -95,6 +100,8 @@ uint32_t smtp_session_room(const struct smtp_session *s)
 		max = s->ehlo.rcpts_max;
 	if (s->state == ST_READY)
 		return s->tell == 0 ? max : 0;
+	if (stream_has_room(s))
+		return 1;
 	if (!may_group(s))
 		return 0;
 	return max < SMTP_GROUP_RCPTS_MAX ? max : SMTP_GROUP_RCPTS_MAX;
@@ -174,6 +181,9 @@ int smtp_session_mail(struct smtp_session *s, const struct smtp_mail *mail,
 		return -EAGAIN;
 	if (mail->rcpt_count > room)
 		return -E2BIG;
+	if (s->cur != NULL && s->cur->bdat &&
+	    !stream_fits(s, mail->content_bytes))
+		return -EAGAIN;
 	rc = check_mail(s, mail);
 	if (rc < 0)
 		return rc;
@@ -184,11 +194,16 @@ int smtp_session_mail(struct smtp_session *s, const struct smtp_mail *mail,
 	tx->mail = *mail;
 	tx->bol = true;
 	s->mails++;
+	s->ahead++;
+	s->ahead_bytes += mail->content_bytes;
+	if (s->fly == NULL)
+		s->fly = tx;
 	if (s->cur != NULL) {
-		s->next = tx;
+		tx->bdat = s->cur->bdat;
+		s->last = s->last->next = tx;
 		return 0;
 	}
-	s->cur = tx;
+	s->cur = s->last = tx;
 	tx->bdat = chunk_may(s);
 	s->progress_ms = now_ms;
 	session_set_state(s, ST_MAIL);
@@ -232,6 +247,17 @@ void smtp_session_set_chunking(struct smtp_session *s, bool allowed)
 	s->chunking = allowed;
 }
 
+void smtp_session_set_ahead(struct smtp_session *s, uint32_t mails)
+{
+	BUG_ON(mails == 0);
+	s->ahead_max = mails < SMTP_AHEAD_MAX ? mails : SMTP_AHEAD_MAX;
+}
+
+uint32_t smtp_session_ahead(const struct smtp_session *s)
+{
+	return s->state == ST_MAIL && stream_is_on(s) ? s->ahead : 0;
+}
+
 struct smtp_info smtp_session_info(const struct smtp_session *s)
 {
 	return (struct smtp_info){
@@ -242,6 +268,7 @@ struct smtp_info smtp_session_info(const struct smtp_session *s)
 		.carried = s->carried,
 		.groups = s->groups,
 		.chunks = s->chunks,
+		.flights = s->flights,
 		.odd_replies = s->odd_replies,
 		.tls = s->tls_on,
 	};

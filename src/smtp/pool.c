@@ -132,6 +132,8 @@ struct smtp_session *pool_session(struct smtp_pool *p)
 
 void pool_tx_free(struct smtp_pool *p, struct smtp_tx **tx)
 {
+	if (*tx != NULL)
+		pool_group_free(p, &(*tx)->answers);
 	give(p, KIND_TX, *tx);
 	*tx = NULL;
 }

@@ -6,6 +6,7 @@
  *	a command outside of mails
  *	MAIL RCPT... DATA, as far as they fit (one of them without PIPELINING)
  *	content, and the dot, and behind it the next mail's MAIL RCPT... DATA
+ *	RSET MAIL RCPT BDAT and content, of as many mails as may fly
  *
  * The content is lent as it is, in pieces.  A dot at the head of a line is
  * doubled by a piece of its own (RFC 5321 section 4.5.2, rule 23), found by
@@ -24,7 +25,7 @@ struct batch {
 	int n;
 	size_t room;      /* octets of content left */
 	uint32_t cmd_len; /* octets in s->cmd */
-	bool cmd_placed;  /* ... which stand in iov already */
+	uint32_t cmd_at;  /* of them those that stand in iov already */
 };
 
 static void add_piece(struct batch *b, const void *p, size_t len)
@@ -147,8 +148,8 @@ static void put_solo(struct batch *b)
 		put(b, SPAN("STARTTLS\r\n"));
 		break;
 	case SMTP_STAGE_RSET:
-		/* chunk.c: a chunk out of order, or two commands. */
-		put(b, s->proving ? SPAN("BDAT 6 LAST\r\nRSET\r\n")
+		/* chunk.c: a chunk out of order, or one more command. */
+		put(b, s->proving ? SPAN("BDAT 6 LAST\r\nMTAQ\r\nRSET\r\n")
 				  : SPAN("RSET\r\n"));
 		break;
 	default:
@@ -223,48 +224,89 @@ static void put_content(struct batch *b, struct smtp_tx *tx, bool hold_dot)
 	BUG_ON(!tx_dot_sent(tx));
 }
 
-/* Rule 20: commands go in front of the content, and no part of it before what
- * the peer has said was heard. */
-static void put_chunk(struct batch *b, struct smtp_tx *tx)
+/* --- chunks (rule 20) ------------------------------------------------- */
+
+static void put_bdat(struct batch *b, struct smtp_tx *tx)
 {
-	if (!tx->head) {
-		put(b, SPAN("BDAT "));
-		put_number(b, tx->mail.content_bytes);
-		put(b, SPAN(" LAST\r\n"));
-		tx->head = true;
-		add_piece(b, b->s->cmd, b->cmd_len);
-		b->cmd_placed = true;
-	}
+	put(b, SPAN("BDAT "));
+	put_number(b, tx->mail.content_bytes);
+	put(b, SPAN(" LAST\r\n"));
+	tx->head = true;
+}
+
+/* Commands stand in front of the content. */
+static void place_commands(struct batch *b)
+{
+	if (b->cmd_len > b->cmd_at)
+		add_piece(b, b->s->cmd + b->cmd_at, b->cmd_len - b->cmd_at);
+	b->cmd_at = b->cmd_len;
+}
+
+/* Has all of it been put? */
+static bool put_chunk(struct batch *b, struct smtp_tx *tx)
+{
 	put_pieces(b, tx);
 	if (tx->piece < tx->mail.content_count)
-		return;
+		return false;
 	tx->sent++;
 	BUG_ON(!tx_dot_sent(tx));
+	return true;
 }
 
-static void put_flight(struct batch *b, struct smtp_tx *tx)
+/* No part of the content goes before what the peer has said was heard. */
+static void put_careful(struct batch *b, struct smtp_tx *tx, bool hold)
 {
-	struct smtp_session *s = b->s;
-
-	s->group = pool_group(s->pool);
-	if (s->group == NULL)
+	if (!tx->go) {
+		put_envelope(b, tx);
 		return;
-	group_init(s->group);
-	tx->flight = s->group->flight = true;
-	put_envelope(b, tx);
-	BUG_ON(tx->sent != tx->mail.rcpt_count + 1);
+	}
+	if (tx_dot_sent(tx) || hold)
+		return;
+	if (!tx->head)
+		put_bdat(b, tx);
+	place_commands(b);
+	put_chunk(b, tx);
+}
+
+/* RSET, MAIL, RCPT, BDAT; and one piece of content at least. */
+static bool flight_fits(const struct batch *b, const struct smtp_tx *tx)
+{
+	return b->cmd_len + item_bytes(tx, 0) + item_bytes(tx, 1) +
+			       item_bytes(tx, 2) <=
+		       CMD_BUF &&
+	       b->n < SMTP_IOV_MAX - 3 && b->room > 0;
+}
+
+static bool begin_flight(struct batch *b, struct smtp_tx *tx)
+{
+	tx->answers = pool_group(b->s->pool);
+	if (tx->answers == NULL)
+		return false;
+	group_init(tx->answers);
+	tx->flight = tx->answers->flight = true;
+	tx->led = tx != b->s->cur;
+	if (tx->led)
+		put(b, SPAN("RSET\r\n"));
+	put_item(b, tx);
+	put_item(b, tx);
 	tx->sent++;
 	tx->go = true;
+	put_bdat(b, tx);
+	place_commands(b);
+	return true;
 }
 
-static void put_bdat(struct batch *b, struct smtp_tx *tx, bool hold)
+static void put_stream(struct batch *b)
 {
-	if (!tx->go && chunk_may_fly(b->s, tx) && !hold)
-		put_flight(b, tx);
-	if (!tx->go)
-		put_envelope(b, tx);
-	else if (!tx_dot_sent(tx) && !hold)
-		put_chunk(b, tx);
+	struct smtp_tx *tx;
+
+	while ((tx = b->s->fly) != NULL && flight_fits(b, tx)) {
+		if (!tx->flight && !begin_flight(b, tx))
+			return;
+		if (!put_chunk(b, tx))
+			return;
+		b->s->fly = tx->next;
+	}
 }
 
 /*
@@ -274,7 +316,7 @@ static void put_bdat(struct batch *b, struct smtp_tx *tx, bool hold)
 static void put_group(struct batch *b)
 {
 	struct smtp_session *s = b->s;
-	struct smtp_tx *tx = s->next;
+	struct smtp_tx *tx = s->cur->next;
 	size_t bytes = 0;
 	uint32_t i;
 
@@ -296,8 +338,13 @@ static void put_tx(struct batch *b, bool hold_dot)
 {
 	struct smtp_tx *tx = b->s->cur;
 
+	if (stream_is_on(b->s)) {
+		if (!hold_dot)
+			put_stream(b);
+		return;
+	}
 	if (tx->bdat) {
-		put_bdat(b, tx, hold_dot);
+		put_careful(b, tx, hold_dot);
 		return;
 	}
 	if (!tx->go)
@@ -316,23 +363,31 @@ static bool has_output(const struct smtp_session *s)
 		return !s->solo_sent;
 	if (s->state != ST_MAIL)
 		return false;
+	if (stream_is_on(s))
+		return s->fly != NULL;
 	if (tx_dot_sent(tx))
-		return s->next != NULL && s->next->sent == 0;
+		return tx->next != NULL && tx->next->sent == 0;
 	return tx->go || envelope_waits(s, tx);
 }
 
 bool smtp_session_dot_next(const struct smtp_session *s)
 {
-	return s->state == ST_MAIL && s->solo == SMTP_STAGE_NONE && !s->lent &&
-	       !tx_dot_sent(s->cur) && (s->cur->go || chunk_may_fly(s, s->cur));
+	if (s->state != ST_MAIL || s->solo != SMTP_STAGE_NONE || s->lent)
+		return false;
+	return stream_is_on(s) ? s->fly != NULL
+			       : !tx_dot_sent(s->cur) && s->cur->go;
 }
 
 bool smtp_session_more_answers(const struct smtp_session *s)
 {
+	if (s->proving)
+		return s->refused_it;
 	if (s->state != ST_MAIL || s->solo != SMTP_STAGE_NONE)
 		return false;
 	if (group_is_open(s))
 		return s->group->count > 0;
+	if (stream_hears(s) != NULL)
+		return stream_hears(s)->answers->count > 0;
 	return is_pipelining(s) && s->cur->got > 0 &&
 	       s->cur->got < s->cur->sent && !tx_dot_sent(s->cur);
 }
@@ -355,11 +410,8 @@ int smtp_session_output(struct smtp_session *s, struct iovec *iov, size_t limit,
 		put_solo(&b);
 	else
 		put_tx(&b, pending_input || s->reply.bytes > 0);
-	if (b.cmd_placed)
-		BUG_ON(b.cmd_len == 0);
-	else if (b.cmd_len > 0)
-		add_piece(&b, s->cmd, b.cmd_len);
-	else
+	place_commands(&b);
+	if (b.cmd_len == 0)
 		pool_cmd_free(s->pool, &s->cmd);
 	if (b.n == 0)
 		return 0;

@@ -3,7 +3,7 @@
  *
  *	GREETING -> HELLO -> READY -> MAIL -> READY ... -> QUIT -> CLOSED
  *	            HELLO -> TLS -> HELLO                (RFC 3207)
- *	            MAIL -> MAIL                         (a mail was grouped)
+ *	            MAIL -> MAIL                   (others stand behind it)
  *	            MAIL -> RESET -> READY, MAIL         (transaction left open)
  *	            any -> CLOSED                        (eof, timeout, nonsense)
  *
@@ -80,11 +80,10 @@ enum smtp_stage session_stage(const struct smtp_session *s)
 		return SMTP_STAGE_STARTTLS;
 	if (s->cur == NULL)
 		return SMTP_STAGE_MAIL; /* what would come next */
-	if (group_is_open(s) && s->cur->flight)
-		return s->group->count < 2 ? stage_of(s->cur, s->group->count)
-					   : SMTP_STAGE_EOD;
 	if (group_is_open(s) && s->group->count > 0)
-		return stage_of(s->next, s->group->count - 1);
+		return stage_of(s->cur->next, s->group->count - 1);
+	if (!group_due(s) && stream_hears(s) != NULL)
+		return stream_stage(stream_hears(s));
 	return stage_of(s->cur, s->cur->got);
 }
 
@@ -124,8 +123,11 @@ static void retire(struct smtp_session *s)
 	struct smtp_tx *tx = s->cur;
 
 	BUG_ON(tx->settled != tx->mail.rcpt_count);
-	s->cur = s->next;
-	s->next = NULL;
+	s->cur = tx->next;
+	if (s->fly == tx)
+		s->fly = s->cur;
+	s->ahead--;
+	s->ahead_bytes -= tx->mail.content_bytes;
 	tx->next = NULL;
 	*s->tail = tx;
 	s->tail = &tx->next;
@@ -151,7 +153,9 @@ static void next_mail(struct smtp_session *s)
 static void finish(struct smtp_session *s, bool open)
 {
 	retire(s);
-	if (open && !(s->group != NULL && s->group->was_reset))
+	open = open && !(s->group != NULL && s->group->was_reset) &&
+	       !(s->cur != NULL && s->cur->led);
+	if (open)
 		session_solo(s, ST_RESET, SMTP_STAGE_RSET);
 	else
 		next_mail(s);
@@ -175,16 +179,30 @@ static void break_mail(struct smtp_session *s, enum smtp_result result,
 	retire(s);
 }
 
+/* Rule 17: it has left and has no answer that counts. */
+static bool tx_may_be_there(const struct smtp_tx *tx)
+{
+	return tx_dot_sent(tx) && tx->settled < tx->mail.rcpt_count &&
+	       (tx->taken > 0 ||
+		(tx->flight && !tx->refused && tx->settled == 0));
+}
+
 /* Close; s->verdict and s->why say why.  Mails that were not yet retired
  * never got their answer. */
 static void shut(struct smtp_session *s, enum smtp_result result,
 		 enum smtp_stage stage)
 {
 	s->idle = s->was_ready && s->cur == NULL;
-	if (s->cur != NULL)
+	while (s->cur != NULL) {
+		if (!s->gone && tx_may_be_there(s->cur)) {
+			s->distrust = s->distrust || s->cur->flight;
+			s->verdict.result = result = SMTP_UNSURE;
+			s->verdict.stage = stage = SMTP_STAGE_EOD;
+		}
 		break_mail(s, result, stage);
-	if (s->cur != NULL)
-		break_mail(s, SMTP_LOST, SMTP_STAGE_MAIL);
+		result = SMTP_LOST;
+		stage = SMTP_STAGE_MAIL;
+	}
 	s->solo = SMTP_STAGE_NONE;
 	session_set_state(s, ST_CLOSED);
 	s->tell = TELL_CLOSE;
@@ -193,7 +211,6 @@ static void shut(struct smtp_session *s, enum smtp_result result,
 void session_break(struct smtp_session *s, const char *why)
 {
 	enum smtp_stage stage = session_stage(s);
-	enum smtp_result result = SMTP_LOST;
 
 	if (s->state == ST_CLOSED)
 		return;
@@ -201,19 +218,16 @@ void session_break(struct smtp_session *s, const char *why)
 		if (group_ended(s, why))
 			return;
 		s->distrust = true;
-	}
-	/* Rule 17. */
-	if (s->cur != NULL && tx_dot_sent(s->cur) &&
-	    (s->cur->taken > 0 ||
-	     (s->cur->flight && !s->cur->refused && s->cur->settled == 0))) {
-		result = SMTP_UNSURE;
-		stage = SMTP_STAGE_EOD;
+	} else if (!s->distrust && stream_hears(s) != NULL) {
+		if (stream_ended(s, why))
+			return;
+		s->distrust = true;
 	}
 	s->why = why;
-	s->verdict = (struct smtp_verdict){ .result = result,
+	s->verdict = (struct smtp_verdict){ .result = SMTP_LOST,
 					    .stage = stage,
 					    .text = span_str(why) };
-	shut(s, result, stage);
+	shut(s, SMTP_LOST, stage);
 }
 
 void session_nonsense(struct smtp_session *s, const char *why)
@@ -235,6 +249,7 @@ static void goodbye(struct smtp_session *s)
 {
 	if (s->cur != NULL && s->solo == SMTP_STAGE_NONE)
 		settle_rest(s->cur);
+	s->gone = true; /* it has not looked at what flies behind */
 	shut_refused(s);
 }
 
@@ -301,11 +316,11 @@ static void on_starttls(struct smtp_session *s)
 
 static void on_rset(struct smtp_session *s)
 {
-	if (s->cls != 2 && !s->proving) {
+	if (s->cls != 2) {
 		shut_refused(s);
 		return;
 	}
-	s->proving = false;
+	s->proving = s->refused_it = false;
 	s->solo = SMTP_STAGE_NONE;
 	next_mail(s);
 }
@@ -540,9 +555,10 @@ static void take_reply(struct smtp_session *s, bool left_over)
 		group_reset(s, left_over);
 	else if (group_is_open(s))
 		group_answer(s, left_over);
-	else if (s->proving && s->verdict.code != 421 &&
-		 !chunk_proof(s, left_over))
-		return;
+	else if (stream_hears(s) != NULL)
+		stream_answer(s, left_over);
+	else if (s->proving && s->verdict.code != 421)
+		chunk_proof(s, left_over);
 	else if (s->solo == SMTP_STAGE_STARTTLS && left_over &&
 		 s->cls == 2) /* rule 27 */
 		session_nonsense(s, "clear text after STARTTLS");

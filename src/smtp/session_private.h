@@ -3,7 +3,8 @@
 
 /*
  * The inside of a session, shared by session.c (receiver), send.c (sender),
- * group.c (rule 19), report.c (events) and pool.c (memory).
+ * group.c (rule 19), chunk.c and stream.c (rule 20), report.c (events) and
+ * pool.c (memory).
  *
  * The sender counts what it lent (tx.sent), the receiver what was answered
  * (tx.got); both count the same items of a mail of n recipients:
@@ -33,7 +34,7 @@ enum rcpt_state {
 
 /* One mail in progress. */
 struct smtp_tx {
-	struct smtp_tx *next; /* in the list of finished mails */
+	struct smtp_tx *next; /* behind this one, or in the list of done ones */
 	struct smtp_mail mail;
 	uint32_t sent, got; /* items, see above */
 	uint32_t taken;     /* RCPTs answered 2yz */
@@ -42,6 +43,8 @@ struct smtp_tx {
 	uint32_t tell_count;
 	bool bdat;    /* content goes as a chunk */
 	bool flight;  /* ... without waiting for the answers to RCPT */
+	bool led;     /* RSET goes in front: it flies behind another */
+	bool heard;   /* a flight: all its answers have come, or the end has */
 	bool head;    /* the BDAT command is out */
 	bool refused; /* MAIL was */
 	bool go;      /* 354 */
@@ -55,7 +58,8 @@ struct smtp_tx {
 	enum smtp_stage broke_stage;
 	uint32_t piece; /* content: piece and octet to send next */
 	size_t piece_at;
-	uint8_t rcpt[]; /* enum rcpt_state */
+	struct smtp_group *answers; /* of a flight, until they are judged */
+	uint8_t rcpt[];             /* enum rcpt_state */
 };
 
 /* The answers of one group, kept until they can be judged as a whole. */
@@ -65,7 +69,7 @@ struct smtp_group {
 	uint32_t applied; /* of those */
 	uint32_t text_len;
 	bool was_reset;  /* case (b): the lone RSET was answered well */
-	bool flight;     /* of one mail: chunk.c */
+	bool flight;     /* of one mail: stream.c */
 	const char *why; /* then break the connection, if not NULL */
 	struct smtp_group_answer {
 		struct smtp_enhanced enhanced;
@@ -107,16 +111,22 @@ struct smtp_session {
 	bool was_ready, distrust, idle;
 	bool early;    /* the reply began when no answer was owed */
 	bool in_group; /* it ended within a group, well: case (c) */
+	bool gone;     /* it said 421 */
 
 	char *cmd;                    /* commands on loan */
 	struct smtp_reply reply;      /* its buffer is held while in use */
-	struct smtp_tx *cur, *next;   /* under way, and grouped behind it */
+	struct smtp_tx *cur, *last;   /* under way, those behind it by .next */
 	struct smtp_tx *done, **tail; /* waiting for SMTP_EV_MAIL_DONE */
 	struct smtp_group *group;
-	/* chunk.c */
-	bool chunking, proving, proven;
-	bool no_chunks;  /* it does not know BDAT */
-	uint32_t chunks; /* messages taken as one */
+	/* chunk.c, stream.c */
+	bool chunking, proving, refused_it, proven;
+	bool sole;                 /* no second flight behind one */
+	bool no_chunks;            /* it does not know BDAT */
+	uint32_t chunks;           /* messages taken as one */
+	struct smtp_tx *fly;       /* the first that has not wholly left */
+	uint32_t ahead, ahead_max; /* mails under way; how many may be */
+	uint64_t ahead_bytes;      /* their content */
+	uint32_t flights;          /* that came out whole */
 
 	uint32_t carried, groups, mails, odd_replies;
 	struct smtp_verdict verdict; /* of the last answer, or of the end */
@@ -170,29 +180,48 @@ void group_reset(struct smtp_session *s, bool left_over);
 bool group_ended(struct smtp_session *s, const char *why);
 /* Hand one judged answer to session_answer(). */
 void group_apply(struct smtp_session *s);
-static inline bool group_due(const struct smtp_session *s)
-{
-	return s->group != NULL && s->group->limit > 0;
-}
 
 /* Keep an answer. */
 void group_keep(struct smtp_group *g, const struct smtp_verdict *v);
 
-/* May mails go as chunks? */
+/* chunk.c: may mails go as chunks? */
 bool chunk_may(const struct smtp_session *s);
+/* Is this code one about addresses: MAIL's, RCPT's? */
+bool chunk_is_of_address(struct smtp_enhanced enhanced);
 /* Is a 2yz with this code one to content? */
 bool chunk_is_taken(struct smtp_enhanced enhanced);
-/* May this mail, of which nothing was sent, go in one flight? */
-bool chunk_may_fly(const struct smtp_session *s, const struct smtp_tx *tx);
 /* Is the proof that comes before flights due? */
 bool chunk_must_prove(const struct smtp_session *s);
-/* Its answer; false: it is not one, and the session has ended. */
-bool chunk_proof(struct smtp_session *s, bool left_over);
-/* As group_answer() and group_ended(), for a flight. */
-void chunk_answer(struct smtp_session *s, bool left_over);
-bool chunk_ended(struct smtp_session *s, const char *why);
+/* One of its two answers. */
+void chunk_proof(struct smtp_session *s, bool left_over);
 /* A chunk was refused: what that says, in s->verdict. */
 void chunk_verdict(struct smtp_session *s, const struct smtp_tx *tx);
+
+/* stream.c: do mails go in flights now, the present one too? */
+bool stream_is_on(const struct smtp_session *s);
+/* May another mail follow, as far as is known before it is? */
+bool stream_has_room(const struct smtp_session *s);
+/* ... with so much content? */
+bool stream_fits(const struct smtp_session *s, uint64_t content_bytes);
+/* The flight whose answers come next, or NULL. */
+struct smtp_tx *stream_hears(const struct smtp_session *s);
+/* Which answer that is. */
+enum smtp_stage stream_stage(const struct smtp_tx *tx);
+/* As group_answer(), group_ended(): for the flights that are out. */
+void stream_answer(struct smtp_session *s, bool left_over);
+bool stream_ended(struct smtp_session *s, const char *why);
+/* A flight was judged whose answers are not yet handed on. */
+static inline bool stream_due(const struct smtp_session *s)
+{
+	return s->cur != NULL && s->cur->answers != NULL &&
+	       s->cur->answers->limit > 0;
+}
+
+/* Is there a judged answer to hand to session_answer()? */
+static inline bool group_due(const struct smtp_session *s)
+{
+	return (s->group != NULL && s->group->limit > 0) || stream_due(s);
+}
 
 /* NULL when out of memory. */
 struct smtp_tx *pool_tx(struct smtp_pool *pool);

@@ -8,9 +8,9 @@
 #include <check.h>
 #include <string.h>
 
-#define FLIGHT_MAILS   2 /* of tag 1 and 2; tag 0 is not looked at */
+#define FLIGHT_MAILS   3 /* of tag 1 on; tag 0 is not looked at */
 #define FLIGHT_RCPTS   3
-#define FLIGHT_REPLIES (FLIGHT_RCPTS + 4)
+#define FLIGHT_REPLIES (4 * FLIGHT_MAILS)
 
 enum flight_how {
 	FLIGHT_PACKET,

@@ -5,6 +5,7 @@ mtaq_unit(test_transcripts USES mtaq_smtp ARGS ${dialogues})
 mtaq_unit(test_session USES mtaq_smtp)
 mtaq_unit(test_group USES mtaq_smtp)
 mtaq_unit(test_chunk USES mtaq_smtp)
+mtaq_unit(test_stream USES mtaq_smtp)
 # Servers made by rule and by seed.  The linker lets the test count what the
 # session allocates.
 mtaq_unit(test_generated USES mtaq_site mtaq_smtp)

@@ -420,6 +420,9 @@ static bool act_with_number(struct player *p, const char *text)
 		ck_assert_uint_eq(smtp_session_info(p->s).odd_replies, n);
 	} else if (sscanf(text, "groups %u", &n) == 1) {
 		ck_assert_uint_eq(smtp_session_info(p->s).groups, n);
+	} else if (sscanf(text, "ahead %u", &n) == 1) {
+		turn(p);
+		smtp_session_set_ahead(p->s, n);
 	} else if (sscanf(text, "wait %u", &n) == 1) {
 		turn(p);
 		p->now_ms += n * 1000u;
