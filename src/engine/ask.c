@@ -185,6 +185,7 @@ static void add_hosts(struct worker_state *s, struct wsite *ws, struct buf *out)
 		admin_number(out, "grouping_in_s", left_s(s, h.grouping_ms));
 		admin_text(out, "chunking", span_str(h.chunking));
 		admin_number(out, "chunking_in_s", left_s(s, h.chunking_ms));
+		admin_number(out, "chunks_ahead", h.ahead);
 		admin_number(out, "again_in_s", left_s(s, h.until_ms));
 		admin_number(out, "hold_in_s", left_s(s, h.hold_ms));
 		admin_number(out, "listed", h.listed);

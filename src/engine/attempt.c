@@ -149,11 +149,8 @@ static int give_mail(struct worker_state *s, struct conn *c, struct attempt *a)
 		.content_bytes = a->view.size,
 	};
 
-	if (s->smtp.chunking && list_empty(&c->attempts)) {
-		site_conn_chunked(c->sc, smtp_session_info(c->smtp).chunks);
-		smtp_session_set_chunking(
-			c->smtp, site_conn_may_chunk(c->sc, s->now_ms));
-	}
+	if (s->smtp.chunking && list_empty(&c->attempts))
+		deliver_ask_chunks(s, c);
 	return smtp_session_mail(c->smtp, &mail, s->now_ms);
 }
 
@@ -187,8 +184,8 @@ int attempt_begin(struct worker_state *s, struct conn *c,
 	if (room == 0)
 		return -EAGAIN;
 	/* Alone it goes to all of them in one transaction. */
-	if (!list_empty(&c->attempts) && room == SMTP_GROUP_RCPTS_MAX &&
-	    open > room)
+	if (!list_empty(&c->attempts) && open > room &&
+	    (room == SMTP_GROUP_RCPTS_MAX || smtp_session_ahead(c->smtp) > 0))
 		return -E2BIG;
 	a = attempt_new(s, open < room ? open : room);
 	if (a == NULL)

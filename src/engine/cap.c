@@ -6,7 +6,10 @@
  *
  * One that begins behind another's dot (rule 19) is counted from then on:
  * when the first is answered its outcome takes that place, and the session has
- * one dot out as before.  The bound stays sessions + max_unsynced_outcomes.
+ * one dot out as before.  The bound stays sessions + max_unsynced_outcomes.  So
+ * does each but the first of those that follow each other as chunks (rule 20);
+ * these take half of the places at most, so that a host that answers slowly
+ * does not stop the others.
  */
 #include "engine/worker_private.h"
 
@@ -20,6 +23,13 @@ bool worker_below_cap(struct worker_state *s)
 	 * session could add two to what a kill doubles. */
 	return open + s->behind < s->set->max_unsynced_outcomes &&
 	       list_empty(&s->stuck);
+}
+
+bool worker_may_stream(struct worker_state *s)
+{
+	uint64_t open = s->outs_sent - atomic_load(&s->w->set.log->durable);
+
+	return open + s->behind < s->set->max_unsynced_outcomes / 2;
 }
 
 bool worker_may_begin(struct worker_state *s, struct wsite *ws)

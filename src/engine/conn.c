@@ -377,7 +377,10 @@ void conn_turn(struct worker_state *s, struct conn *c, bool pending)
 		else if (c->state != CONN_OPEN || take_events(s, c))
 			return;
 	}
-	if (s->smtp.grouping && smtp_session_dot_next(c->smtp))
+	if (s->smtp.chunking && smtp_session_ahead(c->smtp) > 0 &&
+	    !c->sending && !pending)
+		deliver_stream(s, c);
+	else if (s->smtp.grouping && smtp_session_dot_next(c->smtp))
 		deliver_group(s, c);
 	send_some(s, c, pending);
 	if (c->sending && smtp_session_deadline(c->smtp) == SMTP_NEVER)

@@ -117,6 +117,9 @@ void deliver_group(struct worker_state *s, struct conn *c)
 	uint64_t when;
 
 	site_conn_grouped(c->sc, smtp_session_info(c->smtp).groups);
+	/* Chunks begin when the groups before them have ended. */
+	may = may &&
+	      !(s->smtp.chunking && site_conn_may_chunk(c->sc, s->now_ms));
 	smtp_session_set_grouping(c->smtp, may);
 	/* Behind a large one it would wait while other sessions are free. */
 	if (!may || s->stopping || c->picky || list_empty(&c->attempts) ||
@@ -125,6 +128,44 @@ void deliver_group(struct worker_state *s, struct conn *c)
 	deliver_load(c->site, &load);
 	if (site_conn_next(c->sc, &load, s->now_ms, &when) == SITE_TAKE)
 		(void)take_task(s, c);
+}
+
+void deliver_ask_chunks(struct worker_state *s, struct conn *c)
+{
+	struct smtp_info info = smtp_session_info(c->smtp);
+
+	site_conn_chunked(c->sc, info.chunks);
+	site_conn_flew(c->sc, info.flights);
+	smtp_session_set_chunking(c->smtp,
+				  site_conn_may_chunk(c->sc, s->now_ms));
+	smtp_session_set_ahead(c->smtp, site_conn_ahead(c->sc, s->now_ms));
+}
+
+/* A server takes a session's mails one after the other: where it is that and
+ * not the way that takes time, they are sooner done over several. */
+static bool is_share_full(const struct wsite *ws, uint32_t ahead,
+			  const struct site_load *load)
+{
+	return (uint64_t)ahead * site_window(ws->site) > load->waiting;
+}
+
+void deliver_stream(struct worker_state *s, struct conn *c)
+{
+	struct site_load load;
+	uint64_t when;
+
+	if (s->stopping || c->picky)
+		return;
+	deliver_ask_chunks(s, c);
+	while (smtp_session_room(c->smtp) > 0 && worker_may_stream(s)) {
+		deliver_load(c->site, &load);
+		if (is_share_full(c->site, smtp_session_ahead(c->smtp),
+				  &load) ||
+		    site_conn_next(c->sc, &load, s->now_ms, &when) !=
+			    SITE_TAKE ||
+		    !take_task(s, c))
+			return;
+	}
 }
 
 static void feed_ready(struct worker_state *s, struct wsite *ws)

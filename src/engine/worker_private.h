@@ -103,7 +103,7 @@ struct attempt {          /* one mail in flight */
 	uint16_t *index; /* of each in the message */
 	uint32_t count, size;
 	bool any_accepted, judged;
-	bool behind;    /* grouped behind its connection's first */
+	bool behind;    /* its connection has others in front */
 	bool utf8;      /* its recipients, or the sender, need SMTPUTF8 */
 	uint32_t again; /* recipients put over (rule 14) */
 	uint8_t moves;
@@ -188,6 +188,8 @@ bool worker_tell_store(struct worker_state *s, uint32_t type,
 /* May another mail begin (un-synced outcomes, room in the log, stopping)? */
 bool worker_may_begin(struct worker_state *s, struct wsite *ws);
 
+/* Is there a place for one more of a stream of chunks? */
+bool worker_may_stream(struct worker_state *s);
 /* Are there few enough outcomes that are not durable? */
 bool worker_below_cap(struct worker_state *s);
 /* Sites that waited for that have their turn. */
@@ -239,6 +241,10 @@ bool deliver_next(struct worker_state *s, struct conn *c);
 /* Rule 19: the dot of c's mail goes next; give it the mail whose envelope goes
  * out behind it, if there is one and the host takes that. */
 void deliver_group(struct worker_state *s, struct conn *c);
+/* Rule 20: tell c's session what its host has earned by now. */
+void deliver_ask_chunks(struct worker_state *s, struct conn *c);
+/* Rule 20: chunks fly on c; give it those that go out behind them. */
+void deliver_stream(struct worker_state *s, struct conn *c);
 void deliver_load(const struct wsite *ws, struct site_load *load_r);
 
 void deliver_site_answers(struct worker_state *s, struct wsite *ws);

@@ -57,6 +57,8 @@ enum site_grouping {
 	SITE_GROUPING_ON /* no session waits for another to try first */
 };
 
+#define SITE_AHEAD_MAX 20u
+
 /* SMTP.md 20: content as a chunk, BDAT. */
 enum site_chunking {
 	SITE_CHUNKING_OFF,
@@ -331,6 +333,14 @@ void site_conn_group_broke(struct site_conn *conn, uint64_t now_ms);
 bool site_conn_may_chunk(struct site_conn *conn, uint64_t now_ms);
 /* So many messages of this session were taken as chunks by now. */
 void site_conn_chunked(struct site_conn *conn, uint32_t chunks);
+/*
+ * Rule 20: how many messages may be on their way at once in a session with this
+ * host: 1, and one more for each time that as many came out whole, over all
+ * its sessions; SITE_AHEAD_MAX at most.  Nonsense begins anew.
+ */
+uint32_t site_conn_ahead(const struct site_conn *conn, uint64_t now_ms);
+/* So many of this session came out whole by now (smtp_info.flights). */
+void site_conn_flew(struct site_conn *conn, uint32_t flights);
 /* It offers CHUNKING and does not know BDAT: no chunks for 24 h. */
 void site_conn_no_chunks(struct site_conn *conn, uint64_t now_ms);
 
@@ -442,6 +452,7 @@ struct site_host_info {
 	/* Rule 20: likewise; "chunked" instead of "grouped". */
 	const char *chunking;
 	uint64_t chunking_ms;
+	uint32_t ahead;  /* site_conn_ahead(), were it asked */
 	const char *why; /* its last refusal or failure; "" */
 	uint64_t why_ms; /* when that was */
 };

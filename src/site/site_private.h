@@ -42,6 +42,8 @@ struct site_health {
 		struct site_conn *trier; /* the session that tries; or NULL */
 	} group, chunk;
 	uint64_t no_chunks_ms; /* until then */
+	uint32_t deeper;       /* messages ahead, beyond the first */
+	uint32_t flown;        /* towards one more */
 };
 
 struct site_addr {
@@ -122,8 +124,8 @@ struct site_conn {
 	bool told;   /* the server's last word has been acted on */
 	bool judged; /* it has answered a transaction, well or ill */
 	bool pipelining, chunking; /* offered */
-	bool disliked;           /* it hung up on the first group that it saw */
-	uint32_t groups, chunks; /* that came out whole */
+	bool disliked; /* it hung up on the first group that it saw */
+	uint32_t groups, chunks, flights; /* that came out whole */
 	uint32_t begun, ended, carried;
 	uint64_t opened_ms, ready_ms, idle_ms;
 };
@@ -161,7 +163,9 @@ void site_trust_free(struct site_table *table);
 uint64_t site_distrusted_until(const struct site_table *table,
 			       const struct mx_addr *addr, uint64_t now_ms);
 
-/* earn.c: the connection goes */
+/* earn.c: what was shown about chunks counts no more */
+void site_earn_anew(struct site_health *health);
+/* the connection goes */
 void site_earn_leave(struct site_conn *conn);
 /* See site_host_info. */
 void site_earn_describe(const struct site_table *table,

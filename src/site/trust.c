@@ -88,7 +88,8 @@ void site_conn_distrust(struct site_conn *conn, uint64_t now_ms)
 		map_find(&table->distrusted, site_addr_hash(addr), same, addr);
 
 	/* To be earned again, in a day. */
-	conn->addr->health->group.good = conn->addr->health->chunk.good = 0;
+	conn->addr->health->group.good = 0;
+	site_earn_anew(conn->addr->health);
 	if (d == NULL) {
 		make_room(table, now_ms);
 		d = remember(table, addr);

@@ -26,10 +26,11 @@ class Server(Listening):
     them when it is the last of a list.  session.grouped: something stood
     behind this dot; server.groups counts them."""
 
-    def __init__(self, ehlo="PIPELINING", dot=None, bdat=None):
+    def __init__(self, ehlo="PIPELINING", dot=None, bdat=None, mails=None):
         self.ehlo, self.dot = ehlo, dot or (lambda *_: ["250 2.0.0 ok"])
         self.bdat = bdat or self.dot     # replies to a chunk behind RCPT
-        self.flights = self.refusals = 0
+        self.flights = self.refusals = self.streams = 0
+        self.mails = mails      # messages a session, then 421
         self.groups = 0
         self.taken = collections.Counter()    # token: copies
         super().__init__()
@@ -57,7 +58,11 @@ class Server(Listening):
                     return
             else:
                 s.rcpt = False
-                s.say("221 2.0.0 bye" if verb == b"QUIT" else "250 2.1.0 ok")
+                if verb == b"MAIL" and s.dots == self.mails:
+                    s.say("421 4.7.0 enough")
+                    return
+                s.say("221 2.0.0 bye" if verb == b"QUIT" else
+                      "250 2.1.0 ok" if verb == b"MAIL" else "250 2.0.0 ok")
             if verb == b"QUIT":
                 return
 
@@ -68,9 +73,12 @@ class Server(Listening):
             s.say("503 5.5.1 nobody")
             return True
         s.rcpt = False
+        s.streamed = s.has_more() and s.kept[:4] == b"RSET"
+        self.streams += s.streamed
         return self.judge(s, self.bdat, octets.split(b"\r\n"))
 
     def content(self, s):
+        s.rcpt = False
         return self.judge(s, self.dot, iter(s.line, b"."))
 
     def judge(self, s, dot, lines):
@@ -96,6 +104,7 @@ class Session:
     def __init__(self, conn):
         self.conn, self.kept = conn, b""
         self.dots, self.grouped, self.rcpt = 0, False, False
+        self.streamed = False
 
     def say(self, text):
         self.conn.sendall(text.encode() + b"\r\n")
@@ -365,6 +374,71 @@ def a_killed_daemon_doubles_one_flight_a_session(mtaq):
         return f"{sum(server.taken.values()) - 400} doubled"
 
 
+def rule_20_messages_follow_each_other(mtaq):
+    """More at once the more came out whole, each taken once."""
+    with Server(CHUNKS) as server, \
+            box_of(mtaq, server, sessions=2, smtp__chunking="auto") as box:
+        types, host = deliver(box, 500)
+        all_came_once(server, 500)
+        must(not {"unsure", "deferred"} & types.keys(), types)
+        must(server.streams >= 100 and host["chunks_ahead"] >= 10,
+             f"{server.streams} followed at once, {host}")
+        return f"{server.streams} of 500, {host['chunks_ahead']} ahead"
+
+
+def rule_20_a_goodbye_in_a_stream_costs_nobody(mtaq):
+    """421 to MAIL: what flew behind it goes at once over another session, and
+    the limit is learned (rule 5)."""
+    with Server(CHUNKS, mails=30) as server, \
+            box_of(mtaq, server, smtp__chunking="on") as box:
+        types, host = deliver(box, 300)
+        all_came_once(server, 300)
+        must(not {"unsure", "deferred"} & types.keys(), types)
+        must(server.streams >= 50 and host["messages_per_session"] == 30,
+             f"{server.streams}, {host}")
+
+
+def rule_20_a_broken_stream_is_unsure_and_the_last(mtaq):
+    """It hangs up on a chunk: those behind may be there.  None is lost, no
+    copy more than unsure results, and no stream for a day."""
+    gone = []
+
+    def bdat(server, session):
+        if session.streamed and server.streams > 60 and not gone:
+            gone.append(server.streams)
+            return [None]
+        return ["250 2.0.0 ok"]
+    with Server(CHUNKS, bdat=bdat) as server, \
+            box_of(mtaq, server, sessions=2, smtp__chunking="on") as box:
+        types, host = deliver(box, 300)
+        unsure = types.get("unsure", 0)
+        all_came_once(server, 300, doubled=unsure)
+        must(2 <= unsure <= 20, types)
+        must(host["chunks_ahead"] == 1, host)
+        chunked(host, "distrusted")
+        # One of another session may have been on its way.
+        must(server.streams <= gone[0] + 20, f"{gone}, {server.streams}")
+        return f"{unsure} unsure"
+
+
+def a_killed_daemon_doubles_streams_within_its_bound(mtaq):
+    """Those ahead are counted: sessions and max_unsynced_outcomes as ever."""
+    sessions, cap = 4, 64
+    with Server(CHUNKS) as server, box_of(
+            mtaq, server, sessions=sessions, workers="1",
+            smtp__chunking="on", max_unsynced_outcomes=str(cap)) as box:
+        box.start_daemon()
+        box.load("--messages", 1500, "--size", 600, "--domains", 1)
+        box.wait_final(700)
+        box.kill_daemon()
+        must(server.streams > 100, f"{server.streams} streamed")
+        box.start_daemon()
+        box.wait_final(1500)
+        box.stop_daemon()
+        all_came_once(server, 1500, doubled=sessions + cap)
+        return f"{sum(server.taken.values()) - 1500} doubled"
+
+
 PLAIN = {"session__grouping": "off"}
 GROUPED = {"session__grouping": "on"}
 CHUNKED = {"session__grouping": "on", "smtp__chunking": "on"}
@@ -441,4 +515,8 @@ if __name__ == "__main__":
           rule_20_not_without_enhanced_codes_and_off_by_default,
           rule_20_who_does_not_know_bdat_gets_data,
           rule_20_a_refused_recipient_ends_no_session,
-          a_killed_daemon_doubles_one_flight_a_session, *once])
+          a_killed_daemon_doubles_one_flight_a_session,
+          rule_20_messages_follow_each_other,
+          rule_20_a_goodbye_in_a_stream_costs_nobody,
+          rule_20_a_broken_stream_is_unsure_and_the_last,
+          a_killed_daemon_doubles_streams_within_its_bound, *once])
