@@ -28,8 +28,12 @@ endforeach()
 add_test(NAME crash_kill_one COMMAND python3
 	${CMAKE_CURRENT_SOURCE_DIR}/crash/kill.py $<TARGET_FILE:mtaq>
 	--one --cycles ${cuts})
-set_tests_properties(crash_kill_one PROPERTIES LABELS "crash;threads"
-	TIMEOUT 600)
+# Messages that follow each other unanswered: no more than with DATA.
+add_test(NAME crash_kill_chunks COMMAND python3
+	${CMAKE_CURRENT_SOURCE_DIR}/crash/kill.py $<TARGET_FILE:mtaq>
+	--chunks --cycles 10)
+set_tests_properties(crash_kill_one crash_kill_chunks PROPERTIES
+	LABELS "crash;threads" TIMEOUT 600)
 # The power goes.
 foreach(fs ext4 xfs)
 	add_test(NAME crash_power_${fs} COMMAND python3

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """kill -9 of `mtaq run` at random moments, while mail comes and goes.
 
-	kill.py MTAQ [--one] [--cycles N] [--messages N] [--seed N] [--json]
+	kill.py MTAQ [--one] [--chunks] [--cycles N] [--messages N] [--seed N]
+		[--json]
 
 A load submits until the kill and goes on after it; the daemon checkpoints
 every second and writes over its small segments all the time.  After each kill
@@ -11,6 +12,7 @@ workers a kill, half of the kills at most the open sessions; none that no
 kill explains.
 
 --one: one session, one worker, max_unsynced_outcomes 1: 2 copies at most.
+--chunks: by BDAT, messages following each other (SMTP.md 20): the same bound.
 """
 import random
 import sys
@@ -30,12 +32,15 @@ def run(args):
     rnd = random.Random(args.seed)
     plan = cycles.Plan(**(ONE if args.one else MANY))
     plan.messages = args.messages or plan.messages
+    if args.chunks:
+        plan.changes["smtp__chunking"] = "on"
     figures = cycles.Figures()
     for first in range(0, args.cycles, cycles.SPOOL_CUTS):
         cuts = min(cycles.SPOOL_CUTS, args.cycles - first)
         with Box(args.mtaq, name="mtaq-kill") as box:
             figures.add(*cycles.one_spool(box, plan, kill, rnd, cuts))
-    return {"test": "kill --one" if args.one else "kill",
+    return {"test": " ".join(["kill", *["--one"] * args.one,
+                              *["--chunks"] * args.chunks]),
             **figures.judged(plan)}
 
 
@@ -43,6 +48,8 @@ def main():
     p = cycles.arguments(__doc__, 100)
     p.add_argument("--one", action="store_true",
                    help="one session, one unsynced outcome")
+    p.add_argument("--chunks", action="store_true",
+                   help="by BDAT, messages following each other")
     return cycles.main(run, p.parse_intermixed_args())
 
 
