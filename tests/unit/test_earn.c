@@ -295,6 +295,46 @@ START_TEST(rule_20_chunks_are_earned_likewise)
 }
 END_TEST
 
+START_TEST(rule_20_one_more_ahead_for_each_window)
+{
+	struct mxset *mx = rig_set(hosts, 2);
+	struct site_settings set;
+	struct site_conn *a, *b, *other;
+
+	site_settings_default(&set);
+	set.connects_burst = set.connects_per_second = 1000;
+	set.chunking = SITE_CHUNKING_ON;
+	rig_start(&rig, &set, mx);
+	mxset_unref(&mx);
+	a = session(1);
+	b = session(1);
+	other = session(2);
+	ck_assert_uint_eq(site_conn_ahead(a, rig.now), 1);
+	site_conn_flew(a, 1);
+	ck_assert_uint_eq(site_conn_ahead(b, rig.now), 2);
+	site_conn_flew(b, 1); /* all sessions of the host together */
+	ck_assert_uint_eq(site_conn_ahead(a, rig.now), 2);
+	site_conn_flew(b, 2);
+	ck_assert_uint_eq(site_conn_ahead(a, rig.now), 3);
+	ck_assert_uint_eq(site_conn_ahead(other, rig.now), 1);
+	site_conn_flew(a, 1000);
+	ck_assert_uint_eq(site_conn_ahead(a, rig.now), SITE_AHEAD_MAX);
+	site_conn_no_chunks(a, rig.now);
+	ck_assert_uint_eq(site_conn_ahead(a, rig.now), 1);
+	rig.now += DAY;
+	ck_assert_uint_eq(site_conn_ahead(a, rig.now), 1); /* anew */
+	site_conn_flew(a, 1001);
+	ck_assert_uint_eq(site_conn_ahead(a, rig.now), 2);
+	site_conn_distrust(b, rig.now);
+	rig.now += DAY;
+	ck_assert_uint_eq(site_conn_ahead(a, rig.now), 1);
+	peace(a);
+	peace(b);
+	peace(other);
+	stop();
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("earn");
@@ -310,6 +350,7 @@ int main(void)
 	tcase_add_test(t, rule_19_who_hangs_up_on_a_group_is_left_alone);
 	tcase_add_test(t, rule_05_a_limit_is_learned_where_groups_are_known);
 	tcase_add_test(t, rule_20_chunks_are_earned_likewise);
+	tcase_add_test(t, rule_20_one_more_ahead_for_each_window);
 	suite_add_tcase(suite, t);
 	srunner_run_all(runner, CK_NORMAL);
 	failed = srunner_ntests_failed(runner);
