@@ -13,8 +13,10 @@ import re
 import sys
 
 ESCAPE = re.compile(rb"\\(x[0-9a-fA-F]{2}|.)")
-PIECES_OF_46 = 0xF0
+PIECES_OF_43 = 0x70
 GROUPING = 0x02
+STREAM = 0x88            # the proof and a first mail are in front
+PROVED = b"503 5.5.1 no mail\r\n250 2.0.0 ok\r\n"
 SEED_MAX = 4096         # what libFuzzer mutates by default
 ADDRESS = re.compile(rb"[^\s<>(),;:\"]+@[^\s<>(),;:\"]+|<[^>\s]+>")
 
@@ -69,7 +71,10 @@ class Seeds:
 def from_dialogue(seeds, text):
     grouping = GROUPING if b"! grouping" in text else 0
     said = b"".join(server_lines(text))
-    seeds.add("fuzz_session", bytes([PIECES_OF_46 | grouping]) + said)
+    seeds.add("fuzz_session", bytes([PIECES_OF_43 | grouping]) + said)
+    if b"! ahead" in text:
+        seeds.add("fuzz_session", bytes([PIECES_OF_43 | STREAM]) +
+                  said.partition(PROVED)[2])
     for reply in replies(said):
         seeds.add("fuzz_reply", reply)
         if reply.startswith(b"250-"):
