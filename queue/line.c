@@ -187,8 +187,11 @@ int delta_line_ready(struct delta *d, struct line *line)
 	struct heap_node *first = heap_min(&line->due);
 	uint64_t key = UINT64_MAX;
 
+	/* Of equal slots what is in memory goes first: else every line with
+	 * mail of this second would be read from the index before one task
+	 * is given. */
 	if (line->next_slot < QUEUE_SLOT_DAMAGED && line_has_window(d, line))
-		key = (uint64_t)line->next_slot << 32;
+		key = (uint64_t)line->next_slot << 32 | UINT32_MAX;
 	if (first != NULL && first->key < key)
 		key = first->key;
 	if (key == UINT64_MAX || line->paused ||

@@ -328,6 +328,35 @@ START_TEST(the_sweep_waits_for_room_and_goes_on)
 }
 END_TEST
 
+/* All are due in the same second: not every queue is read from the index
+ * before the first task is given. */
+START_TEST(the_first_task_waits_for_no_other_queue)
+{
+	enum {
+		QUEUES = 30
+	};
+	struct qmodel m = { .lines_max = QUEUES + 1 };
+	struct queue_task t;
+	uint32_t i;
+
+	qmodel_open(&m, &small, 1);
+	for (i = 0; i < QUEUES; i++)
+		message_of(&m, i);
+	qmodel_commit(&m);
+	qmodel_apply(&m);
+	ck_assert_int_eq(queue_store_checkpoint(m.q, m.now_s), 0);
+	qmodel_reopen(&m);
+	m.now_s += 2;
+	qmodel_work(&m, 50); /* the sweep knows them all, no task is read */
+	ck_assert_uint_eq(m.q->store->delta.line_count, QUEUES);
+	ck_assert_uint_eq(m.q->store->delta.task_count, 0);
+	for (i = 1; queue_store_next(m.q, m.now_s, &t) == 1; i++)
+		ck_assert_uint_eq(m.q->store->delta.task_count, i);
+	ck_assert_uint_eq(i, QUEUES + 1);
+	qmodel_close(&m);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("qscale");
@@ -342,6 +371,7 @@ int main(void)
 	tcase_add_test(tc, many_changes_are_written_however_young);
 	tcase_add_test(tc, a_list_of_one_domain_passes_the_others_by);
 	tcase_add_test(tc, the_sweep_waits_for_room_and_goes_on);
+	tcase_add_test(tc, the_first_task_waits_for_no_other_queue);
 	suite_add_tcase(s, tc);
 	sr = srunner_create(s);
 	srunner_run_all(sr, CK_NORMAL);
