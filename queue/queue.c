@@ -137,34 +137,45 @@ static int cannot_read(const struct queue *q, const struct segment *seg,
 	return err;
 }
 
-/* What is free becomes ready; what was never finished is finished. */
-static int sort_segments(struct queue *q)
+/*
+ * What is free becomes ready.  A file that was never finished is finished by
+ * whoever needs a segment next: 64 MiB are not written while mail waits for
+ * the start.  There is one after a crash; of more, which failures have left,
+ * all but one are finished here.
+ */
+static void sort_segments(struct queue *q)
 {
 	struct segments *set = q->log->set;
-	struct segment *seg = atomic_load(&set->all);
+	struct segment *seg = atomic_load(&set->all), *made;
 
 	for (; seg != NULL; seg = seg->all) {
-		if (seg->kind == SEGMENT_UNFINISHED &&
-		    atomic_load(&set->unfinished) == NULL) {
-			struct segment *made;
-
-			atomic_store(&set->unfinished, seg);
-			if (segment_create(set, &made) == 0)
-				segments_give(set, made);
-		} else if (seg->kind == SEGMENT_FREE) {
+		if (seg->kind == SEGMENT_FREE) {
 			segments_give(set, seg);
+			continue;
 		}
+		if (seg->kind != SEGMENT_UNFINISHED)
+			continue;
+		if (atomic_load(&set->unfinished) != NULL) {
+			if (segment_create(set, &made) < 0)
+				continue; /* waits for the next start */
+			segments_give(set, made);
+		}
+		atomic_store(&set->unfinished, seg);
 	}
-	return 0;
 }
 
-/* The reserve, and one to begin with, whatever free_bytes_min says. */
+/*
+ * The reserve, and one to begin with, whatever free_bytes_min says.  Where mail
+ * waits one is enough to let it leave; the others are owed, and made in pieces
+ * meanwhile (queue_log_prepare()).
+ */
 static void make_reserve(struct queue *q, struct queue_report *report)
 {
 	struct segments *set = q->log->set;
+	uint32_t now = queue_log_is_used(q) ? 1 : SEGMENT_RESERVE + 1;
 	struct segment *seg;
 
-	while (segments_ready(set) < SEGMENT_RESERVE + 1) {
+	while (segments_ready(set) < now) {
 		int err = segment_create(set, &seg);
 
 		if (err < 0) {
@@ -176,6 +187,8 @@ static void make_reserve(struct queue *q, struct queue_report *report)
 		}
 		segments_give(set, seg);
 	}
+	if (segments_ready(set) < SEGMENT_RESERVE + 1)
+		set->owed = SEGMENT_RESERVE + 1 - segments_ready(set);
 }
 
 static int copy_over(struct segments *set, const struct segment *seg, int fd,
@@ -334,7 +347,8 @@ static int open_log(struct queue *q, struct queue_report *report)
 	unread = segments_unread(set);
 	if (unread != NULL)
 		return cannot_read(q, unread, unread->unread, report);
-	return sort_segments(q);
+	sort_segments(q);
+	return 0;
 }
 
 int queue_open(const struct queue_settings *set, uint32_t now_s,
@@ -475,10 +489,13 @@ int queue_log_prepare(struct queue *q)
 	segments_fill(set);
 	if (segments_ready(set) >= wanted)
 		return 0;
-	if (atomic_load(&set->space) < q->set.free_bytes_min + set->bytes)
+	if (set->owed == 0 &&
+	    atomic_load(&set->space) < q->set.free_bytes_min + set->bytes)
 		return -ENOSPC;
 	err = segment_create_some(set);
 	if (err != 0)
 		return err;
+	if (set->owed > 0)
+		set->owed--;
 	return segments_ready(set) < wanted;
 }

@@ -61,6 +61,7 @@ struct segments {
 	struct segment *making; /* the store's: being written in pieces */
 	int making_fd;
 	uint64_t made; /* octets of it */
+	uint32_t owed; /* of the reserve: made whatever free_bytes_min says */
 	_Atomic uint32_t next_number;
 	_Atomic uint64_t count;
 	_Atomic uint64_t first, last; /* sequences; bounds of the table */
