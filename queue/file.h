@@ -48,6 +48,8 @@ struct queue_file_ops {
 	/* Bring in the pages of a part of a mapping, whatever its ends, so
 	 * that touching them next finds no bad disk.  -EIO: there is one. */
 	int (*populate)(void *arg, const void *p, size_t len);
+	/* A hint: a part of a mapping is needed soon.  May be NULL. */
+	void (*ahead)(void *arg, const void *p, size_t len);
 };
 
 /* The system's own. */

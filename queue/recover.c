@@ -23,6 +23,8 @@
 #include <errno.h>
 #include <stdio.h>
 
+#define SHOW_MANY (256u << 10)
+
 enum found {
 	FOUND_WHOLE,
 	FOUND_CONTENT_BAD,
@@ -34,6 +36,9 @@ struct place {
 	struct segments *set;
 	struct segment *seg;
 	uint64_t sequence, to;
+	/* LSNs: the pages from..to are in; below alone each record is asked
+	 * for by itself. */
+	uint64_t shown_from, shown_to, alone;
 	bool unreadable; /* what look() failed at: no tail, a bad disk */
 	int err;         /* the first read that failed */
 };
@@ -49,9 +54,37 @@ void log_check_free(struct log_check *c)
 	buf_free(&c->words);
 }
 
+/*
+ * The next octets, and many more while at it: three calls for each record
+ * would cost more than its CRC.  Where one of many pages cannot be read it is
+ * asked exactly.
+ */
+static int show_many(struct place *w, uint64_t at, uint64_t len,
+		     const char **p_r)
+{
+	uint64_t many = w->to - at < SHOW_MANY ? w->to - at : SHOW_MANY;
+	int err;
+
+	if (at >= w->shown_from && at + len <= w->shown_to) {
+		*p_r = atomic_load(&w->seg->map) + at % w->set->bytes;
+		return 0;
+	}
+	if (many > len && at >= w->alone) {
+		err = segment_show(w->set, w->seg, at % w->set->bytes, many,
+				   p_r);
+		if (err == 0) {
+			w->shown_from = at;
+			w->shown_to = at + many;
+			return 0;
+		}
+		w->alone = at + many;
+	}
+	return segment_show(w->set, w->seg, at % w->set->bytes, len, p_r);
+}
+
 static bool show(struct place *w, uint64_t at, uint64_t len, const char **p_r)
 {
-	int err = segment_show(w->set, w->seg, at % w->set->bytes, len, p_r);
+	int err = show_many(w, at, len, p_r);
 
 	if (err == 0)
 		return true;
@@ -203,6 +236,17 @@ static void note_failed(const struct place *w, struct log_check *c)
 	}
 }
 
+/* This segment and the next are on their way while the CPU is busy: where the
+ * page cache is empty the disk sets the pace. */
+static void read_ahead(const struct segments *set, uint64_t s, uint64_t at)
+{
+	const struct segment *next = segments_find(set, s + 1);
+
+	segment_ahead(set, segments_find(set, s), at % set->bytes);
+	if (next != NULL)
+		segment_ahead(set, next, 0);
+}
+
 uint64_t log_check_run(struct segments *set, uint64_t from_lsn, bool all,
 		       struct log_check *c)
 {
@@ -215,14 +259,17 @@ uint64_t log_check_run(struct segments *set, uint64_t from_lsn, bool all,
 	for (; s != 0 && s <= last; s++) {
 		struct segment *seg = segments_find(set, s);
 		uint64_t at = segment_first(set, s);
-		struct place w = { set, seg, s, 0, false, 0 };
+		struct place w = { .set = set, .seg = seg, .sequence = s };
 
 		if (seg == NULL)
 			continue;
 		w.to = atomic_load(&seg->end);
 		if (all && s > from_sequence)
 			check_missing(set, seg, from_lsn, c);
-		check_segment(&w, from_lsn > at ? from_lsn : at, c);
+		if (from_lsn > at)
+			at = from_lsn;
+		read_ahead(set, s, at);
+		check_segment(&w, at, c);
 		end = atomic_load(&seg->end);
 		note_failed(&w, c);
 		if (c->stop && c->failed < 0)

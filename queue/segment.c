@@ -211,6 +211,16 @@ int segment_show(struct segments *set, struct segment *seg, uint64_t offset,
 	return 0;
 }
 
+void segment_ahead(const struct segments *set, const struct segment *seg,
+		   uint64_t offset)
+{
+	const char *map = atomic_load_explicit(&seg->map, memory_order_acquire);
+	uint64_t end = seg->cut > 0 ? seg->cut : set->bytes;
+
+	if (map != NULL && set->file->ahead != NULL && offset < end)
+		set->file->ahead(set->file->arg, map + offset, end - offset);
+}
+
 static bool try_show(struct segments *set, struct segment *seg, uint64_t offset,
 		     uint64_t len, const char **p_r, int *err)
 {

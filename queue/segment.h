@@ -149,6 +149,9 @@ void segment_unpin(struct segment *seg);
  */
 int segment_show(struct segments *set, struct segment *seg, uint64_t offset,
 		 uint64_t len, const char **p_r);
+/* They will be asked for soon. */
+void segment_ahead(const struct segments *set, const struct segment *seg,
+		   uint64_t offset);
 /* The LSN >= from of the next record whose head and envelope are right, or
  * to.  Pages that cannot be read are stepped over; *err, when it is 0, takes
  * what the first of them said (nothing where the file is cut off). */

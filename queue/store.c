@@ -20,6 +20,11 @@
 
 /* --- lines --------------------------------------------------------------------- */
 
+/*
+ * A queue that is in the index.  While the log is replayed its rows are not
+ * looked at: a page of each of 50,000 queues, read one by one, would keep all
+ * mail waiting.  They count as due, and are looked at in their turn.
+ */
 static int line_known(struct queue_store *s, struct line *line, uint32_t number)
 {
 	struct index_key from = { .queue = number };
@@ -27,6 +32,10 @@ static int line_known(struct queue_store *s, struct line *line, uint32_t number)
 	int err;
 
 	err = delta_line_number(&s->delta, line, number);
+	if (err == 0 && s->opening) {
+		line->next_slot = s->delta.now_s;
+		return delta_line_ready(&s->delta, line);
+	}
 	if (err == 0)
 		err = index_scan(s->index, &from, s->rows, 1, &count);
 	if (err < 0 || count == 0 || s->rows[0].key.queue != number)
@@ -649,6 +658,8 @@ int queue_store_replay(struct queue *q, uint32_t now_s,
 		return rc;
 	s->delta.replaying = index_meta(s->index)->reached_lsn >
 			     index_meta(s->index)->checkpoint_lsn;
+	s->delta.now_s = now_s;
+	s->opening = true;
 	while ((rc = queue_log_next(s->walk, &rec)) > 0) {
 		rc = store_apply(q, &rec);
 		if (rc < 0)
@@ -656,7 +667,7 @@ int queue_store_replay(struct queue *q, uint32_t now_s,
 		report->records++;
 		report->messages += rec.type == QUEUE_REC_MSG;
 	}
-	s->delta.replaying = false;
+	s->delta.replaying = s->opening = false;
 	/* Their submitters are gone and no part of them can follow. */
 	(void)store_drop_partials(s);
 	mark(s, now_s);

@@ -110,6 +110,7 @@ struct queue_store {
 	/* The index is made anew (rebuild.c): every task stands in slot HELD,
 	 * and outcomes find it there whatever slot they name. */
 	bool rebuilding;
+	bool opening; /* the log is being replayed */
 	struct index_row rows[128];
 };
 

@@ -439,6 +439,21 @@ START_TEST(a_segment_whose_end_is_the_checkpoint_may_be_gone)
 }
 END_TEST
 
+START_TEST(recovery_reads_in_large_pieces)
+{
+	uint64_t calls, i;
+
+	for (i = 0; i < 40; i++)
+		add(i, 1000);
+	queue_close(&q);
+	calls = qfile_calls(disk, QFILE_POPULATE);
+	open_queue();
+	/* (Behind the end the search for more goes page by page.) */
+	ck_assert_uint_lt(qfile_calls(disk, QFILE_POPULATE), calls + 40);
+	ck_assert_uint_eq(report.damaged, 0);
+}
+END_TEST
+
 /* A file that a crash has left half written, behind all others. */
 static int leave_half(uint64_t number)
 {
@@ -756,6 +771,7 @@ int main(void)
 	tcase_add_test(t, damage_met_while_following_is_stepped_over);
 	tcase_add_test(t, a_missing_segment_is_named);
 	tcase_add_test(t, a_segment_whose_end_is_the_checkpoint_may_be_gone);
+	tcase_add_test(t, recovery_reads_in_large_pieces);
 	tcase_add_test(t, a_file_never_finished_is_made_again);
 	tcase_add_test(t, of_files_never_finished_all_are_made);
 	tcase_add_test(t, the_reserve_is_made_behind_the_start);

@@ -357,6 +357,49 @@ START_TEST(the_first_task_waits_for_no_other_queue)
 }
 END_TEST
 
+/* Each has a row that is due later and mail that the log alone has: opening
+ * reads no row, and what is due leaves before one is looked at. */
+START_TEST(a_start_looks_at_no_row)
+{
+	enum {
+		QUEUES = 30
+	};
+	struct qmodel m = { .lines_max = QUEUES + 1 };
+	uint32_t i, then, known = 0;
+	struct queue_task t;
+	struct line *line;
+
+	qmodel_open(&m, &small, 1);
+	m.now_s += 500; /* due_s of a message is now: this one waits */
+	for (i = 0; i < QUEUES; i++)
+		message_of(&m, i);
+	then = m.now_s;
+	qmodel_commit(&m);
+	qmodel_apply(&m);
+	ck_assert_int_eq(queue_store_checkpoint(m.q, m.now_s), 0);
+	m.now_s -= 500;
+	for (i = 0; i < QUEUES; i++)
+		message_of(&m, i);
+	qmodel_commit(&m);
+	qmodel_reopen(&m);
+	for (i = 0; i < QUEUES; i++) {
+		ck_assert_int_eq(queue_store_next(m.q, m.now_s, &t), 1);
+		line = m.q->store->delta.by_handle[t.queue];
+		ck_assert_uint_eq(line->next_slot, m.now_s);
+	}
+	ck_assert_int_eq(queue_store_next(m.q, m.now_s, &t), 0);
+	for (i = 0; i < m.q->store->delta.handles; i++) {
+		line = m.q->store->delta.by_handle[i];
+		known += line != NULL && line->next_slot == then;
+	}
+	ck_assert_uint_eq(known, QUEUES);
+	for (i = 0; queue_store_next(m.q, then, &t) == 1; i++)
+		ck_assert_uint_eq(t.slot, then);
+	ck_assert_uint_eq(i, QUEUES);
+	qmodel_close(&m);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("qscale");
@@ -372,6 +415,7 @@ int main(void)
 	tcase_add_test(tc, a_list_of_one_domain_passes_the_others_by);
 	tcase_add_test(tc, the_sweep_waits_for_room_and_goes_on);
 	tcase_add_test(tc, the_first_task_waits_for_no_other_queue);
+	tcase_add_test(tc, a_start_looks_at_no_row);
 	suite_add_tcase(s, tc);
 	sr = srunner_create(s);
 	srunner_run_all(sr, CK_NORMAL);
