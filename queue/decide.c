@@ -198,6 +198,26 @@ int decide_note(struct queue_store *s, uint64_t lsn,
 	return err < 0 ? err : enter(s, dec);
 }
 
+/* How far the log was followed says nothing of a decision: it covers what is
+ * below its own LSN, met before or after it (decide_arrived()). */
+int queue_store_decide(struct queue *q, uint64_t lsn,
+		       const struct queue_decision *dec)
+{
+	struct queue_store *s = q->store;
+	int err = s->failed;
+
+	if (err < 0 || lsn < queue_walk_lsn(s->walk))
+		return err;
+	BUG_ON(lsn <= s->deciding->early_lsn);
+	s->deciding->early_lsn = lsn;
+	return s->failed = decide_note(s, lsn, dec);
+}
+
+bool decide_is_known(const struct queue_store *s, uint64_t lsn)
+{
+	return lsn <= s->deciding->early_lsn;
+}
+
 /* --- compaction -------------------------------------------------------------------------- */
 
 /* In force: pauses first. */
@@ -479,7 +499,8 @@ static bool is_over(const struct queue_store *s, const struct decision *dec)
 {
 	const struct partial *first;
 
-	if (dec->scan != SCAN_DONE || dec->marked > 0)
+	if (dec->scan != SCAN_DONE || dec->marked > 0 ||
+	    queue_walk_lsn(s->walk) <= dec->lsn)
 		return false;
 	if (list_empty(&s->partials))
 		return true;

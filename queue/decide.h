@@ -20,6 +20,8 @@ int decide_open(struct queue_store *s);
 void decide_close(struct queue_store *s);
 int decide_note(struct queue_store *s, uint64_t lsn,
 		const struct queue_decision *dec);
+/* Is it in force since before the log was followed to it, or over? */
+bool decide_is_known(const struct queue_store *s, uint64_t lsn);
 bool decide_site_paused(const struct queue_store *s, struct span site);
 bool decide_paused(const struct queue_store *s, const struct line *line);
 /* A message is whole now: older decisions in force may cover it. */

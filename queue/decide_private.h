@@ -31,6 +31,7 @@ struct deciding {
 	struct list gone;        /* to be deleted from the index */
 	struct list todo;        /* DECIDING tasks not handed out */
 	uint64_t given;          /* handed out and not yet applied */
+	uint64_t early_lsn;      /* up to here in force before it was met */
 	struct queue_out out;    /* the one handed out last */
 	struct queue_out_rcpt rcpts[QUEUE_RCPTS_MAX];
 };

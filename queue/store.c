@@ -519,7 +519,9 @@ int store_apply(struct queue *q, const struct queue_record *rec)
 	case QUEUE_REC_OUT:
 		return apply_out(q->store, &rec->out);
 	case QUEUE_REC_DEC:
-		return store_decision(q->store, rec->lsn, &rec->dec);
+		return decide_is_known(q->store, rec->lsn)
+			       ? 0
+			       : store_decision(q->store, rec->lsn, &rec->dec);
 	case QUEUE_REC_MOVE:
 		return moved_apply(q, rec);
 	case QUEUE_REC_BODY:

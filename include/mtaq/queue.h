@@ -470,6 +470,15 @@ struct queue_filter { /* "": any */
 };
 
 /*
+ * A decision that is durable at lsn is in force from now on, however much of
+ * the log before it has not been followed: what is met there is covered as if
+ * it had been met in time.  Decisions come in the order of the log, all or
+ * none of them since the queue was opened.  Store role.  0 or a negative errno
+ * value, after which the store has failed.
+ */
+int queue_store_decide(struct queue *q, uint64_t lsn,
+		       const struct queue_decision *dec);
+/*
  * What decisions make of tasks that are not loaded: an OUT to put, one task
  * each; borrowed until the next call.  A task that is loaded is decided when
  * it comes back.  1: an OUT; 0: none now (queue_store_work() looks for them, a

@@ -1,10 +1,12 @@
 /*
  * engine/control_decide.c - an operator's decision
  *
- *	request ─► log (durable) ─► the store has taken it in ─► what waits
- *	outside the queue is called back ─► "ok"
+ *	request ─► log (durable) ─► the store has it in force, ahead of the log
+ *	that it has not followed yet ─► what waits outside the queue is called
+ *	back ─► "ok"
  *
- * The command's exit code 0 says: it holds from now on, whatever happens.
+ * The command's exit code 0 says: it holds from now on, whatever happens.  It
+ * covers what was accepted before it is in the log, and nothing accepted after.
  */
 #include "engine/control_private.h"
 
@@ -94,11 +96,11 @@ static const char *read_decision(struct control *c,
 	return NULL;
 }
 
-struct entering { /* has the store taken the decision in? */
+struct entering { /* the store takes the decision in */
 	struct control *c;
 	uint64_t lsn;
 	enum control_after after;
-	bool done;
+	bool in_force, done;
 };
 
 static void enter(struct queue *q, void *arg)
@@ -107,11 +109,11 @@ static void enter(struct queue *q, void *arg)
 	struct storer *st = &in->c->e->storer;
 	struct queue_decision *dec = &in->c->decision;
 	struct queue_filter words = { dec->tenant, dec->campaign, dec->domain };
-	struct queue_counts counts;
 
-	queue_store_counts(q, &counts);
-	if (counts.checkpoint_lsn + counts.log_bytes <= in->lsn)
-		return;
+	/* Not after all of the log before it: that may be seconds of work. */
+	if (!in->in_force && queue_store_decide(q, in->lsn, dec) < 0)
+		return; /* the store ends, and the daemon with it */
+	in->in_force = true;
 	switch (in->after) {
 	case CONTROL_NOTHING:
 		in->done = true;

@@ -457,19 +457,20 @@ void qmodel_crash(struct qmodel *m)
 uint64_t qmodel_decide(struct qmodel *m, enum queue_verb verb,
 		       const char *domain, uint64_t id)
 {
+	struct queue_decision dec = { .verb = verb,
+				      .made_s = m->now_s,
+				      .domain = span_str(domain),
+				      .ids = id != 0 ? &id : NULL,
+				      .id_count = id != 0 };
 	uint64_t lsn;
 
 	qmodel_commit(m);
-	ck_assert_int_eq(queue_put_decision(m->q,
-					    &(struct queue_decision){
-						    .verb = verb,
-						    .made_s = m->now_s,
-						    .domain = span_str(domain),
-						    .ids = id != 0 ? &id : NULL,
-						    .id_count = id != 0 },
-					    &lsn),
-			 0);
+	ck_assert_int_eq(queue_put_decision(m->q, &dec, &lsn), 0);
 	m->decided_lsn[verb] = lsn;
+	if (m->decides_early) {
+		qmodel_commit(m);
+		ck_assert_int_eq(queue_store_decide(m->q, lsn, &dec), 0);
+	}
 	return lsn;
 }
 

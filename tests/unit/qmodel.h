@@ -47,7 +47,8 @@ struct qmodel {
 	struct qmodel_loaded *loaded;
 	uint32_t loaded_count;
 	uint64_t decided_lsn[QUEUE_VERB_RESUME + 1]; /* the last of each verb */
-	uint64_t moves;                              /* asked for and put */
+	bool decides_early; /* in force before the log is followed to it */
+	uint64_t moves;     /* asked for and put */
 	/* Shrink the store's pieces, so that small queues meet every seam. */
 	uint32_t run_rows, step_rows, lines_max, live_percent;
 };

@@ -92,6 +92,7 @@ static void play(uint64_t seed, int steps, bool decisions)
 			    .lines_max = seed % 2 == 0 ? 3 : 0 };
 	int i;
 
+	m.decides_early = seed % 4 < 2;
 	qmodel_open(&m, &small, seed);
 	for (i = 0; i < steps; i++)
 		step(&m, decisions);
@@ -129,11 +130,12 @@ END_TEST
 
 /* --- promises of the header, one by one ------------------------------------- */
 
-static void put_many(struct qmodel *m, uint32_t expires_s, uint32_t count)
+/* Durable, and the store has not followed the log to it. */
+static void put_unmet(struct qmodel *m, uint32_t expires_s, uint32_t count)
 {
 	static char text[] = "Subject: x\r\n\r\nx\r\n";
 	struct iovec iov = { text, sizeof(text) - 1 };
-	struct queue_rcpt rcpts[3];
+	static struct queue_rcpt rcpts[QUEUE_RCPTS_MAX];
 	uint64_t id;
 	uint32_t i;
 
@@ -158,6 +160,11 @@ static void put_many(struct qmodel *m, uint32_t expires_s, uint32_t count)
 					   &id),
 			 0);
 	qmodel_commit(m);
+}
+
+static void put_many(struct qmodel *m, uint32_t expires_s, uint32_t count)
+{
+	put_unmet(m, expires_s, count);
 	qmodel_apply(m);
 }
 
@@ -383,6 +390,80 @@ START_TEST(a_decision_acts_before_it_has_looked_at_all)
 }
 END_TEST
 
+/* Mail that the log has and the store has not met, before and behind a decision
+ * that is in force at once. */
+START_TEST(a_decision_is_in_force_before_the_log_is_followed)
+{
+	struct qmodel m = { .decides_early = true };
+	struct queue_decision dec;
+	struct queue_counts counts;
+	enum queue_verb verb;
+	struct queue_out out;
+	struct queue_task t;
+	uint64_t lsn, put;
+	uint32_t i;
+
+	qmodel_open(&m, &small, 1);
+	if (_i == 1) { /* met, and in the index */
+		quiet_message(&m, m.now_s + 90000);
+		ck_assert_int_eq(queue_store_checkpoint(m.q, m.now_s), 0);
+	}
+	for (i = 0; i < 3; i++)
+		put_unmet(&m, m.now_s + 90000, 1);
+	put = qmodel_decide(&m, QUEUE_VERB_CANCEL, "", 0);
+	for (i = 0; i < 2; i++)
+		put_unmet(&m, m.now_s + 90000, 1);
+	ck_assert_int_eq(queue_store_decision(m.q, 0, &lsn, &dec), 0);
+	ck_assert_uint_eq(lsn, put);
+	ck_assert_int_eq(queue_store_next(m.q, m.now_s, &t), 0);
+	/* All that is known is applied: more of it is to come. */
+	qmodel_work(&m, 1000);
+	for (i = 0; queue_store_decided(m.q, m.now_s, &verb, &out) == 1; i++)
+		ck_assert_int_eq(queue_put_out(m.q, &out), 0);
+	ck_assert_int_eq((int)i, _i);
+	qmodel_work(&m, 1000);
+	ck_assert_int_eq(queue_store_decision(m.q, 0, &lsn, &dec), 0);
+	qmodel_commit(&m);
+	qmodel_apply(&m);
+	for (i = 0; queue_store_decided(m.q, m.now_s, &verb, &out) == 1; i++)
+		ck_assert_int_eq(queue_put_out(m.q, &out), 0);
+	ck_assert_uint_eq(i, 3);
+	for (i = 0; queue_store_next(m.q, m.now_s, &t) == 1; i++)
+		ck_assert_uint_gt(t.id, put);
+	ck_assert_uint_eq(i, 2);
+	qmodel_commit(&m);
+	qmodel_apply(&m);
+	qmodel_work(&m, 1000);
+	ck_assert_int_eq(queue_store_decision(m.q, 0, &lsn, &dec), -ENOENT);
+	queue_store_counts(m.q, &counts);
+	ck_assert_uint_eq(counts.waiting, 2);
+	qmodel_close(&m);
+}
+END_TEST
+
+/* A pause and its end, both in force before the log is followed to either. */
+START_TEST(a_rule_that_is_over_does_not_come_back)
+{
+	struct qmodel m = { .decides_early = true };
+	struct queue_decision dec;
+	struct queue_task t;
+	uint64_t lsn;
+	int i;
+
+	qmodel_open(&m, &small, 1);
+	qmodel_decide(&m, QUEUE_VERB_PAUSE, "", 0);
+	ck_assert_int_eq(queue_store_decision(m.q, 0, &lsn, &dec), 0);
+	for (i = 0; i < 10; i++) /* more than is followed at once */
+		put_unmet(&m, m.now_s + 90000, QUEUE_RCPTS_MAX);
+	qmodel_decide(&m, QUEUE_VERB_RESUME, "", 0);
+	ck_assert_int_eq(queue_store_decision(m.q, 0, &lsn, &dec), -ENOENT);
+	ck_assert_int_eq(queue_store_apply(m.q, m.now_s), 1);
+	ck_assert_int_eq(queue_store_decision(m.q, 0, &lsn, &dec), -ENOENT);
+	ck_assert_int_eq(queue_store_next(m.q, m.now_s, &t), 1);
+	qmodel_close(&m);
+}
+END_TEST
+
 START_TEST(a_decision_with_ids_keeps_to_its_queues)
 {
 	static const char *const domains[] = { "z.example", "a.example" };
@@ -549,6 +630,9 @@ int main(void)
 	tcase_add_test(tc, a_row_that_moves_goes_when_its_queue_is_written);
 	tcase_add_test(tc, a_decision_acts_before_it_has_looked_at_all);
 	tcase_add_test(tc, a_pause_of_a_site_is_a_rule_that_lives_on);
+	tcase_add_loop_test(
+		tc, a_decision_is_in_force_before_the_log_is_followed, 0, 2);
+	tcase_add_test(tc, a_rule_that_is_over_does_not_come_back);
 	tcase_add_test(tc, a_decision_with_ids_keeps_to_its_queues);
 	tcase_add_test(
 		tc, a_submission_is_known_after_a_crash_and_forgotten_in_time);
