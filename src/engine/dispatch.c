@@ -19,19 +19,18 @@
 #include "base/bug.h"
 #include "base/hash.h"
 #include "engine/resolver.h"
+#include "engine/route.h"
 #include "engine/wire.h"
 #include "mtaq/outcome.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-#define PARKED_MAX    1000 /* tasks of one domain that wait for its hosts */
-#define KEEP_IDLES    120  /* times session.idle (5 s): 10 minutes */
-#define SWEEP_STEP    256  /* domains looked at, five times a second */
-#define ASK_AGAIN_S   5
-#define ROUTE_FOREVER UINT64_MAX
+#define PARKED_MAX  1000 /* tasks of one domain that wait for its hosts */
+#define KEEP_IDLES  120  /* times session.idle (5 s): 10 minutes */
+#define SWEEP_STEP  256  /* domains looked at, five times a second */
+#define ASK_AGAIN_S 5
 
 /* --- tables ---------------------------------------------------------------- */
 
@@ -56,38 +55,6 @@ static bool dest_is(const void *item, const void *key)
 	const struct span *name = key;
 
 	return span_eq(span_of(d->name, d->name_len), *name);
-}
-
-static bool is_address(const char *host)
-{
-	uint8_t ip[16];
-
-	return inet_pton(AF_INET, host, ip) == 1 ||
-	       inet_pton(AF_INET6, host, ip) == 1;
-}
-
-/* The one host of a route that names an address. */
-static struct mxset *route_set(const struct settings_endpoint *to)
-{
-	struct mxset *set = mxset_new(1);
-	struct mx_addr *a;
-
-	if (set == NULL)
-		return NULL;
-	a = &set->hosts[0].addrs[0];
-	set->status = MX_OK;
-	set->expires_ms = ROUTE_FOREVER;
-	set->hosts[0].addr_count = 1;
-	a->port = to->port;
-	if (inet_pton(AF_INET, to->host, a->ip) == 1) {
-		a->family = 4;
-	} else {
-		BUG_ON(inet_pton(AF_INET6, to->host, a->ip) != 1);
-		a->family = 6;
-	}
-	if (mxset_name(set, 0, span_str(to->host)) < 0)
-		mxset_unref(&set);
-	return set;
 }
 
 /* A place in s->dests. */
@@ -129,7 +96,7 @@ static struct dest *dest_new(struct storer_state *s, struct span name,
 	list_init(&d->parked);
 	list_init(&d->answered);
 	d->route = route;
-	if (route == NULL || !is_address(route->host))
+	if (route == NULL || !route_is_address(route->host))
 		return d;
 	d->fixed = true;
 	d->set = route_set(route);
@@ -244,34 +211,6 @@ void dispatch_free(struct storer_state *s)
 	free(s->spare);
 	map_free(&s->dest_map);
 	map_free(&s->target_map);
-}
-
-/* A route that names a host: where that host's mail goes, as for Postfix's
- * relayhost without brackets, on the route's port.  NULL: no memory. */
-static struct mxset *with_port(const struct mxset *from, uint16_t port)
-{
-	struct mxset *set = mxset_new(from->host_count);
-	uint16_t i, j;
-
-	if (set == NULL)
-		return NULL;
-	set->status = from->status;
-	set->expires_ms = from->expires_ms;
-	set->implicit = from->implicit;
-	memcpy(set->why, from->why, sizeof(set->why));
-	for (i = 0; i < from->host_count; i++) {
-		struct mx_host *h = &set->hosts[i];
-
-		*h = from->hosts[i];
-		h->name = NULL;
-		for (j = 0; j < h->addr_count; j++)
-			h->addrs[j].port = port;
-		if (mxset_name(set, i, span_str(from->hosts[i].name)) < 0) {
-			mxset_unref(&set);
-			return NULL;
-		}
-	}
-	return set;
 }
 
 /* --- to a worker ----------------------------------------------------------- */
@@ -515,7 +454,7 @@ static bool take_set(struct dest *d, struct mxset *set)
 	struct mxset *mine = set;
 
 	if (d->route != NULL) {
-		mine = with_port(set, d->route->port);
+		mine = route_with_port(set, d->route->port);
 		if (mine == NULL)
 			return false;
 		mxset_unref(&set);
