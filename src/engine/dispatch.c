@@ -27,10 +27,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define PARKED_MAX  1000 /* tasks of one domain that wait for its hosts */
-#define KEEP_IDLES  120  /* times session.idle (5 s): 10 minutes */
-#define SWEEP_STEP  256  /* domains looked at, five times a second */
-#define ASK_AGAIN_S 5
+#define PARKED_MAX    1000  /* tasks of one domain that wait for its hosts */
+#define KEEP_IDLES    120   /* times session.idle (5 s): 10 minutes */
+#define SWEEP_PARTS   25    /* of all domains, five of them a second */
+#define DESTS_KEEP_MS 15000 /* ... of too many; workers ask within 10 s */
+#define ASK_AGAIN_S   5
 
 /* --- tables ---------------------------------------------------------------- */
 
@@ -585,7 +586,9 @@ bool dispatch_refresh(struct storer_state *s, unsigned worker,
  * domain leads there. */
 static uint64_t keep_ms(const struct storer_state *s)
 {
-	return s->st->set.set->session.idle_ms * KEEP_IDLES;
+	return s->dest_map.count > s->dests_max
+		       ? DESTS_KEEP_MS
+		       : s->st->set.set->session.idle_ms * KEEP_IDLES;
 }
 
 static bool dest_unused(const struct storer_state *s, const struct dest *d)
@@ -619,7 +622,8 @@ void dispatch_sweep(struct storer_state *s)
 {
 	uint32_t n;
 
-	for (n = 0; n < SWEEP_STEP && n < s->dest_count; n++) {
+	for (n = 0; n <= s->dest_count / SWEEP_PARTS && s->dest_count > 0;
+	     n++) {
 		struct dest *d;
 		struct target *t;
 

@@ -25,6 +25,7 @@
 
 #define TASKS_PER_TURN 4096
 #define LANE_BYTES     (1u << 20)
+#define DESTS_MAX      100000 /* domains of millions; each is half a KiB */
 /* New mail waits while there are so many times checkpoint.deltas changes, or
  * so many octets of the log have not been looked at; and until it is less. */
 #define BEHIND_SET   UINT64_C(3)
@@ -44,6 +45,7 @@ int storer_init(struct storer *st, const struct storer_settings *set)
 	if (st->state == NULL)
 		return -ENOMEM;
 	st->state->st = st;
+	st->state->dests_max = DESTS_MAX;
 	list_init(&st->state->answered);
 	map_init(&st->state->dest_map);
 	map_init(&st->state->target_map);

@@ -54,6 +54,7 @@ struct storer_state {
 	uint32_t dest_count, dest_size;
 	uint32_t *spare; /* numbers of forgotten domains */
 	uint32_t spare_count, spare_size, sweep_at;
+	uint32_t dests_max;    /* more are forgotten soon */
 	uint32_t targets_made; /* their numbers are never used again */
 	bool log_waits;        /* for memory or a descriptor to read it */
 	bool have_task;        /* task could not be placed: its lane is full */
