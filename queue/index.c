@@ -31,7 +31,7 @@ struct meta_disk { /* little-endian */
 	uint64_t checkpoint_lsn, cursor_lsn;
 	uint64_t waiting, held;
 	uint64_t reached_lsn;
-	uint32_t saved_s, zero;
+	uint32_t saved_s, names_whole; /* 0 of an earlier program: not known */
 };
 
 int index_error(int rc)
@@ -173,6 +173,7 @@ static int save_meta(const struct index *x, MDB_txn *txn,
 		.held = htole64(n->totals.held),
 		.saved_s = htole32(n->saved_s),
 		.reached_lsn = htole64(n->reached_lsn),
+		.names_whole = htole32(n->names_whole),
 	};
 	MDB_val k = { 4, (void *)(uintptr_t) "meta" }, v = { sizeof(m), &m };
 
@@ -187,7 +188,8 @@ static int load_meta(struct index *x, MDB_txn *txn)
 
 	if (rc == MDB_NOTFOUND) {
 		x->meta = (struct index_meta){ .cursor_lsn = UINT64_MAX,
-					       .queue_next = 1 };
+					       .queue_next = 1,
+					       .names_whole = true };
 		return x->make ? save_meta(x, txn, &x->meta) : -ENODATA;
 	}
 	if (rc != 0)
@@ -204,6 +206,7 @@ static int load_meta(struct index *x, MDB_txn *txn)
 		.queue_next = le32toh(m.queue_next),
 		.totals = { le64toh(m.waiting), le64toh(m.held) },
 		.reached_lsn = le64toh(m.reached_lsn),
+		.names_whole = le32toh(m.names_whole) == 1,
 	};
 	/* An earlier program must not meet what it does not know. */
 	return le32toh(m.format) == FORMAT ? 0 : save_meta(x, txn, &x->meta);

@@ -50,6 +50,7 @@ struct index_meta {
 	uint32_t queue_next;        /* the next number of a queue */
 	struct index_totals totals; /* of all rows */
 	uint64_t reached_lsn;       /* rows may be of messages below this */
+	bool names_whole;           /* every queue's words are a key of qname */
 };
 
 struct index;
@@ -93,6 +94,7 @@ int index_queue_words(struct index *x, uint32_t number, char *words,
  * The first queue at or behind *number_r whose words a filter wants, which
  * *number_r becomes.  1: it is one; 0: so many were looked at, go on from
  * there; -ENOENT: there is no further one.  (A queue may be without rows.)
+ * One domain among millions is found by its words instead.
  */
 int index_queue_next(struct index *x, const struct queue_filter *filter,
 		     uint32_t looks_max, uint32_t *number_r);

@@ -7,7 +7,9 @@
 
 #include <errno.h>
 
-#define LOOKS 4096 /* at queues, in search of one that is wanted */
+#define LOOKS 4096  /* at queues, in search of one that is wanted */
+#define WORK  65536 /* for a page: lines looked at */
+#define STEPS 1024  /* or pages of rows */
 #define PAGE  ((uint32_t)ARRAY_LEN(((struct queue_store *)0)->rows))
 
 /* --- one message ------------------------------------------------------------------- */
@@ -113,6 +115,12 @@ int queue_show(struct queue *q, uint64_t id, struct queue_task *tasks_r,
 
 /* --- pages --------------------------------------------------------------------------- */
 
+struct list_page { /* in the making: tasks are laid down from the end */
+	struct queue_list_cursor *at;
+	struct queue_task *tasks;
+	uint32_t room;
+};
+
 static void fill_row(const struct line *line, const struct index_row *row,
 		     struct queue_task *task_r)
 {
@@ -145,57 +153,62 @@ static int list_queue(struct queue_store *s, const struct queue_filter *filter,
 	return index_queue_next(s->index, filter, LOOKS, &at->queue);
 }
 
-/* Rows that memory has nothing to say of; 0: the end of the index. */
-static int list_rows(struct queue *q, const struct queue_filter *filter,
-		     struct queue_list_cursor *at, struct queue_task *tasks_r,
-		     uint32_t *room)
+/* Rows of one queue that memory has nothing to say of.  1: go on; 0: the end
+ * of the index. */
+static int list_rows(struct queue_store *s, const struct queue_filter *filter,
+		     struct list_page *page)
 {
-	struct queue_store *s = q->store;
+	struct queue_list_cursor *at = page->at;
 	struct index_key from = { .id = at->id,
 				  .queue = at->queue,
 				  .slot = at->slot,
 				  .group = (uint16_t)at->next };
 	const struct index_row *row;
 	struct line *line;
-	uint32_t i, count, number;
+	uint32_t i, count, number, want = page->room + 1;
 	int err;
 
-	err = index_scan(s->index, &from, s->rows, PAGE, &count);
+	err = index_scan(s->index, &from, s->rows, 1, &count);
 	if (err < 0 || count == 0)
 		return err;
 	number = s->rows[0].key.queue;
-	if (is_filter(filter) && number != at->queue) {
-		*at = (struct queue_list_cursor){ .queue = at->queue + 1 };
+	if (number != at->queue)
+		*at = (struct queue_list_cursor){
+			.stage = at->stage,
+			.queue = is_filter(filter) ? at->queue + 1 : number
+		};
+	if (is_filter(filter) && number != from.queue)
 		return 1;
-	}
-	line = delta_line_numbered(&s->delta, number);
-	if (line == NULL) {
-		*at = (struct queue_list_cursor){ .queue = number };
-		err = store_line_numbered(s, number, &line);
-		return err < 0 ? err : 1; /* the page was used for it */
-	}
-	for (i = 0; i<count && * room> 0; i++) {
+	err = store_line_numbered(s, number, &line);
+	if (err < 0)
+		return err;
+	from = number == from.queue ? from
+				    : (struct index_key){ .queue = number };
+	err = index_scan(s->index, &from, s->rows, want < PAGE ? want : PAGE,
+			 &count);
+	for (i = 0; err == 0 && i < count && page->room > 0; i++) {
 		row = &s->rows[i];
 		if (row->key.queue != number)
 			break;
-		*at = (struct queue_list_cursor){ .queue = number,
+		*at = (struct queue_list_cursor){ .stage = at->stage,
+						  .queue = number,
 						  .slot = row->key.slot,
 						  .id = row->key.id,
 						  .next = row->key.group + 1u };
 		if (delta_tomb_has(&s->delta, line, &row->key) ||
 		    delta_task_over(&s->delta, line, row) != NULL)
 			continue;
-		fill_row(line, row, tasks_r + --*room);
+		fill_row(line, row, page->tasks + --page->room);
 	}
-	return 1;
+	return err < 0 ? err : 1;
 }
 
 /* Tasks of memory, a line a time; the id says behind which task. */
-static int list_line(struct queue_store *s, struct queue_list_cursor *at,
-		     const struct queue_filter *filter,
-		     struct queue_task *tasks_r, uint32_t *room)
+static int list_line(struct queue_store *s, const struct queue_filter *filter,
+		     struct list_page *page)
 {
 	const struct delta *d = &s->delta;
+	struct queue_list_cursor *at = page->at;
 	struct line *line;
 	const struct task *t;
 	uint32_t n = 0;
@@ -208,10 +221,10 @@ static int list_line(struct queue_store *s, struct queue_list_cursor *at,
 			t = CONTAINER_OF(link, struct task, in_line);
 			if (n++ < at->next || t->state == TASK_COMING)
 				continue;
-			if (*room == 0)
+			if (page->room == 0)
 				return 1;
 			at->next = n;
-			store_fill(t, tasks_r + --*room);
+			store_fill(t, page->tasks + --page->room);
 		}
 	}
 	at->queue++;
@@ -219,34 +232,56 @@ static int list_line(struct queue_store *s, struct queue_list_cursor *at,
 	return 1;
 }
 
+/* A step, and what it counts of WORK. */
+static int list_step(struct queue *q, const struct queue_filter *filter,
+		     struct list_page *page, uint32_t *work)
+{
+	uint32_t stage = page->at->stage;
+	int rc;
+
+	if (stage == 1 || stage == QUEUE_LIST_LOADED) {
+		*work += 1;
+		rc = list_line(q->store, filter, page);
+		if (rc != 0 || stage == 1)
+			return rc;
+		*page->at = (struct queue_list_cursor){ .stage = stage + 1 };
+		return 1;
+	}
+	*work += WORK / STEPS;
+	rc = list_queue(q->store, filter, page->at);
+	if (rc == 0) { /* that was a piece of work */
+		*work = WORK;
+		return 1;
+	}
+	if (rc > 0)
+		rc = list_rows(q->store, filter, page);
+	if (rc != 0 && rc != -ENOENT)
+		return rc;
+	if (stage > QUEUE_LIST_LOADED)
+		return 0;
+	*page->at = (struct queue_list_cursor){ .stage = 1 };
+	return 1;
+}
+
 int queue_list(struct queue *q, const struct queue_filter *filter,
 	       struct queue_list_cursor *at, struct queue_task *tasks_r,
 	       uint32_t room, uint32_t *count_r)
 {
-	uint32_t left = room;
-	int i, rc = 1;
+	struct list_page page = { .at = at, .tasks = tasks_r, .room = room };
+	uint32_t work = 0;
+	int rc = 1;
 
-	for (i = 0; rc > 0 && i < 4096 && left == room; i++) {
-		if (at->stage == 1) {
-			rc = list_line(q->store, at, filter, tasks_r, &left);
-			continue;
-		}
-		rc = list_queue(q->store, filter, at);
-		if (rc == 0) { /* that was a piece of work */
-			rc = 1;
-			break;
-		}
-		if (rc > 0)
-			rc = list_rows(q, filter, at, tasks_r, &left);
-		if (rc == 0 || rc == -ENOENT) {
-			*at = (struct queue_list_cursor){ .stage = 1 };
-			rc = 1;
-		}
-	}
+	/* The queues that this page names stay until the next call. */
+	store_lines_drop(q->store);
+	q->store->keep_lines = true;
+	while (rc > 0 && page.room > 0 && work < WORK)
+		rc = list_step(q, filter, &page, &work);
+	q->store->keep_lines = false;
 	if (rc < 0)
 		return rc;
 	/* They were laid down from the end. */
-	memmove(tasks_r, tasks_r + left, (room - left) * sizeof(*tasks_r));
-	*count_r = room - left;
+	memmove(tasks_r, tasks_r + page.room,
+		(room - page.room) * sizeof(*tasks_r));
+	*count_r = room - page.room;
 	return rc;
 }

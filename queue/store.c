@@ -43,11 +43,11 @@ static int line_known(struct queue_store *s, struct line *line, uint32_t number)
 	return delta_line_row(&s->delta, line, &s->rows[0].key);
 }
 
-static void make_room(struct queue_store *s)
+void store_lines_drop(struct queue_store *s)
 {
 	struct line *line;
 
-	while (s->delta.line_count >= s->lines_max &&
+	while (!s->keep_lines && s->delta.line_count >= s->lines_max &&
 	       !list_empty(&s->delta.idle)) {
 		line = CONTAINER_OF(s->delta.idle.next, struct line, in_idle);
 		if (line->next_slot < s->outside_slot)
@@ -62,7 +62,7 @@ static int line_add(struct queue_store *s, struct span words, uint32_t number,
 	struct line *line;
 	int err = 0;
 
-	make_room(s);
+	store_lines_drop(s);
 	line = delta_line_add(&s->delta, words);
 	if (line == NULL)
 		return -ENOMEM;

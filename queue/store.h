@@ -97,6 +97,7 @@ struct queue_store {
 	/* The sweep for queues that memory does not know: the next number to
 	 * look at, 0: at rest; and the earliest slot that was left outside. */
 	uint32_t sweep, sweep_s, sweep_seen, outside_slot, lines_max;
+	bool keep_lines; /* some more for a moment: queue_list() names them */
 	/* Expired rows: where the search stands, when it begins again. */
 	bool expiring;
 	uint32_t expire_hour, expire_s;
@@ -119,6 +120,8 @@ struct queue_store {
 int store_apply(struct queue *q, const struct queue_record *rec);
 /* The messages whose parts did not all come never will be; so many. */
 uint64_t store_drop_partials(struct queue_store *s);
+/* Queues without tasks leave memory until there is room for one more. */
+void store_lines_drop(struct queue_store *s);
 int store_line(struct queue_store *s, struct span words, struct line **line_r);
 /* As store_line(), by a number that a row has. */
 int store_line_numbered(struct queue_store *s, uint32_t number,

@@ -234,23 +234,20 @@ static int parse_queue(const MDB_val *k, const MDB_val *v, uint32_t *number_r)
 	return 0;
 }
 
-int index_queue_next(struct index *x, const struct queue_filter *filter,
-		     uint32_t looks_max, uint32_t *number_r)
+/* Number by number. */
+static int next_number(struct index *x, MDB_txn *txn,
+		       const struct queue_filter *filter, uint32_t looks_max,
+		       uint32_t *number_r)
 {
 	uint32_t key = htobe32(*number_r), looks = 0;
 	MDB_val k = { sizeof(key), &key }, v;
 	MDB_cursor *cursor;
 	bool found = false;
-	MDB_txn *txn;
-	int rc, err = index_read(x, &txn);
+	int rc, err = 0;
 
-	if (err < 0)
-		return err;
 	rc = mdb_cursor_open(txn, x->table[TABLE_QUEUE], &cursor);
-	if (rc != 0) {
-		index_read_end(x);
+	if (rc != 0)
 		return index_error(rc);
-	}
 	rc = mdb_cursor_get(cursor, &k, &v, MDB_SET_RANGE);
 	while (rc == 0 && looks++ < looks_max) {
 		err = parse_queue(&k, &v, number_r);
@@ -261,10 +258,103 @@ int index_queue_next(struct index *x, const struct queue_filter *filter,
 		rc = mdb_cursor_get(cursor, &k, &v, MDB_NEXT);
 	}
 	mdb_cursor_close(cursor);
-	index_read_end(x);
 	if (err < 0 || rc != 0)
 		return err < 0 ? err : index_error(rc);
 	return found;
+}
+
+/*
+ * The same by words: qname stands in the order of tenant, campaign, domain,
+ * so a domain is looked up once in each pair of the former two, of which
+ * there are few.
+ */
+struct pairs {
+	MDB_cursor *cursor;
+	const struct queue_filter *filter;
+	char key[LINE_WORDS_MAX + 2];
+	uint32_t from, found; /* 0: none yet */
+};
+
+/* A key's tenant and campaign, as octets from its beginning; 0: it is none. */
+static size_t pair_len(const char *p, size_t len)
+{
+	size_t tenant = 1 + (size_t)(unsigned char)p[0];
+	size_t both = len <= tenant ? 0 : tenant + 1 + (unsigned char)p[tenant];
+
+	return both < len ? both : 0;
+}
+
+static bool key_is_wanted(const struct pairs *w, const MDB_val *k)
+{
+	return line_words_wanted(w->filter, k->mv_data);
+}
+
+/* Is the domain in this pair?  And to the next pair, whose first key k is. */
+static int look_in_pair(struct pairs *w, MDB_val *k)
+{
+	const struct span domain = w->filter->domain;
+	size_t pair = pair_len(k->mv_data, k->mv_size);
+	MDB_val v;
+	uint32_t number;
+	int rc;
+
+	if (pair == 0 || pair + 1 + domain.len > QNAME_MAX)
+		return MDB_BAD_VALSIZE;
+	memcpy(w->key, k->mv_data, pair);
+	w->key[pair] = (char)(unsigned char)domain.len;
+	memcpy(w->key + pair + 1, domain.p, domain.len);
+	*k = (MDB_val){ pair + 1 + domain.len, w->key };
+	rc = mdb_cursor_get(w->cursor, k, &v, MDB_SET);
+	if (rc == 0 && v.mv_size == sizeof(number) && key_is_wanted(w, k)) {
+		memcpy(&number, v.mv_data, sizeof(number));
+		number = le32toh(number);
+		if (number >= w->from && (w->found == 0 || number < w->found))
+			w->found = number;
+	}
+	if (rc != 0 && rc != MDB_NOTFOUND)
+		return rc;
+	/* Behind all domains: none begins with this octet. */
+	memset(w->key + pair, 0xff, 2);
+	*k = (MDB_val){ pair + 2, w->key };
+	return mdb_cursor_get(w->cursor, k, &v, MDB_SET_RANGE);
+}
+
+static int next_by_words(struct index *x, MDB_txn *txn,
+			 const struct queue_filter *filter, uint32_t looks_max,
+			 uint32_t *number_r)
+{
+	struct pairs w = { .filter = filter, .from = *number_r };
+	MDB_val k, v;
+	int rc;
+
+	rc = mdb_cursor_open(txn, x->table[TABLE_QNAME], &w.cursor);
+	if (rc != 0)
+		return index_error(rc);
+	rc = mdb_cursor_get(w.cursor, &k, &v, MDB_FIRST);
+	while (rc == 0 && looks_max-- > 0)
+		rc = look_in_pair(&w, &k);
+	mdb_cursor_close(w.cursor);
+	if (rc == 0 || rc == MDB_BAD_VALSIZE)
+		return 0; /* too many pairs, or too long: number by number */
+	if (rc != MDB_NOTFOUND || w.found == 0)
+		return index_error(rc);
+	*number_r = w.found;
+	return 1;
+}
+
+int index_queue_next(struct index *x, const struct queue_filter *filter,
+		     uint32_t looks_max, uint32_t *number_r)
+{
+	MDB_txn *txn;
+	int rc = index_read(x, &txn);
+
+	if (rc < 0)
+		return rc;
+	rc = next_number(x, txn, filter, looks_max, number_r);
+	if (rc == 0 && filter->domain.len > 0 && x->meta.names_whole)
+		rc = next_by_words(x, txn, filter, looks_max, number_r);
+	index_read_end(x);
+	return rc;
 }
 
 int index_queue_put(struct index *x, struct span words, uint32_t *number_r)
@@ -284,6 +374,8 @@ int index_queue_put(struct index *x, struct span words, uint32_t *number_r)
 	}
 	if (rc != MDB_NOTFOUND)
 		return rc == 0 ? -EUCLEAN : index_error(rc);
+	if (words.len > QNAME_MAX)
+		x->next.names_whole = false;
 	number = x->next.queue_next;
 	packed = htole32(number);
 	err = put(x, TABLE_QNAME, key, span_of(&packed, sizeof(packed)));

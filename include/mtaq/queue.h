@@ -524,7 +524,14 @@ int queue_store_submitted(struct queue *q, const uint8_t submission[16],
  * order of queues, then those that only memory knows.  A task that moves
  * meanwhile may be seen twice or not at all.
  */
-struct queue_list_cursor { /* all 0 at the start */
+/*
+ * All 0 at the start: the index, then memory, so that nothing is missed; what
+ * is loaded meanwhile may come twice.  With stage QUEUE_LIST_LOADED it begins
+ * with what memory has, for a look at what is under way; what is loaded
+ * meanwhile may be missed.
+ */
+#define QUEUE_LIST_LOADED 2u
+struct queue_list_cursor {
 	uint32_t stage, queue, slot;
 	uint64_t id;
 	uint32_t next;

@@ -8,6 +8,7 @@
  */
 #include "cmd/operator.h"
 #include "cmd/queue_pick.h"
+#include "mtaq/queue.h"
 
 #include <stdio.h>
 #include <sysexits.h>
@@ -71,7 +72,9 @@ static const struct table_column columns[] = {
 
 static int list(struct operator* o)
 {
-	struct pick_place at = { .more = true };
+	/* The first rows of millions are to come at once. */
+	struct pick_place at = { .more = true,
+				 .stage = o->all ? 0 : QUEUE_LIST_LOADED };
 	uint64_t rows = 0;
 
 	operator_table(o, columns);

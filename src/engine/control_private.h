@@ -12,7 +12,8 @@
 #include "engine/pulse.h"
 #include "engine/wire.h"
 
-#define CONTROL_TASKS 16 /* looked at in one job of the store */
+/* Looked at in one job of the store: a short queue is seen at one moment. */
+#define CONTROL_TASKS QUEUE_RCPTS_MAX
 
 struct control_task { /* a task with the words of its queue */
 	struct queue_task task;

@@ -255,7 +255,8 @@ static bool read_list(struct control *c, const struct admin_record *rec,
 		.id = admin_number_of(rec, "id"),
 		.next = (uint32_t)admin_number_of(rec, "next"),
 	};
-	return c->cursor.stage <= 1 && c->cursor.next <= UINT16_MAX;
+	return c->cursor.stage <= QUEUE_LIST_LOADED + 1 &&
+	       c->cursor.next <= UINT16_MAX;
 }
 
 static void end_list(const struct control *c, struct buf *out)

@@ -1,6 +1,7 @@
 /*
  * tests/unit/test_qindex.c - the LMDB tables and their counts
  */
+#include "queue/delta.h"
 #include "queue/index.h"
 
 #include "tests/unit/tmpdir.h"
@@ -115,6 +116,112 @@ START_TEST(counts_change_by_what_was_found)
 }
 END_TEST
 
+/* The packed words of (tenant, campaign, domain). */
+static struct span words_of(const char *tenant, const char *campaign,
+			    const char *domain, char words[LINE_WORDS_MAX])
+{
+	return span_of(words, line_pack(words, span_str(tenant),
+					span_str(campaign), span_str(domain)));
+}
+
+static uint32_t name_queue(const char *tenant, const char *campaign,
+			   const char *domain)
+{
+	char words[LINE_WORDS_MAX];
+	uint32_t number;
+
+	ck_assert_int_eq(
+		index_queue_put(x, words_of(tenant, campaign, domain, words),
+				&number),
+		0);
+	return number;
+}
+
+static int next_of(const char *tenant, const char *campaign, const char *domain,
+		   uint32_t looks, uint32_t *number_r)
+{
+	const struct queue_filter filter = { .tenant = span_str(tenant),
+					     .campaign = span_str(campaign),
+					     .domain = span_str(domain) };
+
+	return index_queue_next(x, &filter, looks, number_r);
+}
+
+/* q0.test ... of a campaign. */
+static void name_queues(const char *campaign, uint32_t count)
+{
+	char name[32];
+	uint32_t i;
+
+	for (i = 0; i < count; i++) {
+		snprintf(name, sizeof(name), "q%u.test", i);
+		(void)name_queue("", campaign, name);
+	}
+}
+
+START_TEST(one_domain_among_many_is_found_by_its_words)
+{
+	uint32_t number, first, second, third;
+
+	ck_assert_int_eq(index_begin(x, 1), 0);
+	name_queues("a", 900);
+	first = name_queue("", "a", "far.test");
+	name_queues("b", 900);
+	second = name_queue("", "b", "far.test");
+	third = name_queue("them", "a", "far.test");
+	name_queues("c", 900);
+	ck_assert_int_eq(index_commit(x, &unsure), 0);
+	number = 1;
+	ck_assert_int_eq(next_of("", "", "far.test", 9, &number), 1);
+	ck_assert_uint_eq(number, first);
+	number = first + 1;
+	ck_assert_int_eq(next_of("", "", "far.test", 9, &number), 1);
+	ck_assert_uint_eq(number, second);
+	number = second + 1;
+	ck_assert_int_eq(next_of("", "", "far.test", 9, &number), 1);
+	ck_assert_uint_eq(number, third);
+	number = third + 1;
+	ck_assert_int_eq(next_of("", "", "far.test", 9, &number), -ENOENT);
+	number = 1;
+	ck_assert_int_eq(next_of("", "b", "far.test", 9, &number), 1);
+	ck_assert_uint_eq(number, second);
+	number = 1;
+	ck_assert_int_eq(next_of("them", "", "far.test", 9, &number), 1);
+	ck_assert_uint_eq(number, third);
+	number = 1;
+	ck_assert_int_eq(next_of("", "", "nobody.test", 9, &number), -ENOENT);
+	/* The same by another life of the program. */
+	index_close(&x);
+	open_with(64u << 20);
+	number = 1;
+	ck_assert_int_eq(next_of("", "", "far.test", 9, &number), 1);
+	ck_assert_uint_eq(number, first);
+}
+END_TEST
+
+START_TEST(beside_words_too_long_for_a_key_each_queue_is_looked_at)
+{
+	char tenant[QUEUE_WORD_MAX + 1], campaign[QUEUE_WORD_MAX + 1];
+	uint32_t number = 1, wanted;
+	int rc;
+
+	memset(tenant, 't', sizeof(tenant));
+	tenant[QUEUE_WORD_MAX] = '\0';
+	memset(campaign, 'c', sizeof(campaign));
+	campaign[QUEUE_WORD_MAX] = '\0';
+	ck_assert_int_eq(index_begin(x, 1), 0);
+	name_queues("a", 900);
+	wanted = name_queue(tenant, campaign, "far.test");
+	name_queues("b", 900);
+	ck_assert_int_eq(index_commit(x, &unsure), 0);
+	ck_assert_int_eq(next_of("", "", "far.test", 9, &number), 0);
+	while ((rc = next_of("", "", "far.test", 9, &number)) == 0)
+		;
+	ck_assert_int_eq(rc, 1);
+	ck_assert_uint_eq(number, wanted);
+}
+END_TEST
+
 START_TEST(an_aborted_transaction_leaves_nothing)
 {
 	struct index_row row = row_of(7, QUEUE_SLOT_HELD, 9, 1);
@@ -188,6 +295,9 @@ int main(void)
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, a_row_comes_back_as_it_was_put);
 	tcase_add_test(tc, counts_change_by_what_was_found);
+	tcase_add_test(tc, one_domain_among_many_is_found_by_its_words);
+	tcase_add_test(tc,
+		       beside_words_too_long_for_a_key_each_queue_is_looked_at);
 	tcase_add_test(tc, an_aborted_transaction_leaves_nothing);
 	tcase_add_test(tc, a_full_map_is_enospc_and_the_index_lives_on);
 	tcase_add_test(tc, an_unreadable_index_is_euclean);

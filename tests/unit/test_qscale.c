@@ -272,6 +272,75 @@ static void message_of(struct qmodel *m, uint32_t n)
 		0);
 }
 
+/* So many queues of a message each, in the index and not in memory. */
+static void queues_of(struct qmodel *m, uint32_t queues)
+{
+	uint32_t i;
+
+	qmodel_open(m, &small, 1);
+	for (i = 0; i < queues; i++)
+		message_of(m, i);
+	qmodel_commit(m);
+	qmodel_apply(m);
+	ck_assert_int_eq(queue_store_checkpoint(m->q, m->now_s), 0);
+	ck_assert_uint_eq(m->q->store->delta.task_count, 0);
+}
+
+START_TEST(a_page_has_rows_of_many_queues_and_can_name_them)
+{
+	enum {
+		QUEUES = 40
+	};
+	struct qmodel m = { .lines_max = 3 };
+	struct queue_filter any = { .domain = SPAN("") };
+	struct queue_list_cursor at = { .stage = 0 };
+	struct queue_task tasks[QUEUES];
+	struct span tenant, campaign, seen[QUEUES];
+	uint32_t i, j, n;
+
+	queues_of(&m, QUEUES);
+	ck_assert_int_ge(queue_list(m.q, &any, &at, tasks, QUEUES, &n), 0);
+	ck_assert_uint_eq(n, QUEUES);
+	for (i = 0; i < n; i++) {
+		queue_handle_name(m.q, tasks[i].queue, &tenant, &campaign,
+				  &seen[i]);
+		for (j = 0; j < i; j++)
+			ck_assert(!span_eq(seen[i], seen[j]));
+	}
+	/* And then there are as few of them as there may be. */
+	at = (struct queue_list_cursor){ .stage = 1 };
+	ck_assert_int_eq(queue_list(m.q, &any, &at, tasks, QUEUES, &n), 0);
+	ck_assert_uint_lt(m.q->store->delta.line_count, 3);
+	ck_assert_uint_eq(list_domain(&m, "q39.example", &(int){ 0 }), 1);
+	qmodel_close(&m);
+}
+END_TEST
+
+START_TEST(a_look_begins_with_what_is_loaded)
+{
+	struct qmodel m = { .lines_max = 3 };
+	struct queue_filter any = { .domain = SPAN("") };
+	struct queue_list_cursor at = { .stage = QUEUE_LIST_LOADED };
+	struct queue_task task, tasks[12];
+	uint32_t n, all = 0;
+	int rc;
+
+	queues_of(&m, 12);
+	m.now_s += 2;
+	qmodel_work(&m, 50);
+	ck_assert_int_eq(queue_store_next(m.q, m.now_s, &task), 1);
+	do {
+		rc = queue_list(m.q, &any, &at, tasks, 1, &n);
+		ck_assert_int_ge(rc, 0);
+		if (all == 0 && n > 0)
+			ck_assert_uint_eq(tasks[0].id, task.id);
+		all += n;
+	} while (rc > 0);
+	ck_assert_uint_eq(all, 12);
+	qmodel_close(&m);
+}
+END_TEST
+
 static void end_of(struct qmodel *m, const struct queue_task *t)
 {
 	struct queue_out_rcpt rcpt = { .rcpt = t->first,
@@ -413,6 +482,8 @@ int main(void)
 	tcase_add_test(tc, a_checkpoint_takes_in_the_order_of_the_index);
 	tcase_add_test(tc, many_changes_are_written_however_young);
 	tcase_add_test(tc, a_list_of_one_domain_passes_the_others_by);
+	tcase_add_test(tc, a_page_has_rows_of_many_queues_and_can_name_them);
+	tcase_add_test(tc, a_look_begins_with_what_is_loaded);
 	tcase_add_test(tc, the_sweep_waits_for_room_and_goes_on);
 	tcase_add_test(tc, the_first_task_waits_for_no_other_queue);
 	tcase_add_test(tc, a_start_looks_at_no_row);
