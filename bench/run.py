@@ -27,6 +27,8 @@ BENCHES = [
     "latency",
     "limit",
     "multi",
+    "parked",
+    "queues",
     "restart",
     "rtt",
     "session",

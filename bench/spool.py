@@ -2,6 +2,8 @@
 
 shared	messages of 1,000 recipients in 1,000 domains: a body for all of them
 own	a message each
+parked	before these, as many shared ones in another campaign, for domains of
+	PARKED_ZONE
 
 Beside the index and the log lies events.last: the last line of the event log,
 with which a copy's event log begins, so that it does not begin from nothing.
@@ -18,6 +20,9 @@ import time
 from rig import Lines, Rig, cpu_s, memory_mib, must
 
 CAMPAIGN = "news"
+PARKED = "parked"
+PARKED_ZONE = "parked.test"
+PARKED_DOMAINS = 1000
 RCPTS = 1000
 LAST = "events.last"
 NOBODY = {"dns": "127.0.0.1:9", "smtp_port": 9}  # answers there
@@ -56,13 +61,15 @@ class Spool(Rig):
         return ["load", "--socket", str(self.dir / "run" / "submit.sock"),
                 *map(str, options)]
 
-    def fill(self, recipients, own=False, size=4096, campaign=CAMPAIGN):
+    def fill(self, recipients, own=False, size=4096, campaign=CAMPAIGN,
+             domains=()):
         """Submit so many; recipients a second."""
         per = 1 if own else RCPTS
         how = [] if own else ["--rcpts", RCPTS, "--spread"]
         done = self.load("--messages", recipients // per, "--size", size,
-                         "--domains", self.a.domains, "--clients", 4,
-                         "--campaign", campaign, *how, timeout=3600)
+                         *(domains or ("--domains", self.a.domains)),
+                         "--clients", 4, "--campaign", campaign, *how,
+                         timeout=3600)
         must(done["accepted"] == recipients // per, str(done))
         return done["rate"] * per
 
@@ -76,6 +83,30 @@ class Spool(Rig):
         if cold:
             self.forget()
         return self
+
+    def use(self, spool):
+        """That spool itself, for what is too long to be copied; cold.  Give
+        it back with done_with()."""
+        self.spool = spool
+        shutil.copy(spool / LAST, self.events)
+        self.forget()
+        return self
+
+    def done_with(self):
+        """The daemon was stopped: the spool can be used again."""
+        (self.spool / LAST).write_bytes(last_line(self.events))
+
+    def use(self, spool):
+        """That spool itself, which is too long to be copied; its pages have
+        left the page cache.  done_with() gives it back."""
+        self.spool = spool
+        shutil.copy(spool / LAST, self.events)
+        self.forget()
+        return self
+
+    def done_with(self):
+        """After stop_daemon()."""
+        (self.spool / LAST).write_bytes(last_line(self.events))
 
     def forget(self):
         """The spool's pages leave the page cache."""
@@ -128,10 +159,14 @@ def last_line(path):
         return f.read().splitlines(keepends=True)[-1]
 
 
-def make(mtaq, a, spool, recipients, own, size):
+def make(mtaq, a, spool, recipients, own, size, parked):
     with Spool(mtaq, "mtaq-fill", a) as box:
         box.configure_from().start_daemon()
         box.campaign("pause")
+        if parked:
+            box.campaign("pause", PARKED)
+            box.fill(parked, size=size, campaign=PARKED, domains=(
+                "--domains", PARKED_DOMAINS, "--zone", PARKED_ZONE))
         box.fill(recipients, own, size)
         box.stop_daemon(timeout=900)
         (box.spool / LAST).write_bytes(last_line(box.events))
@@ -141,16 +176,17 @@ def make(mtaq, a, spool, recipients, own, size):
 FOLDER = []
 
 
-def get(mtaq, a, recipients, own=False, size=4096):
+def get(mtaq, a, recipients, own=False, size=4096, parked=0):
     """The spool of so many waiting recipients of a paused campaign, as a clean
     stop leaves it."""
     if a.spools is None and not FOLDER:
         FOLDER.append(pathlib.Path(tempfile.mkdtemp(prefix="mtaq-spools-")))
         atexit.register(shutil.rmtree, FOLDER[0], ignore_errors=True)
-    folder = a.spools or FOLDER[0]
+    folder = (a.spools or FOLDER[0]).resolve()
     folder.mkdir(parents=True, exist_ok=True)
     spool = folder / (f"{'own' if own else 'shared'}-{recipients}-"
-                      f"{a.domains}-{size}")
+                      f"{a.domains}-{size}" +
+                      (f"-parked-{parked}" if parked else ""))
     if not spool.exists():
-        make(mtaq, a, spool, recipients, own, size)
+        make(mtaq, a, spool, recipients, own, size, parked)
     return spool

@@ -1,6 +1,6 @@
 # Each measurement of bench/run.sh with small numbers: do its figures come?
 # None takes 5 s on an idle machine.  They meet all cores, so one at a time.
-foreach(name connections deliver depth drip e2e latency limit multi restart rtt
+foreach(name connections deliver depth drip e2e latency limit multi parked queues restart rtt
 	session sizes storm submit wal)
 	add_test(NAME bench_${name} COMMAND python3
 		${CMAKE_CURRENT_SOURCE_DIR}/e2e/bench_test.py
