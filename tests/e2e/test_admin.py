@@ -156,6 +156,41 @@ def ten_thousand_cancelled_are_accounted_for(mtaq):
         must(r["cancelled"] == 10000 and "delivered" not in r, str(r))
 
 
+def the_space_of_cancelled_mail_is_used_again(mtaq):
+    """Killed as soon as the cancel was answered: its segments are freed by
+    the next daemon, and as much mail again needs no new one."""
+    many = ["--messages", 4000, "--size", 16384, "--domains", 10]
+    with Box(mtaq) as box:
+        def used():
+            s = status(box)
+            return s["segments"] - s["segments_free"]
+
+        box.start_sink("--domains", 10)
+        box.configure(checkpoint__interval="1s",
+                      checkpoint__age="1s").start_daemon()
+        for campaign in "news", "more":
+            op(box, "campaign", "pause", campaign)
+        box.load(*many, "--campaign", "news")
+        before = used()
+        must(before >= 8, f"64 MiB lie in {before} segments of 8 MiB")
+        op(box, "queue", "cancel", "--campaign", "news")
+        box.kill_daemon()
+        box.start_daemon()
+        types = box.wait_final(4000)
+        must(types == {"accepted": 4000, "cancelled": 4000}, str(types))
+        box.wait_for(lambda: used() <= 2, 60, "the segments' freeing")
+        there = status(box)["segments"]
+        box.load(*many, "--campaign", "more", "--tag", "more")
+        must(used() >= 8, "the second time they are not used")
+        must(status(box)["segments"] <= there,
+             f"{status(box)['segments']} segments, not {there}")
+        op(box, "campaign", "resume", "more")
+        box.wait_final(8000)
+        box.stop_daemon()
+        r = box.equation()
+        must(r["cancelled"] == 4000 and r["delivered"] == 4000, str(r))
+
+
 def cancel_takes_back_what_waits_in_workers(mtaq):
     with Box(mtaq) as box:
         box.start_sink("--domains", 1, "--mx", 1, "--delay", 300)
@@ -414,6 +449,7 @@ TESTS = [a_paused_campaign_waits_and_a_resumed_one_goes,
          a_pause_calls_back_what_workers_hold,
          held_mail_waits_until_released,
          ten_thousand_cancelled_are_accounted_for,
+         the_space_of_cancelled_mail_is_used_again,
          cancel_takes_back_what_waits_in_workers,
          messages_by_id,
          one_of_several_recipients_is_left_out,
