@@ -19,14 +19,14 @@ class Dripping(Server):
         super().__init__()
         self.woken = 0
 
-    def talk(self, conn, f, session):
+    def converse(self, conn, f, session):
         before = self.wakes()
         for octet in ("220 mx.test " + "x" * OCTETS)[:OCTETS]:
             conn.sendall(octet.encode())
             time.sleep(APART_S)      # the server's pace is what is tested
         self.woken = self.wakes() - before
         self.greeting = ""           # and the line's end
-        super().talk(conn, f, session)
+        super().converse(conn, f, session)
 
     def wakes(self):
         """How often the workers have slept."""
