@@ -50,7 +50,10 @@ def end(number, _):
             what()
         except Exception as e:  # the others must have their turn
             print(f"at the end: {e}", file=sys.stderr)
-    sys.stdout.flush()
+    try:
+        sys.stdout.flush()
+    except RuntimeError:    # the signal came in the middle of a flush
+        pass
     os._exit(128 + number)
 
 
