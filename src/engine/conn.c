@@ -19,6 +19,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define PIECE_MAX     16u /* octets, and no end of a line */
 #define PIECES_FREE   4u
 #define PIECES_EACH   8u
 #define GATHER_MS_MAX 4000u
@@ -185,14 +186,14 @@ static void receive(struct worker_state *s, struct conn *c)
 
 /*
  * Who says an octet at a time would have us wake for each.  From the fourth
- * piece of a line on they are left to gather: eight times as long as they
+ * small piece of a line on they are left to gather: eight times as long as they
  * have been apart, and never so long that it matters.
  */
-static uint64_t gather_ms(struct worker_state *s, struct conn *c, char last)
+static uint64_t gather_ms(struct worker_state *s, struct conn *c, size_t len)
 {
 	uint64_t apart;
 
-	if (last == '\n') {
+	if (len > PIECE_MAX || memchr(c->in, '\n', len) != NULL) {
 		c->pieces = 0;
 		return 0;
 	}
@@ -205,9 +206,9 @@ static uint64_t gather_ms(struct worker_state *s, struct conn *c, char last)
 						   : GATHER_MS_MAX;
 }
 
-static void receive_on(struct worker_state *s, struct conn *c, char last)
+static void receive_on(struct worker_state *s, struct conn *c, size_t len)
 {
-	uint64_t wait = gather_ms(s, c, last);
+	uint64_t wait = gather_ms(s, c, len);
 
 	if (wait == 0) {
 		receive(s, c);
@@ -443,7 +444,7 @@ static void received(struct worker_state *s, struct conn *c, int result)
 	if (len > 0) {
 		if (smtp_session_more_answers(c->smtp))
 			io_ack_now(s->io, c->io);
-		receive_on(s, c, c->in[len - 1]);
+		receive_on(s, c, len);
 		return;
 	}
 	conn_turn(s, c, false);

@@ -60,6 +60,7 @@ class Server(Listening):
                 s.rcpt = False
                 if verb == b"MAIL" and s.dots == self.mails:
                     s.say("421 4.7.0 enough")
+                    s.leave()
                     return
                 s.say("221 2.0.0 bye" if verb == b"QUIT" else
                       "250 2.1.0 ok" if verb == b"MAIL" else "250 2.0.0 ok")
@@ -108,6 +109,13 @@ class Session:
 
     def say(self, text):
         self.conn.sendall(text.encode() + b"\r\n")
+
+    def leave(self):
+        """So that what was said arrives: octets that nobody has read at a
+        close take back what is not acknowledged yet."""
+        self.conn.shutdown(socket.SHUT_WR)
+        while self.conn.recv(65536):
+            pass
 
     def more(self):
         got = self.conn.recv(65536)
