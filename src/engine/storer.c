@@ -82,6 +82,22 @@ int storer_connect_ingress(struct storer *st, struct bell *ingress)
 	return lane_init(&st->answers, 64u << 10, &st->bell, ingress);
 }
 
+/* What a worker was told and has not taken before it ended. */
+static void forget_told(struct lane *lane)
+{
+	const struct to_worker_site *m; /* if its type says so */
+	size_t len;
+
+	while (lane->ring != NULL && (m = lane_peek(lane, &len)) != NULL) {
+		if (m->type == TO_WORKER_SITE) {
+			struct mxset *set = m->set;
+
+			mxset_unref(&set);
+		}
+		lane_consume(lane);
+	}
+}
+
 void storer_free(struct storer *st)
 {
 	unsigned i;
@@ -93,6 +109,7 @@ void storer_free(struct storer *st)
 	if (st->state != NULL)
 		callback_free(st->state);
 	for (i = 0; i < st->set.workers; i++) {
+		forget_told(&st->to_worker[i]);
 		lane_free(&st->to_worker[i]);
 		lane_free(&st->from_worker[i]);
 	}
