@@ -161,8 +161,8 @@ static void good_start(struct tally *t)
 {
 	static const char *const chunks[] = {
 		"220 mx\r\n",
-		"250-mx\r\n250-PIPELINING\r\n250-CHUNKING\r\n"
-		"250 ENHANCEDSTATUSCODES\r\n",
+		("250-mx\r\n250-PIPELINING\r\n250-CHUNKING\r\n"
+		 "250 ENHANCEDSTATUSCODES\r\n"),
 		"503 5.5.1 no\r\n250 2.0.0 ok\r\n",
 		"250 2.1.0 ok\r\n250 2.1.5 ok\r\n250 2.0.0 queued\r\n",
 	};
