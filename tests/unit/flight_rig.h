@@ -199,4 +199,16 @@ static inline void flight_free(struct flight *f)
 	smtp_pool_free(&f->pool);
 }
 
+/* What comes behind chunks is a command: RSET. */
+static inline void flight_read_reset(struct flight *f)
+{
+	char line[4096];
+	size_t len;
+
+	while (flight_line(f, line, &len)) {
+		ck_assert_mem_eq(line, "RSET\r\n", 6);
+		flight_say(f, "250 2.0.0 ok");
+	}
+}
+
 #endif
