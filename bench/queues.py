@@ -29,7 +29,7 @@ WANTED = [("queues_rss_mib", "<=", 600)] + \
     [(f"{when}_{name}_ms", "<=", 100)
      for when in ("idle", "busy") for name in LOOKS]
 SMOKE = {"recipients": 20000, "domains": 10000, "sites": 10, "first": 4000,
-         "looks": 3}
+         "looks": 3, "delay": 20}
 
 
 def options(p):
@@ -38,6 +38,8 @@ def options(p):
     p.add_argument("--first", type=int, default=300000,
                    help="deliveries to be timed")
     p.add_argument("--looks", type=int, default=9)
+    p.add_argument("--delay", type=int, default=0, help="ms before each of "
+                   "the sink's replies; few messages last a while so")
 
 
 # --- an operator -------------------------------------------------------------
@@ -94,7 +96,7 @@ def run(mtaq, a):
     source = spool.get(mtaq, a, a.recipients)
     with spool.Spool(mtaq, "mtaq-queues", a) as box:
         box.copy(source, cold=True)
-        box.start_sink()
+        box.start_sink("--delay", a.delay)
         box.configure_from()
         begin = time.monotonic()
         box.start_daemon()

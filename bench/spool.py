@@ -96,18 +96,6 @@ class Spool(Rig):
         """The daemon was stopped: the spool can be used again."""
         (self.spool / LAST).write_bytes(last_line(self.events))
 
-    def use(self, spool):
-        """That spool itself, which is too long to be copied; its pages have
-        left the page cache.  done_with() gives it back."""
-        self.spool = spool
-        shutil.copy(spool / LAST, self.events)
-        self.forget()
-        return self
-
-    def done_with(self):
-        """After stop_daemon()."""
-        (self.spool / LAST).write_bytes(last_line(self.events))
-
     def forget(self):
         """The spool's pages leave the page cache."""
         os.sync()
