@@ -238,11 +238,12 @@ static void note_failed(const struct place *w, struct log_check *c)
 
 /* This segment and the next are on their way while the CPU is busy: where the
  * page cache is empty the disk sets the pace. */
-static void read_ahead(const struct segments *set, uint64_t s, uint64_t at)
+static void read_ahead(const struct place *w, uint64_t at)
 {
-	const struct segment *next = segments_find(set, s + 1);
+	const struct segments *set = w->set;
+	const struct segment *next = segments_find(set, w->sequence + 1);
 
-	segment_ahead(set, segments_find(set, s), at % set->bytes);
+	segment_ahead(set, w->seg, at % set->bytes);
 	if (next != NULL)
 		segment_ahead(set, next, 0);
 }
@@ -268,7 +269,7 @@ uint64_t log_check_run(struct segments *set, uint64_t from_lsn, bool all,
 			check_missing(set, seg, from_lsn, c);
 		if (from_lsn > at)
 			at = from_lsn;
-		read_ahead(set, s, at);
+		read_ahead(&w, at);
 		check_segment(&w, at, c);
 		end = atomic_load(&seg->end);
 		note_failed(&w, c);
