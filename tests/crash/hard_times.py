@@ -229,8 +229,8 @@ def a_damaged_message_is_held_whole(mtaq):
         box.configure(**QUICK).start_daemon()
         box.load("--messages", 1, "--rcpts", 100, "--spread", "--domains",
                  100)
-        box.wait_for(lambda: box.count_events().get("deferred", 0) == 100,
-                     30, "the first attempts")
+        box.wait_for(lambda: box.count_events().get("deferred", 0) >= 100,
+                     30, "a hundred attempts")
         for path in (box.dir / "spool").rglob("*"):
             at = path.read_bytes().find(b"X-Mtaq-Token") \
                 if path.is_file() else -1

@@ -111,7 +111,7 @@ def domains_without_mail_are_forgotten(mtaq):
     a forgotten domain is found again."""
     with Box(mtaq) as box:
         box.start_sink("--domains", 40)
-        box.configure(session__idle="20ms").start_daemon()
+        box.configure(session__idle="50ms").start_daemon()
 
         def status(key):
             return json.loads(box.run("status", "--json", "-c",
