@@ -4,16 +4,18 @@ The same is done with a long queue and with a short one: a paused campaign is
 let go, and the first --first deliveries are timed by the sink's ledger, from
 the `campaign resume` on.  Bodies are shared by 1,000 recipients; --own N adds
 N messages of 1 KiB of their own, read from a disk whose pages the kernel has
-forgotten (with --spools, runs use that spool up, 3 % in each).  Then, on the long queue: a look at one domain, and the cancel of
-another campaign of --cancel recipients.  Last, --disk messages of 4 KiB for
-100 domains, 5 % of them put off once, into new segments and into used ones: what the daemon's
-log and index write for them, and its event log.
+forgotten (with --spools, runs use that spool up, 3 % in each).  Then, on the
+long queue: a look at one domain, and the cancel of another campaign of
+--cancel recipients.  Last, --disk messages of 4 KiB for 100 domains, 5 % of
+them put off once, into new segments and into used ones: what the disk writes
+for them (octets.py), and the event log.
 """
 import argparse
 import os
 import pathlib
 import time
 
+import octets
 import spool
 from rig import must
 
@@ -60,7 +62,7 @@ def options(p):
     p.add_argument("--cancel", type=int, default=1000000)
     p.add_argument("--disk", type=int, default=200000)
     p.add_argument("--no-cgroup", action="store_true")
-    p.add_argument("--only", choices=["own", "cgroup"],
+    p.add_argument("--only", choices=["own", "cgroup", "octets"],
                    help="that part alone")
 
 
@@ -139,65 +141,6 @@ def operate(box, a, got):
     got["cancel_applied_s"] = time.monotonic() - begin
 
 
-def written(box):
-    """Octets that the threads of log and index have handed to the kernel, in
-    whole pages.  (write_bytes of the same file gave 6 for what is 2.8 here; it
-    seems to count a large folio in full for each page of it written.)"""
-    octets = 0
-    for task in pathlib.Path(f"/proc/{box.daemon.pid}/task").iterdir():
-        if (task / "comm").read_text().strip() in ("log", "store"):
-            io = dict(line.split(": ") for line in
-                      (task / "io").read_text().splitlines())
-            octets += int(io["wchar"])
-    return octets
-
-
-def segments_used(box):
-    now = spool.status(box)
-    return now["segments"] - now["segments_free"]
-
-
-def ready_octets(box):
-    """In segments that were written full, for later."""
-    size = next((box.spool / "log").glob("seg-*")).stat().st_size
-    return spool.status(box)["segments_free"] * size
-
-
-def lap(box, a, total):
-    """Deliver a.disk messages; octets without those written for later, and
-    those of the event log."""
-    all0, events0 = written(box) - ready_octets(box), \
-        box.events.stat().st_size
-    box.fill(a.disk, own=True, campaign="live")
-    box.wait_final(total, timeout=900)
-    return (written(box) - ready_octets(box) - all0,
-            box.events.stat().st_size - events0)
-
-
-def disk(mtaq, a):
-    octets = a.disk * 4096
-    a = argparse.Namespace(**{**vars(a), "domains": min(a.domains, 100)})
-    with spool.Spool(mtaq, "mtaq-disk", a) as box:
-        box.start_sink("--fail", "rcpt=4:0.05")
-        box.configure_from(changes={"retry": "[5s]"}).start_daemon()
-        new, _ = lap(box, a, a.disk)
-        # All are done with: the next checkpoint gives the segments back.
-        box.wait_for(lambda: segments_used(box) <= 2, 180,
-                     "the segments to be given back")
-        before = spool.status(box)["segments"]
-        free = ready_octets(box)
-        old, events = lap(box, a, 2 * a.disk)
-        old -= free - ready_octets(box)    # used, not written now
-        grown = spool.status(box)["segments"] - before
-        box.stop_daemon()
-        sent = box.stop_sink()
-        must(sent["recipients"] == 2 * a.disk, f"lost or doubled: {sent}")
-    if grown > 1:
-        NOTES.append(f"disk_recycled had {grown} new segments")
-    return {"disk_growing": new / octets, "disk_recycled": old / octets,
-            "disk_events": events / octets}
-
-
 def used_up(mtaq, a):
     """Let the long one itself go for a while, and stop it again: a copy would
     take longer than all the rest.  Each run takes --first and what was under
@@ -241,6 +184,8 @@ def run(mtaq, a):
     NOTES.clear()
     if a.only == "own":
         return own(mtaq, a)
+    if a.only == "octets":
+        return octets.measure(mtaq, a, NOTES)
     if a.only == "cgroup":
         return in_a_cgroup(mtaq, a, timed(mtaq, a, a.recipients)["per_s"])
     short = timed(mtaq, a, a.short)
@@ -266,6 +211,6 @@ def run(mtaq, a):
     if not a.no_cgroup:
         out |= in_a_cgroup(mtaq, a, long["per_s"])
     if a.disk:
-        return out | disk(mtaq, a)
+        return out | octets.measure(mtaq, a, NOTES)
     NOTES.append("disk octets: --disk N")
     return out

@@ -16,6 +16,7 @@ import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tests" / "e2e"))
+import disks  # noqa: E402, F401
 from harness import Box, Failed, must  # noqa: E402
 
 TICK = os.sysconf("SC_CLK_TCK")
