@@ -6,8 +6,8 @@
  * without looking inside; an event is printed from its record alone, long
  * after the session, the site and maybe the message are gone.
  *
- * Layout: little endian, strings with a u16 length in front.  The first octet
- * is the version.  A reader refuses what it does not know or what is cut.
+ * The first octet is the version.  A reader refuses what it does not know or
+ * what is cut.
  */
 #include "mtaq/outcome.h"
 

@@ -129,7 +129,11 @@ START_TEST(notes_come_back)
 	ck_assert_int_eq(note_common_get(span_of(mem, len), &c), 0);
 	ck_assert_uint_eq(c.time_ms, common.time_ms);
 	ck_assert_uint_eq(c.session, 77);
+	ck_assert_uint_eq(c.size, 4096);
+	ck_assert(span_eq(c.from, common.from));
+	ck_assert(span_eq(c.site, common.site));
 	ck_assert(span_eq(c.host, common.host));
+	ck_assert_uint_eq(c.source.len, 0);
 	ck_assert_uint_eq(c.tls.len, 0);
 	len = note_rcpt_size(&rcpt);
 	note_rcpt_put(&rcpt, mem);
@@ -137,7 +141,119 @@ START_TEST(notes_come_back)
 	ck_assert_uint_eq(r.verdict.code, 550);
 	ck_assert_uint_eq(r.verdict.enhanced.detail, 1);
 	ck_assert_uint_eq(r.queued_s, 12);
+	ck_assert(span_eq(r.to, rcpt.to));
 	ck_assert(span_eq(r.verdict.text, rcpt.verdict.text));
+}
+END_TEST
+
+/* Numbers of every length; a site that is not the front of its host. */
+START_TEST(long_and_odd_notes_come_back)
+{
+	static const struct span sites[] = { { "mx.d1.test[", 11 },
+					     { "d1", 2 },
+					     { "", 0 },
+					     { "mx.d1.test[127.0.0.1:25]x",
+					       25 } };
+	struct note_common in = common, c;
+	struct note_rcpt ri = rcpt, r;
+	char mem[2048];
+	size_t i, len;
+
+	for (i = 0; i < 4 * 64; i++) {
+		in.site = sites[i / 64];
+		in.time_ms = UINT64_MAX >> i % 64;
+		in.session = in.time_ms ^ 1;
+		ri.queued_s = (uint32_t)in.time_ms;
+		ri.verdict.enhanced.detail = (uint16_t)in.time_ms;
+		len = note_common_size(&in);
+		note_common_put(&in, mem);
+		ck_assert_int_eq(note_common_get(span_of(mem, len), &c), 0);
+		ck_assert_uint_eq(c.time_ms, in.time_ms);
+		ck_assert_uint_eq(c.session, in.session);
+		ck_assert(span_eq(c.site, in.site));
+		ck_assert(span_eq(c.host, in.host));
+		len = note_rcpt_size(&ri);
+		note_rcpt_put(&ri, mem);
+		ck_assert_int_eq(note_rcpt_get(span_of(mem, len), &r), 0);
+		ck_assert_uint_eq(r.queued_s, ri.queued_s);
+		ck_assert_uint_eq(r.verdict.enhanced.detail,
+				  ri.verdict.enhanced.detail);
+	}
+}
+END_TEST
+
+/* What stands in the record of a delivery has no room to grow. */
+START_TEST(notes_are_short)
+{
+	size_t strings = common.from.len + common.host.len;
+
+	ck_assert_uint_le(note_common_size(&common), strings + 15);
+	ck_assert_uint_le(note_rcpt_size(&rcpt),
+			  rcpt.to.len + rcpt.verdict.text.len + 15);
+}
+END_TEST
+
+/* A number that is too large for its place, or has no end. */
+START_TEST(numbers_are_bounded)
+{
+	static const char *const bad[] = {
+		/* code, subject, detail, queued, to, text */
+		"\xff\xff\x04\1\1\1\0\0",
+		"\1\1\1\xff\xff\xff\xff\x1f\0\0",
+		"\1\1\1\xff\xff\xff\xff\xff\xff\xff\xff\xff\2\0\0",
+		"\1\1\1\x80\x80\x80\x80\x80\x80\x80\x80\x80\x80\1\0\0",
+	};
+	static const size_t sizes[] = { 8, 10, 15, 16 };
+	static const char fine[] = "\2\0\0\0\0\0\0\0"
+				   "\xff\xff\3\1\1\1\0\0";
+	char mem[64];
+	struct note_rcpt r;
+
+	ck_assert_int_eq(note_rcpt_get(span_of(fine, 16), &r), 0);
+	ck_assert_uint_eq(r.verdict.code, 65535);
+	memcpy(mem, fine, 8);
+	memcpy(mem + 8, bad[_i], sizes[_i]);
+	ck_assert_int_eq(note_rcpt_get(span_of(mem, 8 + sizes[_i]), &r),
+			 -EINVAL);
+}
+END_TEST
+
+/* As version 1 wrote them; and cut. */
+START_TEST(old_notes_are_read)
+{
+	static const char old_common[] =
+		"\1\x0b\xca\x60\x08\xa2\1\0\0\x4d\0\0\0\0\0\0\0\0\x10\0\0\0\0\0"
+		"\0\x0b\0news@s.test\x07\0d1.test\x18\0mx.d1.test[127.0.0.1:25]"
+		"\0\0\3\0TLS";
+	static const char old_rcpt[] =
+		"\1\0\0\0\0\0\5\0\x26\2\1\0\1\0\0\0\x0c\0\0\0"
+		"\x09\0u@d1.test\4\0gone";
+	size_t len = sizeof(old_common) - 1, cut;
+	struct note_common c;
+	struct note_rcpt r;
+
+	ck_assert_int_eq(note_common_get(span_of(old_common, len), &c), 0);
+	ck_assert_uint_eq(c.time_ms, 0x1a20860ca0b);
+	ck_assert_uint_eq(c.session, 77);
+	ck_assert_uint_eq(c.size, 4096);
+	ck_assert(span_eq(c.from, SPAN("news@s.test")));
+	ck_assert(span_eq(c.site, SPAN("d1.test")));
+	ck_assert(span_eq(c.host, SPAN("mx.d1.test[127.0.0.1:25]")));
+	ck_assert(span_eq(c.tls, SPAN("TLS")));
+	for (cut = 0; cut < len; cut++)
+		ck_assert_int_eq(note_common_get(span_of(old_common, cut), &c),
+				 -EINVAL);
+	len = sizeof(old_rcpt) - 1;
+	ck_assert_int_eq(note_rcpt_get(span_of(old_rcpt, len), &r), 0);
+	ck_assert_uint_eq(r.verdict.code, 550);
+	ck_assert_uint_eq(r.verdict.enhanced.cls, 5);
+	ck_assert_uint_eq(r.verdict.enhanced.subject, 1);
+	ck_assert_uint_eq(r.queued_s, 12);
+	ck_assert(span_eq(r.to, SPAN("u@d1.test")));
+	ck_assert(span_eq(r.verdict.text, SPAN("gone")));
+	for (cut = 0; cut < len; cut++)
+		ck_assert_int_eq(note_rcpt_get(span_of(old_rcpt, cut), &r),
+				 -EINVAL);
 }
 END_TEST
 
@@ -148,7 +264,7 @@ START_TEST(notes_with_unknown_words_are_refused)
 		size_t at;
 		uint8_t first_unknown;
 	} words[] = {
-		{ 0, 2 }, /* the version */
+		{ 0, 3 }, /* the version */
 		{ 1, SMTP_RESULT_COUNT },
 		{ 2, SMTP_STAGE_COUNT },
 		{ 3, REPLY_KIND_COUNT },
@@ -308,6 +424,10 @@ int main(void)
 	tcase_add_test(tc, an_octet_is_written_alike_wherever_it_stands);
 	tcase_add_test(tc, json_members);
 	tcase_add_test(tc, notes_come_back);
+	tcase_add_test(tc, long_and_odd_notes_come_back);
+	tcase_add_test(tc, notes_are_short);
+	tcase_add_loop_test(tc, numbers_are_bounded, 0, 4);
+	tcase_add_test(tc, old_notes_are_read);
 	tcase_add_loop_test(tc, notes_with_unknown_words_are_refused, 0, 6);
 	tcase_add_test(tc, cut_notes_are_refused);
 	tcase_add_test(tc, out_record_makes_a_line_a_recipient);
