@@ -210,6 +210,12 @@ static void put_pieces(struct batch *b, struct smtp_tx *tx)
 	while (tx->piece < tx->mail.content_count && b->room > 0 &&
 	       b->n < SMTP_IOV_MAX - 2)
 		put_piece(b, tx);
+	/* With its last octet all of it is out, not with the next batch. */
+	while (tx->piece < tx->mail.content_count &&
+	       tx->piece_at == tx->mail.content[tx->piece].iov_len) {
+		tx->piece++;
+		tx->piece_at = 0;
+	}
 }
 
 static void put_content(struct batch *b, struct smtp_tx *tx, bool hold_dot)
