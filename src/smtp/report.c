@@ -72,6 +72,10 @@ static void tell_close(struct smtp_session *s, struct smtp_event *ev)
 		.in_group = s->in_group,
 		.no_chunks = s->no_chunks,
 	};
+	if (s->unsure) { /* s->verdict is the last answer's, for its mail */
+		ev->verdict.result = SMTP_UNSURE;
+		ev->verdict.stage = SMTP_STAGE_EOD;
+	}
 }
 
 static bool tell_session(struct smtp_session *s, struct smtp_event *ev)

@@ -196,8 +196,9 @@ static void shut(struct smtp_session *s, enum smtp_result result,
 	while (s->cur != NULL) {
 		if (!s->gone && tx_may_be_there(s->cur)) {
 			s->distrust = s->distrust || s->cur->flight;
-			s->verdict.result = result = SMTP_UNSURE;
-			s->verdict.stage = stage = SMTP_STAGE_EOD;
+			s->unsure = true;
+			result = SMTP_UNSURE;
+			stage = SMTP_STAGE_EOD;
 		}
 		break_mail(s, result, stage);
 		result = SMTP_LOST;
@@ -218,10 +219,9 @@ void session_break(struct smtp_session *s, const char *why)
 		if (group_ended(s, why))
 			return;
 		s->distrust = true;
-	} else if (!s->distrust && stream_hears(s) != NULL) {
-		if (stream_ended(s, why))
-			return;
-		s->distrust = true;
+	} else if (!s->distrust && stream_hears(s) != NULL &&
+		   stream_ended(s, why)) {
+		return;
 	}
 	s->why = why;
 	s->verdict = (struct smtp_verdict){ .result = SMTP_LOST,
@@ -433,6 +433,8 @@ static void on_data(struct smtp_session *s, struct smtp_tx *tx)
 
 static void on_eod(struct smtp_session *s, struct smtp_tx *tx)
 {
+	if (tx->bdat && s->cls != 2)
+		chunk_verdict(s, tx);
 	if (!tx_dot_sent(tx)) {
 		if (s->cls == 2) {
 			session_nonsense(s, "2yz before the dot");
@@ -447,8 +449,6 @@ static void on_eod(struct smtp_session *s, struct smtp_tx *tx)
 		session_nonsense(s, "the answers do not fit the commands");
 		return;
 	}
-	if (tx->bdat && s->cls != 2)
-		chunk_verdict(s, tx);
 	if (tx->taken > 0) { /* else the lone dot of rule 12 */
 		settle_rest(tx);
 		s->carried += s->cls == 2;
@@ -457,7 +457,7 @@ static void on_eod(struct smtp_session *s, struct smtp_tx *tx)
 	tx->got++;
 	if (!tx->bdat || s->cls == 2) {
 		finish(s, false);
-	} else if (tx->flight && !s->no_chunks) {
+	} else if (s->proven && !s->no_chunks) {
 		finish(s, !tx->refused);
 	} else { /* who knows whether it took the octets off */
 		retire(s);

@@ -112,6 +112,7 @@ struct smtp_session {
 	bool early;    /* the reply began when no answer was owed */
 	bool in_group; /* it ended within a group, well: case (c) */
 	bool gone;     /* it said 421 */
+	bool unsure;   /* some mail is, by the end */
 
 	char *cmd;                    /* commands on loan */
 	struct smtp_reply reply;      /* its buffer is held while in use */
