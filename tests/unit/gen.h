@@ -10,14 +10,17 @@
  *	              case says; it knows what it truly took
  *	gen_judge.c   the oracle: what docs/SMTP.md says must come of it
  *	gen_wire.c    the oracle's other half: what we may say, and when
+ *	gen_stream.c  of both what rule 20 says
  *	gen_run.c     network and clock between session and server
+ *	gen_compare.c plain, grouped and in chunks: do the verdicts agree?
  *	test_generated.c  options, counts, and what is printed of a failure
  */
 #include "mtaq/smtp.h"
 
 #include <stdio.h>
 
-#define GEN_MAILS  3
+#define GEN_MAILS  SMTP_AHEAD_MAX
+#define GEN_PLACES 3 /* mails at which the exhaustive cases have faults */
 #define GEN_RCPTS  3
 #define GEN_FAULTS 3
 
@@ -35,10 +38,12 @@ enum gen_slot {
 	AT_RCPT_3,
 	AT_DATA,
 	AT_CONTENT, /* unasked, once content has begun to come */
-	AT_DOT,
+	AT_DOT,     /* and BDAT, which always is the last */
 	AT_RSET,
 	AT_QUIT,
-	AT_IDLE, /* unasked, behind the answer to a dot */
+	AT_IDLE,  /* unasked, behind the answer to a dot */
+	AT_PROOF, /* the chunk out of order, and the RSET behind it */
+	AT_PROOF_RSET,
 	SLOT_COUNT
 };
 
@@ -82,7 +87,17 @@ enum gen_mode {
 	MODE_FORBIDDEN, /* offered, and not allowed by the settings */
 	MODE_PIPELINED,
 	MODE_GROUPED, /* rule 19 */
+	MODE_CHUNKED, /* rule 20 */
 	MODE_COUNT
+};
+
+/* MODE_CHUNKED: what the server does not offer. */
+enum gen_without {
+	WITHOUT_NONE,
+	WITHOUT_CHUNKING, /* then mails are grouped */
+	WITHOUT_CODES,
+	WITHOUT_PIPELINING,
+	WITHOUT_COUNT
 };
 
 enum gen_tls {
@@ -105,11 +120,15 @@ struct gen_case {
 	enum gen_tls tls;
 	enum gen_body body;
 	unsigned mails, rcpts[GEN_MAILS];
-	bool late;  /* replies overtake the completion of sends */
-	bool lazy;  /* a mail is given when nothing is on the wire */
-	bool quit;  /* at the end, instead of staying idle */
-	bool aged;  /* the session's hour is nearly over */
-	bool stuck; /* the batch with the dot never leaves */
+	bool late;      /* replies overtake the completion of sends */
+	bool lazy;      /* a mail is given when nothing is on the wire */
+	bool quit;      /* at the end, instead of staying idle */
+	bool aged;      /* the session's hour is nearly over */
+	bool stuck;     /* the batch with the dot never leaves */
+	unsigned ahead; /* MODE_CHUNKED: mails under way at once */
+	enum gen_without without;
+	bool runs;         /* what is in a refused chunk is run as commands */
+	bool address_like; /* RSET is answered as RCPT is (Gmail) */
 	unsigned fault_count;
 	struct gen_fault fault[GEN_FAULTS];
 };
@@ -134,7 +153,7 @@ unsigned gen_reply_means(const char *reply, size_t len);
 struct gen_said {
 	unsigned code;
 	struct smtp_enhanced enhanced;
-	bool pipelining, starttls; /* offered in it */
+	bool pipelining, starttls, chunking, codes; /* offered in it */
 };
 int gen_parse(const char *text, size_t len, struct gen_said *said_r);
 
@@ -144,7 +163,8 @@ struct gen_content {
 	struct iovec piece[8];
 	uint32_t pieces;
 	size_t bytes;
-	char *wire; /* dots doubled, with the last dot */
+	const char *text; /* the pieces are of this */
+	char *wire;       /* dots doubled, with the last dot */
 	size_t wire_len;
 };
 void gen_contents_make(void);
@@ -168,6 +188,8 @@ struct gen_push {
 	uint32_t gap_ms;        /* between them */
 };
 
+#define GEN_PUSHES 256u
+
 struct gen_server {
 	const struct gen_case *c;
 	bool tls, mute, content, open, idle_said;
@@ -176,12 +198,15 @@ struct gen_server {
 	unsigned mail, mails; /* of which this one is the number */
 	bool has[GEN_MAILS][GEN_RCPTS];
 	bool honest; /* one reply a command, as it means it */
+	bool strays; /* a reply too many, or none, by a fault */
 	char line[4096];
 	size_t line_len;
-	size_t body_at; /* octets of the present content that were right */
+	size_t body_at; /* octets of the present content that came */
+	size_t chunk_left;
+	bool proof, runs, bye, ran; /* ran: lines of a mail as commands */
 	bool body_bad;
 	uint64_t last_ms; /* of the last push */
-	struct gen_push push[64];
+	struct gen_push push[GEN_PUSHES];
 	unsigned head, tail;
 	char said[GEN_REPLY_MAX * 6];
 	uint32_t said_len;
@@ -220,19 +245,27 @@ struct judge_mail {
 	int item[AT_DOT + 1]; /* where in items[], by slot; -1: not sent */
 	unsigned rcpts;
 	bool rset;               /* what was left open was taken back */
-	size_t content_sent;     /* octets of the wire form */
+	bool bdat, flight, head; /* rule 20; head: the command is out */
+	size_t content_sent;     /* octets of the wire form, or of the text */
 	struct judge_item early; /* refused unasked; code 0: not */
 };
+
+/* RSET, MAIL, RCPTs, BDAT or DATA and dot of each; the proof, TLS, ... */
+#define JUDGE_ITEMS (GEN_MAILS * (GEN_RCPTS + 4) + 16)
 
 struct judge {
 	const struct gen_case *c;
 	uint64_t born_ms, progress_ms;
-	struct judge_item items[64];
+	struct judge_item items[JUDGE_ITEMS];
 	int sent, heard;
 	int group; /* items[] where the open group begins; -1: none */
 	bool group_rset;
+	int stream; /* items[] where the first flight that is not final begins */
 	struct judge_mail mail[GEN_MAILS];
-	unsigned given, carried;
+	unsigned given, carried, flights, most_ahead;
+	bool chunking, codes; /* offered */
+	bool proven, sole, led, no_chunks;
+	unsigned chunks;
 	bool pipelining, starttls, tls_due, tls_on, helo_due, ehlo_due;
 	bool quit_asked, was_ready, lent;
 	enum judge_end end;
@@ -269,13 +302,19 @@ bool judge_settled(const struct judge *j, unsigned mail, unsigned rcpt,
 struct judge_close {
 	enum smtp_result result;
 	unsigned code;
-	bool idle, distrust;
+	bool idle, distrust, no_chunks;
 };
 struct judge_close judge_close(const struct judge *j);
 uint64_t judge_deadline(const struct judge *j);
 /* May we be silent now: is it the server's turn, or the caller's? */
 bool judge_may_wait(const struct judge *j);
 bool judge_is_ready(const struct judge *j);
+/* Rule 20: may content go as chunks?  Is the proof due before the next mail?
+ * Has all of this mail's content left?  May this mail follow others? */
+bool judge_chunks(const struct judge *j);
+bool judge_proof_due(const struct judge *j);
+bool judge_has_left(const struct judge *j, unsigned mail);
+bool judge_may_follow(const struct judge *j, unsigned mail);
 void judge_wrong(struct judge *j, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 
@@ -288,6 +327,21 @@ bool judge_content_due(const struct judge *j, unsigned *mail_r);
 const struct judge_item *judge_heard(const struct judge *j, unsigned mail,
 				     enum gen_slot slot);
 
+/* --- gen_stream.c, for the two --- */
+void judge_nonsense(struct judge *j);
+void judge_flight_begins(struct judge *j, unsigned mail);
+bool judge_is_unknown(unsigned code); /* BDAT is, to who says this */
+bool judge_is_taken(const struct gen_said *said);
+void judge_proof(struct judge *j, const struct gen_said *said, bool left_over);
+void judge_stream(struct judge *j, const struct gen_said *said, bool left_over);
+void judge_stream_broke(struct judge *j);
+struct judge_verdict judge_flight_ended(const struct judge *j, unsigned mail);
+/* RSET in front of a flight behind others?  False: it is another RSET. */
+bool judge_reset_ahead(struct judge *j, bool last);
+void judge_bdat(struct judge *j, const char *line);
+size_t judge_chunk(struct judge *j, unsigned mail, const char *p, size_t len,
+		   bool hold);
+
 /* --- gen_run.c -------------------------------------------------------- */
 
 struct gen_tally {
@@ -297,6 +351,15 @@ struct gen_tally {
 		by_close[CLOSE_COUNT], by_delay[DELAY_COUNT],
 		by_mode[MODE_COUNT];
 	unsigned long by_kind[128];
+	unsigned long flights, by_ahead[GEN_MAILS + 1];
+	unsigned long compared, same, copies, twin_copies; /* gen_compare() */
+};
+
+/* What came of a case, for comparing. */
+struct gen_outcome {
+	unsigned given;
+	bool honest, distrust, has[GEN_MAILS][GEN_RCPTS];
+	struct smtp_verdict verdict[GEN_MAILS][GEN_RCPTS]; /* no text */
 };
 
 /*
@@ -304,7 +367,16 @@ struct gen_tally {
  * until the next call).  out: the dialogue goes there, or NULL.
  */
 const char *gen_run(const struct gen_case *c, struct smtp_pool *pool,
-		    struct gen_tally *tally, FILE *out);
+		    struct gen_tally *tally, struct gen_outcome *came_r,
+		    FILE *out);
+/*
+ * The same server, and the same mails, plain or grouped: does what came of the
+ * chunks agree?  NULL: it does.
+ */
+const char *gen_compare(const struct gen_case *c,
+			const struct gen_outcome *chunked,
+			const struct gen_outcome *twin,
+			struct gen_tally *tally);
 /* Does the engine's plan follow the verdict?  NULL: it does. */
 const char *gen_plan_wrong(const struct smtp_verdict *v, bool carried);
 

@@ -31,7 +31,7 @@ void judge_begin(struct judge *j, const struct gen_case *c, uint64_t now_ms)
 	memset(j, 0, offsetof(struct judge, in));
 	j->c = c;
 	j->born_ms = j->progress_ms = now_ms;
-	j->group = -1;
+	j->group = j->stream = -1;
 	j->sent = 1;
 	j->items[0] = (struct judge_item){ .slot = AT_GREETING };
 	for (m = 0; m < GEN_MAILS; m++) {
@@ -48,7 +48,9 @@ const struct judge_item *judge_heard(const struct judge *j, unsigned mail,
 				     enum gen_slot slot)
 {
 	int at = j->mail[mail].item[slot];
-	int counts = j->group >= 0 ? j->group : j->heard;
+	int counts = j->group >= 0    ? j->group
+		     : j->stream >= 0 ? j->stream
+				      : j->heard;
 
 	if (at < 0 || at >= counts || j->items[at].code == 0)
 		return NULL;
@@ -88,7 +90,8 @@ bool judge_over(const struct judge *j, unsigned mail)
 		if (m->item[s] >= 0 && judge_heard(j, mail, s) == NULL)
 			return false;
 	if (j->end == END_SAID && j->last.slot >= AT_MAIL &&
-	    j->last.slot <= AT_DOT && j->last.mail == mail)
+	    j->last.slot <= AT_DOT && j->last.mail == mail &&
+	    !(m->bdat && j->last.code != 421 && judge_has_left(j, mail)))
 		return false; /* it ended under this mail */
 	if (m->item[AT_DOT] >= 0)
 		return true;
@@ -105,10 +108,23 @@ bool judge_rset_due(const struct judge *j)
 	unsigned m;
 
 	for (m = 0; m < j->given; m++)
-		if (judge_over(j, m) && j->mail[m].item[AT_DOT] < 0 &&
-		    !is_refused(j, m) && !j->mail[m].rset)
+		if (judge_over(j, m) && !is_refused(j, m) && !j->mail[m].rset &&
+		    (j->mail[m].item[AT_DOT] < 0 ||
+		     (j->mail[m].bdat && cls(judge_heard(j, m, AT_DOT)) >= 4)))
 			return true;
 	return false;
+}
+
+/* Rule 20: of a flight some is out, or all to RCPT was heard. */
+static bool chunk_is_due(const struct judge *j, unsigned mail)
+{
+	const struct judge_mail *m = &j->mail[mail];
+
+	if (m->flight)
+		return !judge_has_left(j, mail);
+	return m->item[AT_DOT] < 0 && !is_refused(j, mail) &&
+	       judge_heard(j, mail, AT_RCPT_1 + m->rcpts - 1) != NULL &&
+	       judge_taken_any(j, mail);
 }
 
 bool judge_content_due(const struct judge *j, unsigned *mail_r)
@@ -116,8 +132,9 @@ bool judge_content_due(const struct judge *j, unsigned *mail_r)
 	unsigned m;
 
 	for (m = 0; m < j->given; m++) {
-		if (cls(judge_heard(j, m, AT_DATA)) == 3 &&
-		    j->mail[m].item[AT_DOT] < 0) {
+		if (j->mail[m].bdat ? chunk_is_due(j, m)
+				    : cls(judge_heard(j, m, AT_DATA)) == 3 &&
+					      j->mail[m].item[AT_DOT] < 0) {
 			*mail_r = m;
 			return true;
 		}
@@ -141,7 +158,7 @@ static bool current(const struct judge *j, unsigned *mail_r)
 
 /* --- replies ---------------------------------------------------------- */
 
-static void nonsense(struct judge *j)
+void judge_nonsense(struct judge *j)
 {
 	j->distrust = true;
 	j->unsure_group = j->group >= 0;
@@ -162,19 +179,22 @@ static void on_early(struct judge *j, const struct gen_said *said)
 				 .slot = AT_IDLE };
 	unsigned m;
 	bool content = judge_content_due(j, &m);
+	bool proof = j->heard < j->sent && j->items[j->heard].slot == AT_PROOF;
 
 	if (j->group >= 0 || (said->code != 421 && !content)) {
-		nonsense(j);
+		judge_nonsense(j);
 		return;
 	}
 	if (said->code / 100 < 4) {
-		nonsense(j); /* rule 18: content can only be refused */
+		judge_nonsense(j); /* rule 18: content can only be refused */
 		return;
 	}
-	if (current(j, &m) && !judge_rset_due(j)) {
+	if (current(j, &m) && !judge_rset_due(j) && !proof) {
 		it.mail = m;
 		j->mail[m].early = it;
 		it.slot = AT_CONTENT;
+		j->no_chunks |=
+			content && j->mail[m].bdat && judge_is_unknown(it.code);
 	}
 	said_last(j, &it);
 	if (it.slot == AT_CONTENT)
@@ -199,14 +219,14 @@ static void judge_group(struct judge *j, bool left_over)
 	for (i = mail_at + 1; i < j->sent - 1; i++)
 		taken += j->items[i].code / 100 == 2;
 	if (left_over || it->code / 100 == 2) {
-		nonsense(j);
+		judge_nonsense(j);
 	} else if (it->code / 100 == 3) {
 		if (j->items[mail_at].code / 100 != 2)
-			nonsense(j);
+			judge_nonsense(j);
 		else
 			j->group = -1;
 	} else if (j->items[mail_at].code / 100 != 2 && taken > 0) {
-		nonsense(j);
+		judge_nonsense(j);
 	} else {
 		j->group_rset = true;
 	}
@@ -230,7 +250,7 @@ static void on_group(struct judge *j, const struct gen_said *said,
 
 	if (it->slot == AT_RSET) {
 		if (said->code != 250 || left_over) {
-			nonsense(j);
+			judge_nonsense(j);
 			return;
 		}
 		j->heard++;
@@ -250,7 +270,7 @@ static void on_group(struct judge *j, const struct gen_said *said,
 	it->code = said->code;
 	it->enhanced = said->enhanced;
 	if (said->code / 100 == 3 && j->heard < j->sent - 1) {
-		nonsense(j);
+		judge_nonsense(j);
 		return;
 	}
 	if (++j->heard == j->sent)
@@ -268,8 +288,10 @@ static void on_ehlo(struct judge *j, const struct judge_item *it,
 			said_last(j, it);
 		return;
 	}
-	j->pipelining = j->starttls = false;
+	j->pipelining = j->starttls = j->chunking = j->codes = false;
 	if (it->slot != AT_HELO) {
+		j->chunking = said->chunking;
+		j->codes = said->codes;
 		j->pipelining = said->pipelining;
 		j->starttls = said->starttls;
 	}
@@ -288,10 +310,24 @@ static void on_starttls(struct judge *j, const struct judge_item *it,
 	if (it->code == 220 && !left_over)
 		j->tls_due = true;
 	else if (cls(it) == 2)
-		nonsense(j); /* rules 16, 27 */
+		judge_nonsense(j); /* rules 16, 27 */
 	else if (j->c->tls == TLS_MUST)
 		said_last(j, it);
 	j->starttls = false;
+}
+
+static void on_chunk(struct judge *j, const struct judge_item *it)
+{
+	bool taken = judge_taken_any(j, it->mail);
+
+	if (cls(it) == 2) {
+		j->carried += taken;
+		j->chunks++;
+		return;
+	}
+	j->no_chunks = taken && judge_is_unknown(it->code);
+	if (j->no_chunks || !j->proven)
+		said_last(j, it);
 }
 
 static void on_answer(struct judge *j, const struct gen_said *said,
@@ -301,14 +337,19 @@ static void on_answer(struct judge *j, const struct gen_said *said,
 	unsigned c = said->code / 100;
 
 	if ((c == 3 && !may_be_3yz(j, it)) || (c == 2 && it->slot == AT_DATA)) {
-		nonsense(j); /* rule 16 */
+		judge_nonsense(j); /* rule 16 */
+		return;
+	}
+	if (it->slot == AT_DOT && j->mail[it->mail].bdat && c == 2 &&
+	    !judge_is_taken(said)) {
+		judge_nonsense(j);
 		return;
 	}
 	it->code = said->code;
 	it->enhanced = said->enhanced;
 	j->heard++;
 	if (it->slot == AT_STARTTLS && c == 2 && left_over)
-		nonsense(j);
+		judge_nonsense(j);
 	else if (it->code == 421)
 		said_last(j, it);
 	else if (it->slot == AT_GREETING && c != 2)
@@ -319,6 +360,10 @@ static void on_answer(struct judge *j, const struct gen_said *said,
 		on_ehlo(j, it, said);
 	else if (it->slot == AT_STARTTLS)
 		on_starttls(j, it, left_over);
+	else if (it->slot == AT_PROOF || it->slot == AT_PROOF_RSET)
+		judge_proof(j, said, left_over);
+	else if (it->slot == AT_DOT && j->mail[it->mail].bdat)
+		on_chunk(j, it);
 	else if (it->slot == AT_DOT && c == 2)
 		j->carried += judge_taken_any(j, it->mail);
 	else if (it->slot == AT_RSET && c == 2)
@@ -353,7 +398,7 @@ void judge_octets(struct judge *j, const char *p, size_t len, uint64_t now_ms)
 
 	while (at < len && j->end == END_NOT) {
 		if (j->tls_due) { /* rule 27 */
-			nonsense(j);
+			judge_nonsense(j);
 			return;
 		}
 		if (j->in_len == 0)
@@ -364,7 +409,7 @@ void judge_octets(struct judge *j, const char *p, size_t len, uint64_t now_ms)
 			continue;
 		j->in_len = 0;
 		if (n < 0) {
-			nonsense(j);
+			judge_nonsense(j);
 			return;
 		}
 		j->progress_ms = now_ms;
@@ -372,6 +417,8 @@ void judge_octets(struct judge *j, const char *p, size_t len, uint64_t now_ms)
 			on_early(j, &said);
 		else if (j->group >= 0)
 			on_group(j, &said, at < len);
+		else if (j->stream >= 0)
+			judge_stream(j, &said, at < len);
 		else
 			on_answer(j, &said, at < len);
 		j->was_ready |= judge_is_ready(j);
@@ -399,6 +446,8 @@ void judge_broke(struct judge *j)
 	if (j->end != END_NOT)
 		return;
 	j->end = END_BROKE;
+	if (j->stream >= 0)
+		judge_stream_broke(j);
 	if (first < 0)
 		return;
 	if (!group_is_known(j)) {
@@ -423,6 +472,7 @@ void judge_tls_done(struct judge *j, bool ok, uint64_t now_ms)
 	}
 	j->tls_on = j->ehlo_due = true;
 	j->helo_due = j->pipelining = j->starttls = false;
+	j->chunking = j->codes = false;
 }
 
 /* --- verdicts --------------------------------------------------------- */
@@ -444,6 +494,8 @@ static enum smtp_stage missing(const struct judge *j, unsigned mail)
 	for (s = AT_MAIL; s <= AT_DATA; s++) {
 		if (s > AT_MAIL && s < AT_DATA &&
 		    s - AT_RCPT_1 >= j->mail[mail].rcpts)
+			continue;
+		if (s == AT_DATA && j->mail[mail].bdat)
 			continue;
 		if (judge_heard(j, mail, s) == NULL)
 			return stage_of(s);
@@ -485,6 +537,21 @@ words(const struct judge *j, const struct judge_item *it, enum smtp_stage stage)
 	return (struct judge_verdict){ result, stage, it->code, it->enhanced };
 }
 
+/* Rule 20: to who does not know BDAT nothing of it came. */
+static struct judge_verdict content_words(const struct judge *j, unsigned mail,
+					  const struct judge_item *it,
+					  enum smtp_stage stage)
+{
+	struct judge_verdict v = words(j, it, stage);
+
+	if (j->mail[mail].bdat && stage == SMTP_STAGE_EOD &&
+	    judge_is_unknown(it->code)) {
+		v.result = SMTP_LOST;
+		v.stage = SMTP_STAGE_MAIL;
+	}
+	return v;
+}
+
 /* A last word under this mail settles all that were not. */
 static bool settled_by_end(const struct judge *j, unsigned mail,
 			   struct judge_verdict *v)
@@ -493,15 +560,19 @@ static bool settled_by_end(const struct judge *j, unsigned mail,
 	bool its = j->end == END_SAID && j->last.mail == mail;
 
 	if (m->early.code != 0) {
-		*v = words(j, &m->early, missing(j, mail));
+		*v = content_words(j, mail, &m->early, missing(j, mail));
 		return true;
 	}
 	if (its && j->last.slot >= AT_MAIL && j->last.slot <= AT_DOT) {
-		*v = words(j, &j->last, stage_of(j->last.slot));
+		*v = content_words(j, mail, &j->last, stage_of(j->last.slot));
 		return true;
 	}
 	if (j->end == END_NOT)
 		return false;
+	if (m->flight) {
+		*v = judge_flight_ended(j, mail);
+		return true;
+	}
 	*v = (struct judge_verdict){ .result = SMTP_LOST,
 				     .stage = missing(j, mail) };
 	if (m->item[AT_DOT] >= 0 && judge_taken_any(j, mail))
@@ -526,17 +597,33 @@ bool judge_settled(const struct judge *j, unsigned mail, unsigned rcpt,
 		if (it == NULL || (s < AT_DATA && cls(it) == 2) ||
 		    (s == AT_DATA && cls(it) == 3))
 			continue;
-		*v = words(j, it, stage_of(s));
+		*v = content_words(j, mail, it, stage_of(s));
 		return true;
 	}
 	return settled_by_end(j, mail, v);
 }
 
-struct judge_close judge_close(const struct judge *j)
+/* Is somebody unsure?  Of a flight (rule 20): then chunks are not trusted. */
+static bool is_unsure(const struct judge *j, bool flights)
 {
 	struct judge_verdict v;
-	struct judge_close c = { .distrust = j->distrust };
 	unsigned m, i;
+
+	for (m = 0; m < j->given; m++)
+		for (i = 0; i < j->mail[m].rcpts; i++)
+			if ((j->mail[m].flight || !flights) &&
+			    judge_settled(j, m, i, &v) &&
+			    v.result == SMTP_UNSURE)
+				return true;
+	return false;
+}
+
+struct judge_close judge_close(const struct judge *j)
+{
+	struct judge_close c = { .distrust = j->distrust || is_unsure(j, true),
+				 .no_chunks = j->no_chunks,
+				 .result = SMTP_LOST };
+	unsigned m;
 
 	c.idle = j->was_ready && !current(j, &m);
 	if (j->end == END_SAID) {
@@ -548,13 +635,12 @@ struct judge_close judge_close(const struct judge *j)
 			c.result = SMTP_DEFERRED;
 		if (j->last.slot == AT_RSET)
 			c.idle = !(current(j, &m));
-		return c;
+		if (j->no_chunks)
+			c.result = SMTP_LOST;
+		if (!is_unsure(j, true))
+			return c;
 	}
-	c.result = SMTP_LOST;
-	for (m = 0; m < j->given; m++)
-		for (i = 0; i < j->mail[m].rcpts; i++)
-			if (judge_settled(j, m, i, &v) &&
-			    v.result == SMTP_UNSURE)
-				c.result = SMTP_UNSURE;
+	if (is_unsure(j, false))
+		c.result = SMTP_UNSURE;
 	return c;
 }

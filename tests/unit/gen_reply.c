@@ -248,6 +248,9 @@ static void read_line(const char *line, size_t len, bool first,
 		return;
 	said->pipelining |=
 		end - 4 == 10 && !memcmp(line + 4, "PIPELINING", 10);
+	said->chunking |= end - 4 == 8 && !memcmp(line + 4, "CHUNKING", 8);
+	said->codes |=
+		end - 4 == 19 && !memcmp(line + 4, "ENHANCEDSTATUSCODES", 19);
 	said->starttls |= end - 4 == 8 && !memcmp(line + 4, "STARTTLS", 8);
 }
 
@@ -328,6 +331,7 @@ static struct gen_content *make(enum gen_body body, unsigned mail)
 	if (c == NULL || text == NULL)
 		abort();
 	c->bytes = write_text(body, mail, text);
+	c->text = text;
 	stuff(c, text, c->bytes);
 	c->pieces = cuts;
 	for (i = 0; i < cuts; i++) {
@@ -356,7 +360,7 @@ const struct gen_content *gen_content(enum gen_body body, unsigned mail)
 
 void gen_contents_free(void)
 {
-	int b, m;
+	unsigned b, m;
 
 	for (b = 0; b < BODY_COUNT; b++) {
 		for (m = 0; m < GEN_MAILS; m++) {

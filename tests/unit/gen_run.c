@@ -11,6 +11,7 @@
  */
 #include "gen.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -32,7 +33,7 @@ struct run {
 	size_t batch_len;
 	bool lent, stuck, tls, ready, closed, quit_said, pending, aged;
 	unsigned given, told[GEN_MAILS][GEN_RCPTS], done[GEN_MAILS];
-	enum smtp_result result[GEN_MAILS][GEN_RCPTS];
+	struct smtp_verdict verdict[GEN_MAILS][GEN_RCPTS]; /* no text */
 	FILE *out;
 	char line[65536]; /* of ours, for out */
 	size_t line_len;
@@ -120,8 +121,12 @@ static void note_begin(struct run *r)
 	note(r, "! whole");
 	if (r->c->mode == MODE_FORBIDDEN)
 		note(r, "! no-pipelining");
-	if (r->c->mode == MODE_GROUPED)
+	if (r->set.grouping)
 		note(r, "! grouping");
+	if (r->set.chunking)
+		note(r, "! chunking");
+	if (r->c->ahead > 1)
+		note(r, "! ahead %u", r->c->ahead);
 	if (r->set.tls != SMTP_TLS_MAY)
 		note(r, "! tls %s",
 		     r->set.tls == SMTP_TLS_OFF ? "off" : "must");
@@ -163,9 +168,10 @@ static void note_event(struct run *r, const struct smtp_event *ev)
 		     ev->rcpt, res, v->code, stage, v->enhanced.cls,
 		     v->enhanced.subject, v->enhanced.detail);
 	else if (ev->type == SMTP_EV_CLOSE)
-		note(r, "= close %s %u %s carried %u %s %s", res, v->code,
+		note(r, "= close %s %u %s carried %u %s %s%s", res, v->code,
 		     stage, ev->carried, ev->idle ? "idle" : "busy",
-		     ev->distrust ? "distrust" : "trust");
+		     ev->distrust ? "distrust" : "trust",
+		     ev->no_chunks ? " no-chunks" : "");
 	else if (ev->type == SMTP_EV_MAIL_DONE)
 		note(r, "= done %u", (unsigned)ev->tag);
 	else
@@ -186,7 +192,8 @@ static void on_rcpt(struct run *r, const struct smtp_event *ev)
 		wrong(r, "a verdict too many: rcpt %u/%u", m + 1, i);
 		return;
 	}
-	r->result[m][i] = v->result;
+	r->verdict[m][i] = *v;
+	r->verdict[m][i].text = (struct span){ 0 };
 	r->tally->results[v->result]++;
 	if (!judge_settled(&r->judge, m, i, &want))
 		wrong(r, "rcpt %u/%u is not settled yet", m + 1, i);
@@ -229,11 +236,13 @@ static void on_close(struct run *r, const struct smtp_event *ev)
 	else if (want.result != ev->verdict.result ||
 		 want.code != ev->verdict.code || want.idle != ev->idle ||
 		 want.distrust != ev->distrust ||
+		 want.no_chunks != ev->no_chunks ||
 		 r->judge.carried != ev->carried)
-		wrong(r, "wanted close %s %u carried %u %s %s",
+		wrong(r, "wanted close %s %u carried %u %s %s%s",
 		      smtp_result_name(want.result), want.code,
 		      r->judge.carried, want.idle ? "idle" : "busy",
-		      want.distrust ? "distrust" : "trust");
+		      want.distrust ? "distrust" : "trust",
+		      want.no_chunks ? " no-chunks" : "");
 }
 
 static void drain(struct run *r)
@@ -272,10 +281,11 @@ static bool is_quiet(const struct run *r)
 static bool is_due(const struct run *r)
 {
 	return !is_quiet(r) &&
-	       r->server.push[r->server.head % 64].at_ms <= r->now_ms;
+	       r->server.push[r->server.head % GEN_PUSHES].at_ms <= r->now_ms;
 }
 
-static void give_mail(struct run *r)
+/* False: so much content may not be on its way (rule 20). */
+static bool give_mail(struct run *r)
 {
 	static const struct smtp_rcpt rcpts[GEN_RCPTS] = {
 		{ { "r0@x", 4 }, { NULL, 0 } },
@@ -294,13 +304,19 @@ static void give_mail(struct run *r)
 		.content_bytes = c->bytes,
 	};
 
+	int rc = smtp_session_mail(r->s, &m, r->now_ms);
+
+	if (rc == -EAGAIN && !judge_is_ready(&r->judge) &&
+	    !judge_may_follow(&r->judge, r->given))
+		return false;
 	note_content(r);
 	note(r, "! mail %u", m.rcpt_count);
-	if (smtp_session_mail(r->s, &m, r->now_ms) < 0)
+	if (rc < 0)
 		wrong(r, "the mail was not taken");
 	r->given++;
 	r->ready = false;
 	judge_given(&r->judge, r->now_ms);
+	return true;
 }
 
 /* A long time in which nothing is asked of the server. */
@@ -325,10 +341,11 @@ static bool act(struct run *r)
 		return true;
 	}
 	if (r->given < r->c->mails &&
-	    smtp_session_room(r->s) >= r->c->rcpts[r->given]) {
-		give_mail(r);
+	    smtp_session_room(r->s) >= r->c->rcpts[r->given] && give_mail(r))
 		return true;
-	}
+	if (!r->c->lazy && r->given < r->c->mails && r->judge.stream >= 0 &&
+	    judge_may_follow(&r->judge, r->given))
+		wrong(r, "another flight may follow, and no room");
 	if (r->ready && r->given < r->c->mails && !r->lent)
 		wrong(r, "ready, and no room");
 	if (r->ready && r->given == r->c->mails && r->c->quit &&
@@ -362,8 +379,9 @@ static void complete(struct run *r)
 
 static bool speak(struct run *r)
 {
-	bool pending = is_due(r) &&
-		       r->server.push[r->server.head % 64].type == PUSH_OCTETS;
+	bool pending =
+		is_due(r) &&
+		r->server.push[r->server.head % GEN_PUSHES].type == PUSH_OCTETS;
 	int i, before = r->judge.sent;
 	unsigned m;
 
@@ -443,7 +461,7 @@ static bool is_reset(const struct run *r)
 	unsigned i;
 
 	for (i = r->server.head; i != r->server.tail; i++) {
-		const struct gen_push *p = &r->server.push[i % 64];
+		const struct gen_push *p = &r->server.push[i % GEN_PUSHES];
 
 		if (p->at_ms > r->now_ms)
 			return false;
@@ -468,7 +486,7 @@ static void feed(struct run *r, const char *p, size_t len)
 
 static bool arrive(struct run *r)
 {
-	struct gen_push *p = &r->server.push[r->server.head % 64];
+	struct gen_push *p = &r->server.push[r->server.head % GEN_PUSHES];
 	uint32_t at, n;
 
 	if (!is_due(r))
@@ -509,8 +527,8 @@ static void pass_time(struct run *r)
 		return;
 	}
 	if (!is_quiet(r) &&
-	    r->server.push[r->server.head % 64].at_ms < deadline)
-		next = r->server.push[r->server.head % 64].at_ms;
+	    r->server.push[r->server.head % GEN_PUSHES].at_ms < deadline)
+		next = r->server.push[r->server.head % GEN_PUSHES].at_ms;
 	if (next == SMTP_NEVER) {
 		wrong(r, "waits for ever in state %s",
 		      smtp_session_state_name(r->s));
@@ -539,7 +557,7 @@ static void check_truth(struct run *r)
 		if (r->done[m] != 1)
 			wrong(r, "mail %u was never done", m + 1);
 		for (i = 0; i < r->c->rcpts[m]; i++) {
-			enum smtp_result res = r->result[m][i];
+			enum smtp_result res = r->verdict[m][i].result;
 
 			if (r->told[m][i] != 1)
 				wrong(r, "no verdict for %u/%u", m + 1, i);
@@ -570,6 +588,8 @@ static void play(struct run *r)
 		else
 			pass_time(r);
 	}
+	if (r->server.ran && !r->server.strays)
+		wrong(r, "lines of a message were run as commands");
 	if (r->judge.wrong[0] == '\0')
 		check_truth(r);
 }
@@ -583,6 +603,8 @@ static void count(struct run *r)
 	t->cases++;
 	t->by_mode[c->mode]++;
 	t->hits += r->server.hits;
+	t->flights += r->judge.flights;
+	t->by_ahead[r->judge.most_ahead]++;
 	for (i = 0; i < c->fault_count; i++) {
 		t->by_slot[c->fault[i].slot]++;
 		t->by_kind[c->fault[i].kind]++;
@@ -593,7 +615,8 @@ static void count(struct run *r)
 }
 
 const char *gen_run(const struct gen_case *c, struct smtp_pool *pool,
-		    struct gen_tally *tally, FILE *out)
+		    struct gen_tally *tally, struct gen_outcome *came_r,
+		    FILE *out)
 {
 	static struct run run;
 	struct run *r = &run;
@@ -611,16 +634,23 @@ const char *gen_run(const struct gen_case *c, struct smtp_pool *pool,
 		       : c->tls == TLS_MUST ? SMTP_TLS_MUST
 					    : SMTP_TLS_MAY,
 		.pipelining = c->mode != MODE_FORBIDDEN,
-		.grouping = c->mode == MODE_GROUPED,
+		.grouping = c->mode >= MODE_GROUPED,
+		.chunking = c->mode == MODE_CHUNKED,
 	};
 	note_begin(r);
 	judge_begin(&r->judge, c, 0);
 	gen_server_start(&r->server, c, 0);
 	r->s = smtp_session_new(&r->set, pool, 0);
+	smtp_session_set_ahead(r->s, c->ahead);
 	play(r);
 	count(r);
 	if (r->judge.wrong[0] != '\0')
 		return r->judge.wrong; /* the session is left as it is */
+	came_r->given = r->given;
+	came_r->honest = r->server.honest;
+	came_r->distrust = judge_close(&r->judge).distrust;
+	memcpy(came_r->has, r->server.has, sizeof(came_r->has));
+	memcpy(came_r->verdict, r->verdict, sizeof(came_r->verdict));
 	smtp_session_free(&r->s);
 	return NULL;
 }

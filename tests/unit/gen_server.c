@@ -17,7 +17,7 @@
 const struct gen_fault *gen_fault_at(const struct gen_case *c,
 				     enum gen_slot slot, unsigned mail)
 {
-	bool of_mail = slot >= AT_MAIL && slot != AT_QUIT;
+	bool of_mail = slot >= AT_MAIL && slot != AT_QUIT && slot < AT_PROOF;
 	unsigned i;
 
 	for (i = 0; i < c->fault_count; i++)
@@ -35,7 +35,7 @@ uint32_t gen_limit_ms(enum gen_slot slot)
 		[AT_MAIL] = 300,     [AT_RCPT_1] = 300,   [AT_RCPT_2] = 300,
 		[AT_RCPT_3] = 300,   [AT_DATA] = 120,     [AT_CONTENT] = 180,
 		[AT_DOT] = 600,      [AT_RSET] = 60,      [AT_QUIT] = 10,
-		[AT_IDLE] = 30,
+		[AT_IDLE] = 30,      [AT_PROOF] = 60,     [AT_PROOF_RSET] = 60,
 	};
 
 	return seconds[slot] * 1000u;
@@ -49,9 +49,9 @@ static void push(struct gen_server *v, struct gen_push p, uint64_t now_ms)
 		p.at_ms = now_ms;
 	if (p.step == 0)
 		p.step = p.len;
-	if (v->tail - v->head == 64)
+	if (v->tail - v->head == GEN_PUSHES)
 		abort();
-	v->push[v->tail++ % 64] = p;
+	v->push[v->tail++ % GEN_PUSHES] = p;
 	v->last_ms = p.at_ms;
 	if (p.gap_ms > 0)
 		v->last_ms += (uint64_t)p.gap_ms * (p.len / p.step + 1);
@@ -126,8 +126,10 @@ static unsigned say(struct gen_server *v, enum gen_slot slot, const char *right,
 	v->hits++;
 	len = gen_reply(f->kind, right, reply);
 	code = gen_reply_means(reply, len);
-	v->honest &= slot != AT_CONTENT && slot != AT_IDLE && len > 0 &&
-		     gen_parse(reply, len, &(struct gen_said){ 0 }) == (int)len;
+	v->strays |= slot == AT_CONTENT || slot == AT_IDLE || len == 0 ||
+		     gen_parse(reply, len, &(struct gen_said){ 0 }) != (int)len;
+	v->honest &= !v->strays;
+	v->bye |= code == 421;
 	if (f->close == CLOSE_MIDDLE)
 		len /= 2;
 	push_cut(v, f, reply, len, now_ms);
@@ -146,13 +148,15 @@ static unsigned say(struct gen_server *v, enum gen_slot slot, const char *right,
 
 static void say_ehlo(struct gen_server *v, uint64_t now_ms)
 {
+	enum gen_without without = v->c->without;
+	bool alone = v->c->mode == MODE_SINGLE || without == WITHOUT_PIPELINING;
 	char text[256];
 
-	snprintf(text, sizeof(text),
-		 "250-mx\r\n%s%s250-8BITMIME\r\n"
-		 "250 ENHANCEDSTATUSCODES\r\n",
-		 v->c->mode == MODE_SINGLE ? "" : "250-PIPELINING\r\n",
-		 v->c->tls == TLS_MAY || v->tls ? "" : "250-STARTTLS\r\n");
+	snprintf(text, sizeof(text), "250-mx\r\n%s%s%s%s250 8BITMIME\r\n",
+		 alone ? "" : "250-PIPELINING\r\n",
+		 v->c->tls == TLS_MAY || v->tls ? "" : "250-STARTTLS\r\n",
+		 without == WITHOUT_CHUNKING ? "" : "250-CHUNKING\r\n",
+		 without == WITHOUT_CODES ? "" : "250-ENHANCEDSTATUSCODES\r\n");
 	say(v, v->tls ? AT_EHLO_TLS : AT_EHLO, text, now_ms);
 }
 
@@ -205,6 +209,35 @@ static void on_unknown(struct gen_server *v, uint64_t now_ms)
 		push(v, (struct gen_push){ .type = PUSH_CLOSE }, now_ms);
 }
 
+static void on_rset(struct gen_server *v, uint64_t now_ms)
+{
+	const char *right =
+		v->c->address_like ? "250 2.1.5 ok\r\n" : "250 2.0.0 ok\r\n";
+
+	v->open = false;
+	memset(v->taken, 0, sizeof(v->taken));
+	say(v, v->proof ? AT_PROOF_RSET : AT_RSET, right, now_ms);
+	v->proof = false;
+}
+
+static void on_bdat(struct gen_server *v, const char *line, uint64_t now_ms)
+{
+	/* No mail of ours has six octets. */
+	v->proof = !v->open && strcmp(line, "BDAT 6 LAST\r\n") == 0;
+	v->body_at = 0;
+	v->body_bad = false;
+	v->chunk_left = strtoul(line + 5, NULL, 10);
+	v->runs = v->c->runs && !any_taken(v);
+	if (!v->runs)
+		return;
+	v->ran |= !v->proof;
+	v->chunk_left = 0;
+	if (v->proof)
+		say(v, AT_PROOF, "503 5.5.1 no MAIL\r\n", now_ms);
+	else
+		say(v, AT_DOT, "503 5.5.1 no recipients\r\n", now_ms);
+}
+
 static void on_command(struct gen_server *v, const char *line, uint64_t now_ms)
 {
 	if (strncmp(line, "EHLO", 4) == 0) {
@@ -220,8 +253,9 @@ static void on_command(struct gen_server *v, const char *line, uint64_t now_ms)
 	} else if (strncmp(line, "DATA", 4) == 0) {
 		on_data(v, now_ms);
 	} else if (strncmp(line, "RSET", 4) == 0) {
-		v->open = false;
-		say(v, AT_RSET, "250 2.0.0 ok\r\n", now_ms);
+		on_rset(v, now_ms);
+	} else if (strncmp(line, "BDAT", 4) == 0) {
+		on_bdat(v, line, now_ms);
 	} else if (strncmp(line, "QUIT", 4) == 0) {
 		say(v, AT_QUIT, "221 2.0.0 bye\r\n", now_ms);
 	} else {
@@ -231,10 +265,10 @@ static void on_command(struct gen_server *v, const char *line, uint64_t now_ms)
 
 /* --- content ---------------------------------------------------------- */
 
-static void on_dot(struct gen_server *v, uint64_t now_ms)
+/* All of the content is here: the dot, or the last octet of the chunk. */
+static void on_end(struct gen_server *v, size_t want, uint64_t now_ms)
 {
-	const struct gen_content *body = gen_content(v->c->body, v->mail);
-	bool whole = !v->body_bad && v->body_at == body->wire_len - 3;
+	bool whole = !v->body_bad && v->body_at == want;
 	bool any = any_taken(v);
 	unsigned i, code;
 
@@ -245,10 +279,17 @@ static void on_dot(struct gen_server *v, uint64_t now_ms)
 	for (i = 0; i < GEN_RCPTS; i++)
 		if (code / 100 == 2 && v->taken[i] && whole)
 			v->has[v->mail][i] = true;
+	v->honest &= !(v->bye && code / 100 == 2); /* who says 421 goes */
+	memset(v->taken, 0, sizeof(v->taken));
 	if (gen_fault_at(v->c, AT_IDLE, v->mail) != NULL && !v->idle_said) {
 		v->idle_said = true;
 		say(v, AT_IDLE, "250 2.0.0 unasked\r\n", now_ms);
 	}
+}
+
+static void on_dot(struct gen_server *v, uint64_t now_ms)
+{
+	on_end(v, gen_content(v->c->body, v->mail)->wire_len - 3, now_ms);
 }
 
 static void on_body(struct gen_server *v, const char *line, size_t len,
@@ -264,6 +305,30 @@ static void on_body(struct gen_server *v, const char *line, size_t len,
 	v->body_at += len;
 }
 
+/* How many of these octets are the chunk's. */
+static size_t on_chunk(struct gen_server *v, const char *p, size_t len,
+		       uint64_t now_ms)
+{
+	const struct gen_content *body = gen_content(v->c->body, v->mail);
+
+	if (v->body_at == 0 && !v->proof &&
+	    gen_fault_at(v->c, AT_CONTENT, v->mail) != NULL)
+		say(v, AT_CONTENT, "451 4.3.0 broken\r\n", now_ms);
+	if (len > v->chunk_left)
+		len = v->chunk_left;
+	v->body_bad |= v->body_at + len > body->bytes ||
+		       memcmp(body->text + v->body_at, p, len) != 0;
+	v->body_at += len;
+	v->chunk_left -= len;
+	if (v->chunk_left > 0)
+		return len;
+	if (v->proof)
+		say(v, AT_PROOF, "503 5.5.1 no MAIL\r\n", now_ms);
+	else
+		on_end(v, body->bytes, now_ms);
+	return len;
+}
+
 void gen_server_read(struct gen_server *v, const char *p, size_t len,
 		     uint64_t now_ms)
 {
@@ -271,6 +336,12 @@ void gen_server_read(struct gen_server *v, const char *p, size_t len,
 		const char *lf = memchr(p, '\n', len);
 		size_t n = lf == NULL ? len : (size_t)(lf - p) + 1;
 
+		if (v->chunk_left > 0) {
+			n = on_chunk(v, p, len, now_ms);
+			p += n;
+			len -= n;
+			continue;
+		}
 		if (v->line_len + n >= sizeof(v->line))
 			abort();
 		memcpy(v->line + v->line_len, p, n);

@@ -22,7 +22,7 @@ static unsigned code_of(const struct judge *j, enum gen_slot slot)
 
 static void add(struct judge *j, enum gen_slot slot, unsigned mail)
 {
-	if (j->sent == 64) {
+	if (j->sent == JUDGE_ITEMS) {
 		judge_wrong(j, "too many commands");
 		return;
 	}
@@ -85,20 +85,26 @@ static void on_mail(struct judge *j)
 		judge_wrong(j, "MAIL before EHLO was accepted");
 	if (j->starttls && !j->tls_on && j->c->tls == TLS_MUST)
 		judge_wrong(j, "MAIL in clear where TLS must be");
-	if (all_heard(j)) {
+	if (judge_proof_due(j))
+		judge_wrong(j, "MAIL, and the proof is due");
+	if (j->led) {
+		j->led = false;
+	} else if (all_heard(j)) {
 		if (before >= 0 && !judge_over(j, (unsigned)before))
 			judge_wrong(j, "MAIL within a mail");
 		if (judge_rset_due(j))
 			judge_wrong(j, "MAIL in an open transaction");
 	} else if (j->items[j->sent - 1].slot == AT_DOT &&
-		   j->c->mode == MODE_GROUPED && together(j) &&
-		   j->carried > 0 && j->heard == j->sent - 1 &&
+		   j->c->mode >= MODE_GROUPED && together(j) &&
+		   !j->mail[before].bdat && j->carried > 0 &&
+		   j->heard == j->sent - 1 &&
 		   judge_taken_any(j, (unsigned)before)) {
 		j->group = j->sent - 1; /* rule 19 */
 	} else {
 		judge_wrong(j, "MAIL behind an unanswered command");
 	}
 	add(j, AT_MAIL, m);
+	j->mail[m].bdat = judge_chunks(j);
 }
 
 static void on_rcpt(struct judge *j, const char *line)
@@ -126,7 +132,7 @@ static void on_data(struct judge *j)
 {
 	int m = latest(j);
 
-	if (m < 0 || j->mail[m].item[AT_DATA] >= 0 ||
+	if (m < 0 || j->mail[m].item[AT_DATA] >= 0 || j->mail[m].bdat ||
 	    j->mail[m].item[AT_RCPT_1 + j->mail[m].rcpts - 1] < 0) {
 		judge_wrong(j, "DATA out of order");
 		return;
@@ -142,6 +148,10 @@ static void on_rset(struct judge *j, bool last)
 {
 	int m = latest(j);
 
+	if (judge_reset_ahead(j, last)) {
+		add(j, AT_RSET, (unsigned)m);
+		return;
+	}
 	if (!all_heard(j) || !last)
 		judge_wrong(j, "RSET within a group");
 	if (!j->group_rset && !judge_rset_due(j))
@@ -155,6 +165,34 @@ static void on_quit(struct judge *j, bool last)
 	if (!j->quit_asked || !all_heard(j) || !last)
 		judge_wrong(j, "QUIT unasked or within a group");
 	add(j, AT_QUIT, 0);
+}
+
+void judge_flight_begins(struct judge *j, unsigned mail)
+{
+	unsigned m, ahead = 0;
+
+	j->mail[mail].flight = j->mail[mail].head = true;
+	add(j, AT_DOT, mail);
+	for (m = 0; m <= mail; m++)
+		ahead += !judge_over(j, m);
+	if (ahead > j->most_ahead)
+		j->most_ahead = ahead;
+}
+
+/* The chunk out of order, and RSET.  How many octets of them are there? */
+static size_t on_proof(struct judge *j, const char *p, size_t len)
+{
+	static const char all[] = "BDAT 6 LAST\r\nMTAQ\r\nRSET\r\n";
+	int begun = latest(j) + 1;
+
+	if (len < 6 || memcmp(p, all, 6) != 0 || !judge_proof_due(j))
+		return 0;
+	if (len != sizeof(all) - 1 || memcmp(p, all, len) != 0 ||
+	    !all_heard(j) || (unsigned)begun >= j->given || judge_rset_due(j))
+		judge_wrong(j, "not the proof, or not now");
+	add(j, AT_PROOF, 0);
+	add(j, AT_PROOF_RSET, 0);
+	return len;
 }
 
 static bool is(const char *line, const char *want)
@@ -178,6 +216,8 @@ void judge_command(struct judge *j, const char *line, bool last)
 		on_rcpt(j, line);
 	else if (is(line, "DATA\r\n"))
 		on_data(j);
+	else if (strncmp(line, "BDAT ", 5) == 0)
+		judge_bdat(j, line);
 	else if (is(line, "RSET\r\n"))
 		on_rset(j, last);
 	else if (is(line, "QUIT\r\n"))
@@ -217,6 +257,26 @@ static size_t on_content(struct judge *j, unsigned m, const char *p, size_t len,
 	return n;
 }
 
+static size_t on_chunk(struct judge *j, unsigned m, const char *p, size_t len,
+		       bool hold)
+{
+	size_t n = judge_chunk(j, m, p, len, hold);
+
+	if (!j->mail[m].flight && judge_has_left(j, m))
+		add(j, AT_DOT, m);
+	return n;
+}
+
+/* Rule 20: who may fly does. */
+static void check_flight(struct judge *j)
+{
+	int m = latest(j);
+
+	if (m >= 0 && j->proven && j->mail[m].bdat && j->mail[m].rcpts == 1 &&
+	    !j->mail[m].flight)
+		judge_wrong(j, "MAIL and RCPT without their BDAT");
+}
+
 void judge_batch(struct judge *j, const char *p, size_t len, bool pending,
 		 uint64_t now_ms)
 {
@@ -237,11 +297,14 @@ void judge_batch(struct judge *j, const char *p, size_t len, bool pending,
 		size_t n;
 
 		if (judge_content_due(j, &m)) {
-			n = on_content(j, m, p, len, hold);
+			n = j->mail[m].bdat ? on_chunk(j, m, p, len, hold)
+					    : on_content(j, m, p, len, hold);
 			p += n;
 			len -= n;
 			continue;
 		}
+		if (on_proof(j, p, len) > 0)
+			return;
 		n = lf == NULL ? len : (size_t)(lf - p) + 1;
 		if (lf == NULL || n >= sizeof(line)) {
 			judge_wrong(j, "half a command");
@@ -253,6 +316,7 @@ void judge_batch(struct judge *j, const char *p, size_t len, bool pending,
 		len -= n;
 		judge_command(j, line, len == 0);
 	}
+	check_flight(j);
 }
 
 void judge_flushed(struct judge *j, uint64_t now_ms)
@@ -269,7 +333,7 @@ bool judge_is_ready(const struct judge *j)
 
 	if (j->end != END_NOT || !all_heard(j) || j->tls_due || j->helo_due ||
 	    j->ehlo_due || judge_rset_due(j) || j->group >= 0 ||
-	    j->quit_asked || j->sent < 2)
+	    j->stream >= 0 || j->quit_asked || j->sent < 2)
 		return false;
 	if (j->starttls && j->c->tls != TLS_OFF && !j->tls_on)
 		return false; /* STARTTLS comes next */
@@ -283,7 +347,10 @@ void judge_given(struct judge *j, uint64_t now_ms)
 {
 	if (judge_is_ready(j))
 		j->progress_ms = now_ms;
-	else if (j->c->mode != MODE_GROUPED || j->carried == 0 || !together(j))
+	else if (judge_may_follow(j, j->given))
+		; /* rule 20 */
+	else if (j->c->mode < MODE_GROUPED || judge_chunks(j) ||
+		 j->carried == 0 || !together(j))
 		judge_wrong(j, "there was room where there is none");
 	j->given++;
 }
@@ -296,17 +363,29 @@ void judge_quit(struct judge *j, uint64_t now_ms)
 
 /* --- time (rule 10) --------------------------------------------------- */
 
+/* Half a reply holds back a flight: its content would come too early. */
+static bool is_held(const struct judge *j)
+{
+	int m = latest(j) + 1;
+
+	return j->in_len > 0 && judge_chunks(j) && j->proven &&
+	       (unsigned)m < j->given && j->mail[m].rcpts == 1;
+}
+
 static uint64_t step_ms(const struct judge *j)
 {
+	enum gen_slot slot = j->items[j->heard].slot;
 	unsigned m;
 
-	if (j->lent || judge_content_due(j, &m))
+	if (j->lent ||
+	    (judge_content_due(j, &m) && (m == 0 || judge_over(j, m - 1))))
 		return gen_limit_ms(AT_CONTENT);
 	if (j->tls_due)
 		return gen_limit_ms(AT_HANDSHAKE);
-	if (!all_heard(j))
-		return gen_limit_ms(j->items[j->heard].slot);
-	return 0;
+	if (!all_heard(j)) /* in a stream RSET is MAIL's first half */
+		return gen_limit_ms(slot == AT_RSET && j->stream >= 0 ? AT_MAIL
+								      : slot);
+	return is_held(j) ? gen_limit_ms(AT_MAIL) : 0;
 }
 
 uint64_t judge_deadline(const struct judge *j)
@@ -318,7 +397,7 @@ uint64_t judge_deadline(const struct judge *j)
 	if (j->end != END_NOT)
 		return SMTP_NEVER;
 	for (m = 0; m < j->given; m++)
-		dot |= j->mail[m].item[AT_DOT] >= 0 && !judge_over(j, m);
+		dot |= judge_has_left(j, m) && !judge_over(j, m);
 	if (step == 0)
 		return all;
 	step += j->progress_ms;
@@ -330,8 +409,11 @@ bool judge_may_wait(const struct judge *j)
 {
 	unsigned m;
 
-	if (judge_content_due(j, &m) && j->in_len > 0)
+	if ((judge_content_due(j, &m) && j->in_len > 0) || is_held(j))
 		return true; /* half a reply holds the dot back */
+	if (j->stream >= 0 && j->end == END_NOT && !j->lent &&
+	    (latest(j) + 1 < (int)j->given || judge_content_due(j, &m)))
+		return false; /* a flight that might be under way */
 	return j->end != END_NOT || j->lent || j->tls_due || !all_heard(j) ||
 	       judge_is_ready(j);
 }

@@ -9,8 +9,9 @@ mtaq_unit(test_stream USES mtaq_smtp)
 # Servers made by rule and by seed.  The linker lets the test count what the
 # session allocates.
 mtaq_unit(test_generated USES mtaq_site mtaq_smtp)
-target_sources(test_generated PRIVATE unit/gen_case.c unit/gen_judge.c
-	unit/gen_reply.c unit/gen_run.c unit/gen_server.c unit/gen_wire.c)
+target_sources(test_generated PRIVATE unit/gen_case.c unit/gen_compare.c
+	unit/gen_judge.c unit/gen_reply.c unit/gen_run.c unit/gen_server.c unit/gen_stream.c
+	unit/gen_wire.c)
 target_link_options(test_generated PRIVATE
 	-Wl,--wrap=malloc -Wl,--wrap=calloc)
 mtaq_unit(test_transcript USES mtaq_smtp)

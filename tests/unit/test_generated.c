@@ -24,8 +24,8 @@
 #include <string.h>
 #include <unistd.h>
 
-/* pool, session, three mails, commands, a reply, a group */
-#define OBJECTS_MAX 8
+/* pool, session, commands, a reply; each mail under way, and its answers */
+#define OBJECTS_MAX (4 + 2 * GEN_MAILS)
 
 static unsigned long allocations;
 static bool counting;
@@ -162,6 +162,16 @@ static void print_kinds(const struct gen_tally *t)
 	printf("\n");
 }
 
+/* Cases in which more than so many mails were under way. */
+static unsigned long over(const struct gen_tally *t, unsigned ahead)
+{
+	unsigned long n = 0;
+
+	while (++ahead <= GEN_MAILS)
+		n += t->by_ahead[ahead];
+	return n;
+}
+
 static void print_report(const struct gen_tally *t, uint64_t seed)
 {
 	static const char *const ends[] = { "no end", "words", "nonsense",
@@ -183,11 +193,19 @@ static void print_report(const struct gen_tally *t, uint64_t seed)
 	print_row("delays", gen_delay_names, t->by_delay, DELAY_COUNT);
 	print_row("results", results, t->results, SMTP_RESULT_COUNT);
 	print_row("ends", ends, t->ends, 4);
+	printf("chunks   flights %lu, cases of over 1, 4, 12 under way: %lu, "
+	       "%lu, %lu; compared %lu, verdicts the same %lu, extra copies "
+	       "%lu, %lu without chunks\n",
+	       t->flights, over(t, 1), over(t, 4), over(t, 12), t->compared,
+	       t->same, t->copies, t->twin_copies);
 }
 
 static int is_blind(const struct gen_tally *t)
 {
 	int i, blind = t->hits < t->cases / 2;
+
+	blind |= t->flights < t->cases / 20 || over(t, 1) < t->cases / 100 ||
+		 t->same < t->cases / 10;
 
 	for (i = 0; i < SMTP_RESULT_COUNT; i++)
 		blind |= t->results[i] < t->cases / 500;
@@ -206,10 +224,36 @@ static struct {
 	bool told;
 } now;
 
+/* A case of chunks once more, plain and grouped. */
+static const char *compare(const struct gen_case *c, struct smtp_pool *pool,
+			   struct gen_tally *tally,
+			   const struct gen_outcome *chunked, FILE *out)
+{
+	struct gen_outcome twin;
+	struct gen_case other = *c;
+	const char *wrong = NULL;
+	int mode;
+
+	if (c->mode != MODE_CHUNKED || c->late)
+		return NULL;
+	other.ahead = 1;
+	for (mode = MODE_PIPELINED; wrong == NULL && mode <= MODE_GROUPED;
+	     mode++) {
+		other.mode = (enum gen_mode)mode;
+		if (out != NULL)
+			fprintf(out, "# %s:\n", gen_mode_names[mode]);
+		wrong = gen_run(&other, pool, tally, &twin, out);
+		if (wrong == NULL)
+			wrong = gen_compare(c, chunked, &twin, tally);
+	}
+	return wrong;
+}
+
 /* A fresh pool: what went wrong may have left the other one odd. */
 static void play_again(void)
 {
 	struct gen_tally tally = { 0 };
+	struct gen_outcome came;
 	struct gen_case c;
 	const char *wrong;
 
@@ -221,7 +265,10 @@ static void play_again(void)
 	printf("case %lu of seed %llu\n", now.number,
 	       (unsigned long long)now.seed);
 	gen_case_print(&c, stdout);
-	wrong = gen_run(&c, smtp_pool_new(GEN_RCPTS), &tally, stdout);
+	wrong = gen_run(&c, smtp_pool_new(GEN_RCPTS), &tally, &came, stdout);
+	if (wrong == NULL)
+		wrong = compare(&c, smtp_pool_new(GEN_RCPTS), &tally, &came,
+				stdout);
 	printf("FAILED: %s\nagain: test_generated --seed %llu --only %lu\n",
 	       wrong == NULL ? "only in company" : wrong,
 	       (unsigned long long)now.seed, now.number);
@@ -239,6 +286,7 @@ static void on_abort(int signo)
 static bool play(unsigned long number, struct smtp_pool *pool,
 		 struct gen_tally *tally, FILE *out)
 {
+	struct gen_outcome came;
 	struct gen_case c;
 	const char *wrong;
 
@@ -247,7 +295,9 @@ static bool play(unsigned long number, struct smtp_pool *pool,
 	if (out != NULL)
 		gen_case_print(&c, out);
 	counting = true;
-	wrong = gen_run(&c, pool, tally, out);
+	wrong = gen_run(&c, pool, tally, &came, out);
+	if (wrong == NULL)
+		wrong = compare(&c, pool, tally, &came, out);
 	counting = false;
 	if (wrong != NULL) {
 		printf("%s\n", wrong);
