@@ -113,6 +113,7 @@ static int d_sync_dir(void *arg, const char *path)
 	life_point();
 	life_pass(below(world->plan.sync_us) + 1);
 	life_point(); /* others have had turns, and it is not done */
+	world->count.syncs++;
 	for (i = 0; i < (int)FILES; i++)
 		if (disk->files[i].used &&
 		    strncmp(disk->files[i].path, path, strlen(path)) == 0)
@@ -196,6 +197,7 @@ static int d_sync(void *arg, int fd)
 	if (d[0] != 0) /* a header: all that follows hangs on it */
 		life_head_point();
 	life_point(); /* others have had turns, and it is not done */
+	world->count.syncs++;
 	for (i = f->low; i < f->high; i++) {
 		if (d[i] == 0)
 			continue;

@@ -5,7 +5,8 @@
  * The simulator: the engine's threads, a turn at a time, in one thread, under
  * a clock, a network, a disk and name servers that a seed decides.
  *
- *	main.c    a run: lives one after the other, crashes between them
+ *	main.c    seeds, as many at once as there are cores
+ *	seed.c    one of them: lives one after the other, crashes between them
  *	life.c    one life in a forked child: the engine's parts, who has a turn
  *	disk.c    the disk of segments: what was synced, what was not
  *	net.c     a back end of io.h: connections to servers in memory
@@ -84,9 +85,10 @@ struct plan { /* what the seed says of this run */
 };
 
 struct counts {
-	uint64_t accepted, recipients, ended[8], taken, repeats, crashes[3];
-	uint64_t lives, sync_points, turns, events, virtual_us, connections;
-	uint64_t replayed, checkpoints, freed, refills, said_bad;
+	uint64_t seeds, accepted, recipients, ended[8], taken, repeats;
+	uint64_t crashes[3], lives, syncs, sync_points, turns, events,
+		virtual_us, connections;
+	uint64_t replayed, said_bad;
 };
 
 struct world {
@@ -108,8 +110,15 @@ struct world {
 };
 extern struct world *world;
 
-/* --- main.c --------------------------------------------------------------- */
+/* --- seed.c --------------------------------------------------------------- */
 
+struct seed_bounds {
+	uint64_t messages, lives; /* so many, then calm */
+	const atomic_bool *over;  /* stop: it does not matter any more */
+};
+/* False: an invariant broke, and it was told. */
+bool seed_play(uint64_t seed, const struct seed_bounds *b, struct counts *sum);
+void counts_add(struct counts *sum, const struct counts *c);
 uint64_t sim_random(void);
 static inline uint64_t below(uint64_t n)
 {
