@@ -11,6 +11,7 @@
 
 #define ANSWERS 16
 #define STEP    512
+#define LAP_S   60u /* between the ends of two searches for old ones */
 #define ROW_MAX (16 + ANSWERS * 16)
 
 struct answer {
@@ -29,6 +30,7 @@ struct idem {
 	struct map map;
 	struct list changed, written;
 	uint8_t lap[16];  /* where the search for old ones stands */
+	uint32_t lap_s;   /* the next lap begins then */
 	uint32_t to_look; /* of this checkpoint */
 	bool looking;
 };
@@ -251,11 +253,14 @@ static int drop_old(struct queue_store *s, uint32_t now_s)
 	size_t len;
 	int i, err;
 
+	if (now_s < idem->lap_s)
+		idem->to_look = 0;
 	for (i = 0; i < STEP && idem->to_look > 0; i++, idem->to_look--) {
 		err = index_idem_next(s->index, idem->lap, row, sizeof(row),
 				      &len);
 		if (err == -ENOENT) {
 			memset(idem->lap, 0, 16);
+			idem->lap_s = now_s + LAP_S;
 			idem->to_look = 0;
 			break;
 		}
