@@ -13,8 +13,6 @@
 #include "base/hash.h"
 #include "engine/wire.h"
 
-#include <stdio.h>
-
 #define TEXT_BYTES (64u << 10)
 #define PENDS      (SUBS * SUB_OPEN)
 
@@ -65,9 +63,9 @@ void content_of(uint64_t n, struct content *c_r)
 		lines = 0;
 	first = (uint32_t)(h >> 8) % (start_count - (uint32_t)lines);
 	last = first + (uint32_t)lines;
-	c_r->head_len =
-		(size_t)snprintf(c_r->head, sizeof(c_r->head),
-				 "Subject: %020lu\r\n", (unsigned long)n);
+	memcpy(c_r->head, "Subject: ", 9);
+	memcpy(digits(c_r->head + 9, n, 20), "\r\n", 2);
+	c_r->head_len = CONTENT_HEAD;
 	c_r->rest = text + starts[first];
 	c_r->len = c_r->head_len + starts[last] - starts[first];
 }
@@ -89,10 +87,23 @@ static struct pend *pend_of(uint32_t sub, uint32_t slot)
 	return none;
 }
 
+/* s00001n0000000002k3@ and a domain. */
+static void address(char *p, const struct pend *pend, uint64_t n, uint32_t k,
+		    const char *domain)
+{
+	*p = 's';
+	p = digits(p + 1, pend->slot, 5);
+	*p = 'n';
+	p = digits(p + 1, n, 10);
+	*p = 'k';
+	p = digits(p + 1, k, 1);
+	*p++ = '@';
+	memcpy(p, domain, strlen(domain) + 1);
+}
+
 static void fill(struct pend *p, uint32_t sub, uint32_t slot)
 {
 	struct msg *m = &world->msgs[slot];
-	unsigned long n = m->n;
 	uint32_t k;
 
 	*p = (struct pend){ .slot = slot, .sub = sub };
@@ -100,14 +111,12 @@ static void fill(struct pend *p, uint32_t sub, uint32_t slot)
 	p->iov[0] = (struct iovec){ p->content.head, p->content.head_len };
 	p->iov[1] = (struct iovec){ (char *)(uintptr_t)p->content.rest,
 				    p->content.len - p->content.head_len };
-	(void)snprintf(p->sender, sizeof(p->sender), "s%05un%010luk0@from.sim",
-		       slot, n);
+	address(p->sender, p, m->n, 0, "from.sim");
 	for (k = 0; k < m->count; k++) {
-		(void)snprintf(p->domain[k], sizeof(p->domain[k]), "d%03u.sim",
-			       m->rcpt[k].domain);
-		(void)snprintf(p->address[k], sizeof(p->address[k]),
-			       "s%05un%010luk%u@d%03u.sim", slot, n, k,
-			       m->rcpt[k].domain);
+		p->domain[k][0] = 'd';
+		memcpy(digits(p->domain[k] + 1, m->rcpt[k].domain, 3), ".sim",
+		       5);
+		address(p->address[k], p, m->n, k, p->domain[k]);
 		p->rcpts[k] = (struct queue_rcpt){ span_str(p->address[k]),
 						   span_str(p->domain[k]),
 						   span_of("", 0) };

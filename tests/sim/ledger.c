@@ -235,6 +235,7 @@ static void record_msg(const struct queue_record *rec)
 		sim_fail("nothing lost", "message %lu has %u recipients of %u",
 			 (unsigned long)m->n, rec->msg.rcpt_count, m->count);
 	m->lsn = rec->lsn;
+	world->open_rcpts += m->open;
 }
 
 static void ended(const struct msg *m, const struct rcpt *r,
@@ -310,6 +311,7 @@ static void record_out(const struct queue_out *out)
 			continue;
 		r->final = o->state;
 		m->open--;
+		world->open_rcpts--;
 		settle(slot);
 	}
 }
@@ -401,6 +403,7 @@ static void compare_all(struct queue *q)
 	struct queue_filter any = { 0 };
 	struct queue_list_cursor at = { 0 };
 	uint8_t *seen = calloc(world->plan.slots, 1);
+	uint64_t open = 0;
 	uint32_t count, i;
 	struct map by_id;
 	int more;
@@ -412,7 +415,10 @@ static void compare_all(struct queue *q)
 
 		if (m->lsn != 0 && m->state != MSG_DONE)
 			BUG_ON(map_put(&by_id, hash_u64(m->lsn), m) < 0);
+		if (m->lsn != 0)
+			open += m->open;
 	}
+	BUG_ON(open != world->open_rcpts);
 	do {
 		more = queue_list(q, &any, &at, tasks, ARRAY_LEN(tasks),
 				  &count);
@@ -426,24 +432,12 @@ static void compare_all(struct queue *q)
 	free(seen);
 }
 
-/* Open recipients whose record is durable. */
-static uint64_t open_rcpts(void)
-{
-	uint64_t n = 0;
-	uint32_t i;
-
-	for (i = 0; i < world->plan.slots; i++)
-		if (world->msgs[i].lsn != 0)
-			n += world->msgs[i].open;
-	return n;
-}
-
 static bool counts_fit(const struct queue *q)
 {
 	struct queue_counts c;
 
 	queue_store_counts(q, &c);
-	return c.waiting + c.held == open_rcpts();
+	return c.waiting + c.held == world->open_rcpts;
 }
 
 void ledger_compare(struct queue *q, bool whole)

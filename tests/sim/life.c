@@ -233,18 +233,25 @@ void life_pass(uint64_t us)
 
 /* --- beginning ---------------------------------------------------------------- */
 
-static void settings(const char *dir)
+void life_new(void)
 {
 	static const char text[] = "hostname: mail.sim\nworkers: 2\n"
 				   "log: { level: error }\n";
+	char words[500];
+
+	if (settings_parse("sim", text, sizeof(text) - 1, &life.set, words,
+			   sizeof(words)) < 0) {
+		fprintf(stderr, "sim: %s\n", words);
+		exit(64);
+	}
+}
+
+static void settings(const char *dir)
+{
 	const struct plan *p = &world->plan;
 	struct settings *s = &life.set;
-	char words[500];
 	uint32_t i;
 
-	if (settings_parse("sim", text, sizeof(text) - 1, s, words,
-			   sizeof(words)) < 0)
-		sim_fail("settings", "%s", words);
 	free(s->spool);
 	s->spool = strdup(dir);
 	s->workers = p->workers;

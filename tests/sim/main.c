@@ -182,6 +182,7 @@ int main(int argc, char **argv)
 		      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	BUG_ON(shared == MAP_FAILED);
 	client_new();
+	life_new();
 	for (i = 0; i < o.jobs; i++) {
 		pid_t pid = fork();
 

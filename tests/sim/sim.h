@@ -101,6 +101,7 @@ struct world {
 	uint64_t event_lsn, done_lsn, acked_lsn, numbers;
 	uint64_t started_us; /* of this life */
 	uint32_t open_msgs;
+	uint64_t open_rcpts;             /* of messages whose record was seen */
 	bool no_domain[DOMAINS];         /* was said to take no mail */
 	uint32_t free_first, free_count; /* a ring of slots */
 	struct life_sum lives[LIVES];
@@ -124,6 +125,15 @@ static inline uint64_t below(uint64_t n)
 {
 	return sim_random() % n;
 }
+/* n in so many digits, and what is behind them. */
+static inline char *digits(char *p, uint64_t n, unsigned count)
+{
+	unsigned i;
+
+	for (i = count; i-- > 0; n /= 10)
+		p[i] = (char)('0' + n % 10);
+	return p + count;
+}
 /* Of a thousand. */
 static inline bool chance(uint32_t n)
 {
@@ -144,6 +154,7 @@ void disk_crash(bool keep);
 
 /* --- life.c --------------------------------------------------------------- */
 
+void life_new(void); /* once, for all lives */
 /* Run until the crash; never returns. */
 noreturn void life_run(const char *dir);
 /* A moment at which a crash is interesting. */
@@ -240,7 +251,7 @@ void client_new(void); /* once, for all lives */
 void client_open(void);
 void client_turn(void);
 /* The content of message n: a line of its own and a piece of the common text. */
-#define CONTENT_HEAD 48u
+#define CONTENT_HEAD 31u /* "Subject: ", 20 digits, CR LF */
 struct content {
 	char head[CONTENT_HEAD];
 	size_t head_len, len;
