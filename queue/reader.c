@@ -483,29 +483,50 @@ static int open_pinned(struct queue *q, const struct queue_move *at,
 	return 0;
 }
 
-int log_source_open(struct queue *q, const struct queue_move *at,
-		    struct log_source *to)
+/* Parts lie in several segments: each has a pin of its own. */
+static void unshare(struct queue_pins *pins, const struct segments *set,
+		    uint64_t place, struct segment *seg)
+{
+	struct segment *again;
+
+	BUG_ON(segment_pin(set, place / set->bytes, &again) < 0);
+	BUG_ON(again != seg);
+	segment_unpin_shared(pins, seg);
+}
+
+static int source_open(struct queue *q, struct queue_pins *pins,
+		       const struct queue_move *at, struct log_source *to)
 {
 	struct segments *set = q->log->set;
 	struct segment *seg;
-	int err = segment_pin(set, at->from / set->bytes, &seg);
+	int err = segment_pin_shared(set, pins, at->from / set->bytes, &seg);
 
 	if (err < 0) /* one that is being freed holds nothing that lives */
 		return -ENOENT;
 	err = open_pinned(q, at, seg, to);
 	if (err < 0)
-		segment_unpin(seg);
+		segment_unpin_shared(pins, seg);
+	else if (pins != NULL && to->view.content != &to->view.one)
+		unshare(pins, set, at->from, seg);
+	to->view.pins = pins;
 	return err;
 }
 
-int queue_message_open_at(struct queue *q, uint64_t id, uint64_t place,
-			  struct queue_view *view_r)
+int log_source_open(struct queue *q, const struct queue_move *at,
+		    struct log_source *to)
+{
+	return source_open(q, NULL, at, to);
+}
+
+int queue_message_open_shared(struct queue *q, struct queue_pins *pins,
+			      uint64_t id, uint64_t place,
+			      struct queue_view *view_r)
 {
 	struct queue_move at = { .id = id,
 				 .from = place,
 				 .type = QUEUE_REC_MSG };
 	struct log_source from;
-	int err = log_source_open(q, &at, &from);
+	int err = source_open(q, pins, &at, &from);
 
 	if (err < 0)
 		return err;
@@ -513,6 +534,12 @@ int queue_message_open_at(struct queue *q, uint64_t id, uint64_t place,
 	if (from.view.content == &from.view.one)
 		view_r->content = &view_r->one;
 	return 0;
+}
+
+int queue_message_open_at(struct queue *q, uint64_t id, uint64_t place,
+			  struct queue_view *view_r)
+{
+	return queue_message_open_shared(q, NULL, id, place, view_r);
 }
 
 int queue_message_open(struct queue *q, uint64_t id, struct queue_view *view_r)
@@ -563,6 +590,7 @@ int queue_envelope_open_at(struct queue *q, uint64_t id, uint64_t place,
 	view_r->content = &view_r->one;
 	view_r->content_count = 0;
 	view_r->pin = seg;
+	view_r->pins = NULL;
 	return 0;
 }
 
@@ -587,7 +615,7 @@ void queue_message_close(struct queue *q, struct queue_view *view)
 	(void)q;
 	BUG_ON(view->pin == NULL);
 	if (view->content == &view->one)
-		segment_unpin(view->pin);
+		segment_unpin_shared(view->pins, view->pin);
 	else
 		pieces_free(view->pin);
 	view->pin = NULL;

@@ -28,6 +28,8 @@
 #define SEGMENT_READY   128u   /* ring of those ready */
 #define SEGMENT_RESERVE 3u     /* ready ones that new mail leaves alone */
 
+struct queue_pins;
+
 enum segment_kind {         /* as its header was found */
 	SEGMENT_FREE,       /* written full, never used, or freed */
 	SEGMENT_LIVE,       /* has a sequence number */
@@ -143,6 +145,10 @@ struct segment *segments_find(const struct segments *set, uint64_t sequence);
 int segment_pin(const struct segments *set, uint64_t sequence,
 		struct segment **seg_r);
 void segment_unpin(struct segment *seg);
+/* The same through what this thread has pinned already; pins NULL: without. */
+int segment_pin_shared(const struct segments *set, struct queue_pins *pins,
+		       uint64_t sequence, struct segment **seg_r);
+void segment_unpin_shared(struct queue_pins *pins, struct segment *seg);
 /*
  * Its octets offset..offset+len-1, mapped and brought in.  -EUCLEAN: the file
  * is cut off before them; -EIO and what mapping says.  Valid while pinned.

@@ -458,3 +458,41 @@ void segment_unpin(struct segment *seg)
 {
 	BUG_ON(atomic_fetch_sub(&seg->pins, 1) <= 0);
 }
+
+/*
+ * Each taking and each giving back is one of the counts here or one of the
+ * segment's.  Whose place another has does without, and since a count here
+ * goes to 0 with the one pin that stands behind it, the sums stay right
+ * whichever of the two is given back first.
+ */
+int segment_pin_shared(const struct segments *set, struct queue_pins *pins,
+		       uint64_t sequence, struct segment **seg_r)
+{
+	struct segment *seg = segments_find(set, sequence);
+	size_t at;
+	int err;
+
+	if (pins == NULL || seg == NULL)
+		return segment_pin(set, sequence, seg_r);
+	at = seg->number % QUEUE_PINS;
+	if (pins->held[at].count > 0 && pins->held[at].segment == seg) {
+		pins->held[at].count++;
+		*seg_r = seg;
+		return 0;
+	}
+	err = segment_pin(set, sequence, seg_r);
+	if (err == 0 && pins->held[at].count == 0 && *seg_r == seg) {
+		pins->held[at].segment = seg;
+		pins->held[at].count = 1;
+	}
+	return err;
+}
+
+void segment_unpin_shared(struct queue_pins *pins, struct segment *seg)
+{
+	size_t at = seg->number % QUEUE_PINS;
+
+	if (pins == NULL || pins->held[at].count == 0 ||
+	    pins->held[at].segment != seg || --pins->held[at].count == 0)
+		segment_unpin(seg);
+}

@@ -305,6 +305,17 @@ struct queue_view {
 	const void *stand_table; /* for queue_view_stand() */
 	struct iovec one;        /* the usual content: one piece */
 	void *pin;
+	struct queue_pins *pins; /* NULL: the pin is the view's own */
+};
+
+/* One thread's, all 0 at first: messages that it has open in one segment share
+ * a pin.  Threads that pin for each take that line from each other. */
+#define QUEUE_PINS 16u
+struct queue_pins {
+	struct {
+		void *segment;
+		uint32_t count;
+	} held[QUEUE_PINS];
 };
 
 /* Is this error of a want of memory or descriptors, which says nothing of the
@@ -328,6 +339,10 @@ int queue_message_open(struct queue *q, uint64_t id, struct queue_view *view_r);
  * loaded is handed back, and is given again with its new place. */
 int queue_message_open_at(struct queue *q, uint64_t id, uint64_t place,
 			  struct queue_view *view_r);
+/* The same for a thread with many open at once; closed by that thread. */
+int queue_message_open_shared(struct queue *q, struct queue_pins *pins,
+			      uint64_t id, uint64_t place,
+			      struct queue_view *view_r);
 /* What is left of a message whose content is damaged: its envelope, without a
  * piece of content, for whoever tells of it.  -EUCLEAN: not even that. */
 int queue_envelope_open_at(struct queue *q, uint64_t id, uint64_t place,

@@ -194,8 +194,8 @@ int attempt_begin(struct worker_state *s, struct conn *c,
 	a->conn = c;
 	a->wsite = c->site;
 	a->moves = task->moves;
-	err = queue_message_open_at(s->w->set.queue, task->id, task->place,
-				    &a->view);
+	err = queue_message_open_shared(s->w->set.queue, &s->pins, task->id,
+					task->place, &a->view);
 	if (err < 0) {
 		attempt_free(s, a);
 		if (queue_is_short(err))

@@ -147,6 +147,7 @@ struct worker_state {
 	struct list conns_free;
 	struct list attempts_free; /* struct attempt.link */
 	struct list iovs_free;
+	struct queue_pins pins;
 	struct list stuck;    /* attempts whose outcome found no room */
 	struct list recalled; /* tasks on their way back to the store */
 	uint64_t outs_sent, sessions;

@@ -8,6 +8,7 @@ target_link_libraries(mtaq_qlog_alone PUBLIC mtaq_base)
 
 mtaq_unit(test_qlog USES mtaq_qlog_alone)
 mtaq_unit(test_qmove USES mtaq_qlog_alone)
+mtaq_unit(test_qpins USES mtaq_qlog_alone)
 mtaq_unit(test_touch USES mtaq_qlog_alone)
 mtaq_unit(test_qrecover USES mtaq_qlog_alone)
 mtaq_unit(test_qreserve USES mtaq_qlog_alone)
