@@ -19,11 +19,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define PIECE_MAX     16u /* octets, and no end of a line */
-#define PIECES_FREE   4u
-#define PIECES_EACH   8u
-#define GATHER_MS_MAX 4000u
-
 static struct io_token token_of(const struct conn *c)
 {
 	return (struct io_token){ .slot = c->slot, .gen = c->gen };
@@ -157,7 +152,8 @@ int conn_open(struct worker_state *s, struct wsite *ws,
 	c->host = target->host;
 	c->addr = target->addr;
 	c->keep_ms = SITE_NEVER;
-	c->read_ms = c->pieces = 0;
+	c->read_ms = 0;
+	c->drip = (struct drip){ 0 };
 	c->received_waits = c->send_failed = false;
 	c->receiving = c->sending = c->asked_close = c->timed_out = false;
 	c->quitting = c->ready_told = c->idle = false;
@@ -184,31 +180,9 @@ static void receive(struct worker_state *s, struct conn *c)
 	io_recv(s->io, c->io, c->in, sizeof(c->in), token_of(c));
 }
 
-/*
- * Who says an octet at a time would have us wake for each.  From the fourth
- * small piece of a line on they are left to gather: eight times as long as they
- * have been apart, and never so long that it matters.
- */
-static uint64_t gather_ms(struct worker_state *s, struct conn *c, size_t len)
-{
-	uint64_t apart;
-
-	if (len > PIECE_MAX || memchr(c->in, '\n', len) != NULL) {
-		c->pieces = 0;
-		return 0;
-	}
-	if (c->pieces++ == 0)
-		c->piece_ms = s->now_ms;
-	if (c->pieces < PIECES_FREE)
-		return 0;
-	apart = (s->now_ms - c->piece_ms) / (c->pieces - 1);
-	return apart * PIECES_EACH < GATHER_MS_MAX ? apart * PIECES_EACH
-						   : GATHER_MS_MAX;
-}
-
 static void receive_on(struct worker_state *s, struct conn *c, size_t len)
 {
-	uint64_t wait = gather_ms(s, c, len);
+	uint64_t wait = drip_wait_ms(&c->drip, c->in, len, s->now_ms);
 
 	if (wait == 0) {
 		receive(s, c);

@@ -6,11 +6,11 @@
  * turn: who sends next, who connects), conn.c (a connection and its session),
  * attempt.c (a mail in flight and its outcomes).
  */
-#include "base/buf.h"
 #include "base/list.h"
 #include "base/map.h"
 #include "base/wheel.h"
 #include "engine/busy.h"
+#include "engine/drip.h"
 #include "engine/wire.h"
 #include "engine/worker.h"
 #include "io/io.h"
@@ -78,10 +78,9 @@ struct conn {
 	struct smtp_session *smtp;
 	struct wheel_node timer;
 	uint64_t timer_ms;
-	uint64_t keep_ms;  /* idle: ask the site again */
-	uint64_t read_ms;  /* receive no sooner; 0: it receives */
-	uint64_t piece_ms; /* the first piece of a line that is not whole */
-	uint32_t pieces;   /* ... that came so far */
+	uint64_t keep_ms; /* idle: ask the site again */
+	uint64_t read_ms; /* receive no sooner; 0: it receives */
+	struct drip drip;
 	uint64_t begun_ms; /* when it was opened */
 	struct list ready; /* in wsite.ready, or alone; or in the free list */
 	struct list attempts;
