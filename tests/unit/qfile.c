@@ -12,10 +12,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #define FDS    1024
 #define SECTOR 512u
+#define MAPS   256
+#define PAGE   4096u
 
 struct undo { /* newest first */
 	struct undo *next;
@@ -32,6 +35,13 @@ struct qfile {
 	char *paths[FDS];
 	struct undo *undo;
 	uint64_t calls[QFILE_OPS], space;
+	struct qmap {
+		const char *p;
+		size_t len;
+		char *path;
+	} maps[MAPS];
+	char *bad_path;
+	uint64_t bad_page;
 	int fail_in[QFILE_OPS], fail_more[QFILE_OPS], fail_err[QFILE_OPS];
 };
 
@@ -231,23 +241,55 @@ static int q_lock(void *arg, int fd)
 	return SYS->lock(NULL, fd);
 }
 
+static struct qmap *map_of(struct qfile *f, const char *p)
+{
+	struct qmap *m = f->maps;
+
+	while (m < f->maps + MAPS && (p < m->p || p >= m->p + m->len))
+		m++;
+	return m < f->maps + MAPS ? m : NULL;
+}
+
 static int q_map(void *arg, int fd, size_t len, const void **p_r)
 {
-	(void)arg;
-	return SYS->map(NULL, fd, len, p_r);
+	struct qfile *f = arg;
+	struct qmap *m = f->maps;
+	int err = SYS->map(NULL, fd, len, p_r);
+
+	if (err < 0)
+		return err;
+	while (m->p != NULL)
+		BUG_ON(++m == f->maps + MAPS);
+	*m = (struct qmap){ *p_r, len, strdup(f->paths[fd]) };
+	BUG_ON(mprotect((void *)(uintptr_t)*p_r, len, PROT_NONE) < 0);
+	return 0;
 }
 
 static void q_unmap(void *arg, const void *p, size_t len)
 {
-	(void)arg;
+	struct qmap *m = map_of(arg, p);
+
+	free(m->path);
+	*m = (struct qmap){ .p = NULL };
 	SYS->unmap(NULL, p, len);
 }
 
 static int q_populate(void *arg, const void *p, size_t len)
 {
-	int err = due(arg, QFILE_POPULATE);
+	struct qfile *f = arg;
+	struct qmap *m = map_of(f, p);
+	uint64_t from = (uint64_t)((const char *)p - m->p) & ~(PAGE - 1ull);
+	uint64_t to = (uint64_t)((const char *)p - m->p) + len;
+	int err = due(f, QFILE_POPULATE);
 
-	return err < 0 ? err : SYS->populate(NULL, p, len);
+	if (err < 0)
+		return err;
+	if (f->bad_path != NULL && strcmp(f->bad_path, m->path) == 0 &&
+	    from <= f->bad_page && f->bad_page < to)
+		return -EIO;
+	BUG_ON(mprotect((void *)(uintptr_t)(m->p + from), to - from,
+			PROT_READ) < 0);
+	return SYS->populate(NULL, p, len);
 }
 
 struct qfile *qfile_new(void)
@@ -281,6 +323,7 @@ void qfile_free(struct qfile **f)
 {
 	forget(*f, "", true);
 	forget(*f, "", false);
+	qfile_spoil(*f, NULL, 0);
 	free(*f);
 	*f = NULL;
 }
@@ -300,6 +343,13 @@ void qfile_fail(struct qfile *f, enum qfile_op op, int nth, int more, int err)
 void qfile_stop(struct qfile *f, enum qfile_op op, int nth)
 {
 	qfile_fail(f, op, nth, INT_MAX, -EIO);
+}
+
+void qfile_spoil(struct qfile *f, const char *path, uint64_t offset)
+{
+	free(f->bad_path);
+	f->bad_path = path == NULL ? NULL : strdup(path);
+	f->bad_page = offset - offset % PAGE;
 }
 
 void qfile_set_space(struct qfile *f, uint64_t bytes)

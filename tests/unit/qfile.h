@@ -7,7 +7,8 @@
  * Writes go to the files at once (so that mappings show them) and what was
  * there before is remembered until it is synced.  A crash takes un-synced
  * sectors of 512 octets back, each by itself: that drops, tears and reorders.
- * Files whose directory was not synced may vanish.  One thread at a time.
+ * Files whose directory was not synced may vanish.  A page of a mapping that
+ * was not asked for cannot be read.  One thread at a time.
  */
 #include "queue/file.h"
 
@@ -37,6 +38,8 @@ const struct queue_file_ops *qfile_ops(struct qfile *f);
 void qfile_fail(struct qfile *f, enum qfile_op op, int nth, int more, int err);
 /* All of them from the nth on, with EIO, until the crash. */
 void qfile_stop(struct qfile *f, enum qfile_op op, int nth);
+/* This page of this file cannot be read; NULL: all can. */
+void qfile_spoil(struct qfile *f, const char *path, uint64_t offset);
 /* What space() says; UINT64_MAX: the truth. */
 void qfile_set_space(struct qfile *f, uint64_t bytes);
 uint64_t qfile_calls(const struct qfile *f, enum qfile_op op);
