@@ -11,6 +11,7 @@ import pathlib
 import re
 import socket
 import sys
+import threading
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 from harness import Box, main, must  # noqa: E402
@@ -146,8 +147,8 @@ class Session:
 
 def box_of(mtaq, server, sessions=1, grouping="auto", **changes):
     box = Box(mtaq, "mtaq-group")
-    box.configure(routes=f'{{ "*": "{server.address}" }}',
-                  site__connections=str(sessions),
+    changes.setdefault("routes", f'{{ "*": "{server.address}" }}')
+    box.configure(site__connections=str(sessions),
                   session__grouping=grouping, unsure__first="1s", **changes)
     return box
 
@@ -447,6 +448,43 @@ def a_killed_daemon_doubles_streams_within_its_bound(mtaq):
         return f"{sum(server.taken.values()) - 1500} doubled"
 
 
+def streams_leave_half_of_the_places_to_others(mtaq):
+    """Who answers nothing to what flies ahead does not stop another host:
+    messages ahead take half of max_unsynced_outcomes at most."""
+    cap, waiting, go_on = 8, [], threading.Event()
+
+    def bdat(*_):
+        if not go_on.is_set():
+            waiting.append(True)
+            go_on.wait()
+        return ["250 2.0.0 ok"]
+    go_on.set()
+    with Server(CHUNKS, bdat=bdat) as slow, Server() as other, box_of(
+            mtaq, slow, workers="1", smtp__chunking="on",
+            max_unsynced_outcomes=str(cap),
+            routes=f'{{ "x.test": "{other.address}", '
+                   f'"*": "{slow.address}" }}') as box:
+        box.start_daemon()
+
+        def load(messages):
+            box.run("campaign", "pause", "c", "-c", box.conf)
+            box.load("--messages", messages, "--size", 600, "--domains", 1,
+                     "--campaign", "c")
+            box.run("campaign", "resume", "c", "-c", box.conf)
+        try:
+            load(100)
+            box.wait_final(100)      # by now it takes more at once than cap
+            go_on.clear()
+            load(40)
+            box.wait_for(lambda: waiting, 60, "a chunk that waits")
+            box.run("submit", "-c", box.conf, "-f", "a@a.test", "-t",
+                    "u@x.test", input=b"From: a@a.test\nSubject: s\n\nhi\n")
+            box.wait_for(lambda: other.taken, 60, "the other host's mail")
+        finally:
+            go_on.set()
+        box.wait_final(141)
+
+
 PLAIN = {"session__grouping": "off"}
 GROUPED = {"session__grouping": "on"}
 CHUNKED = {"session__grouping": "on", "smtp__chunking": "on"}
@@ -527,4 +565,5 @@ if __name__ == "__main__":
           rule_20_messages_follow_each_other,
           rule_20_a_goodbye_in_a_stream_costs_nobody,
           rule_20_a_broken_stream_is_unsure_and_the_last,
-          a_killed_daemon_doubles_streams_within_its_bound, *once])
+          a_killed_daemon_doubles_streams_within_its_bound,
+          streams_leave_half_of_the_places_to_others, *once])
