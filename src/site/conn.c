@@ -75,6 +75,7 @@ void site_conn_ready(struct site_conn *conn, uint64_t now_ms)
 	BUG_ON(conn->state == CONN_READY);
 	conn->state = CONN_READY;
 	conn->ready_ms = conn->idle_ms = now_ms;
+	conn->site->heard_ms = now_ms;
 	list_del(&conn->link);
 	conn->site->connecting--;
 	conn->site->sessions++;
@@ -171,6 +172,7 @@ void site_conn_begin(struct site_conn *conn, uint64_t now_ms)
 	if (in_flight(conn) == 0)
 		conn->site->busy++;
 	conn->begun++;
+	conn->site->heard_ms = now_ms; /* it was idle, or has just ended one */
 	pace_take(&conn->site->limits->pace, now_ms);
 }
 
@@ -185,7 +187,7 @@ static void end_one(struct site_conn *conn)
 void site_conn_end(struct site_conn *conn, bool carried, uint64_t now_ms)
 {
 	end_one(conn);
-	conn->idle_ms = now_ms;
+	conn->idle_ms = conn->site->heard_ms = now_ms;
 	if (!carried)
 		return;
 	conn->carried++;

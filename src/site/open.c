@@ -173,17 +173,24 @@ static bool ramp_may_double(const struct site *site)
 	return site->table->step >= site->ramp_step + 2;
 }
 
+/* Those it has say nothing: they cost no time, and its mail would wait. */
+static bool is_stalled(const struct site *site)
+{
+	return site->table->now_ms >= site->heard_ms + SITE_STALL_MS;
+}
+
 /* Steps: may bulk mail have one session more than these? */
 static bool ramp_allows(const struct site *site, uint32_t have)
 {
 	return site->table->step == 0 || have == 0 || have < site->ramp ||
-	       ramp_may_double(site);
+	       ramp_may_double(site) || is_stalled(site);
 }
 
 static void ramp_opens(struct site *site, uint32_t slow)
 {
 	uint32_t have = site->sessions + site->connecting - slow;
 
+	site->heard_ms = site->table->now_ms;
 	if (have == 0)
 		site->ramp = 1;
 	else if (have >= site->ramp && ramp_may_double(site))

@@ -148,11 +148,13 @@ uint32_t site_table_conns(const struct site_table *table);
  * Sessions cost both sides memory and cache; one that is opened while the
  * worker has no time left brings nothing.  So bulk mail gets its sessions in
  * steps: a site's first at once, then at each step twice as many as the step
- * before, and none more while the worker is saturated.  Transactional mail
- * opens what it needs at any time.  To be called every SITE_STEP_MS; a table
- * for which it never is opens what the load justifies.
+ * before, and none more while the worker is saturated, but one where those
+ * there are have said nothing for SITE_STALL_MS.  Transactional mail opens what
+ * it needs at any time.  To be called every SITE_STEP_MS; a table for which it
+ * never is opens what the load justifies.
  */
-#define SITE_STEP_MS 100u
+#define SITE_STEP_MS  100u
+#define SITE_STALL_MS 5000u
 void site_table_step(struct site_table *table, bool saturated);
 
 /*

@@ -104,6 +104,7 @@ struct site {
 	uint32_t turn;      /* where equals begin */
 	uint32_t ramp;      /* sessions that bulk mail may have in this step */
 	uint64_t ramp_step; /* the table's, when it was last doubled */
+	uint64_t heard_ms;  /* a session came, a mail began or ended */
 	uint32_t addr_count;
 	struct site_addr **addrs; /* by preference; unlisted ones behind */
 };

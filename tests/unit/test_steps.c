@@ -79,9 +79,12 @@ START_TEST(none_more_while_saturated)
 	start();
 	step(false);
 	ck_assert_uint_eq(fill(bulk), 1);
-	for (int i = 0; i < 100; i++)
+	for (int i = 0; i < 100; i++) {
 		step(true);
-	ck_assert_uint_eq(fill(bulk), 1);
+		site_conn_begin(conns[0], rig.now);
+		site_conn_end(conns[0], false, rig.now);
+		ck_assert_uint_eq(fill(bulk), 1);
+	}
 	ck_assert_int_eq(site_limit(rig.site, &bulk, rig.now, &until),
 			 SITE_LIMIT_WORKER);
 	ck_assert_uint_gt(until, rig.now);
@@ -91,6 +94,33 @@ START_TEST(none_more_while_saturated)
 			 SITE_LIMIT_STEP);
 	step(false);
 	ck_assert_uint_eq(fill(bulk), 2);
+	stop();
+}
+END_TEST
+
+/* A host that holds its only session would hold the site's mail. */
+START_TEST(one_more_where_nothing_is_heard)
+{
+	uint64_t begun;
+
+	start();
+	step(true);
+	ck_assert_uint_eq(fill(bulk), 1);
+	for (uint32_t n = 2; n < 5; n++) {
+		site_conn_begin(conns[open_count - 1], rig.now);
+		begun = rig.now;
+		while (rig.now + SITE_STEP_MS < begun + SITE_STALL_MS) {
+			step(true);
+			ck_assert_uint_eq(fill(bulk), n - 1);
+		}
+		step(true);
+		ck_assert_uint_eq(fill(bulk), n);
+	}
+	while (open_count > 0) {
+		if (open_count < 4)
+			site_conn_end(conns[open_count - 1], false, rig.now);
+		site_conn_close(&conns[--open_count], NULL, rig.now, NULL);
+	}
 	stop();
 }
 END_TEST
@@ -157,6 +187,7 @@ int main(void)
 	tcase_add_test(tc, who_takes_no_steps_opens_all);
 	tcase_add_test(tc, twice_as_many_each_step);
 	tcase_add_test(tc, none_more_while_saturated);
+	tcase_add_test(tc, one_more_where_nothing_is_heard);
 	tcase_add_test(tc, a_first_session_always);
 	tcase_add_test(tc, transactional_mail_does_not_wait);
 	tcase_add_test(tc, one_that_ends_is_replaced);
