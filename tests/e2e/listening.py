@@ -9,11 +9,11 @@ import threading
 
 
 class Listening:
-    def __init__(self, at="127.0.0.1"):
+    def __init__(self, at="127.0.0.1", port=0):
         self.sessions, self.threads = [], []
         self.open = set()
         self.lock = threading.Lock()
-        self.listener = socket.create_server((at, 0))
+        self.listener = socket.create_server((at, port))
         self.address = "%s:%d" % self.listener.getsockname()[:2]
 
     def __enter__(self):

@@ -25,6 +25,7 @@ from disks import Tmpfs  # noqa: E402
 from dns_weather import LyingResolver  # noqa: E402
 from harness import Box, main, must  # noqa: E402
 from keeper import Keeper  # noqa: E402
+from listening import Listening  # noqa: E402
 from misbehaviour import QUICK, cpu_seconds  # noqa: E402
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -238,29 +239,17 @@ def a_dead_resolver_delays_and_bounces_nobody(mtaq):
                      json.dumps(r))
 
 
-class Thief:
-    """Who listens where the lies lead; counts who comes."""
+class Thief(Listening):
+    """Who listens where the lies lead, and hangs up on who comes."""
 
-    def __init__(self, port, address="127.66.66.66"):
-        self.sock = socket.create_server((address, port))
-        self.came = 0
-        threading.Thread(target=self.count, daemon=True).start()
+    def __init__(self, port):
+        super().__init__("127.66.66.66", port)
 
-    def __enter__(self):
-        return self
+    def meet(self, _):
+        pass
 
-    def __exit__(self, *_):
-        self.sock.shutdown(socket.SHUT_RDWR)
-        self.sock.close()
-
-    def count(self):
-        while True:
-            try:
-                conn, _ = self.sock.accept()
-            except OSError:
-                return
-            self.came += 1
-            conn.close()
+    def talk(self, *_):
+        pass
 
 
 def a_lying_resolver_is_not_believed(mtaq):
@@ -276,7 +265,8 @@ def a_lying_resolver_is_not_believed(mtaq):
             box.wait_final(100)
             box.stop_daemon()
             must(dns.asked >= 20, f"it was asked {dns.asked} times")
-            must(thief.came == 0, f"{thief.came} connections to the thief")
+            must(not thief.sessions,
+                 f"{len(thief.sessions)} connections to the thief")
         r = box.equation()
         must(r["delivered"] == 100 and "deferred" not in r["events"],
              json.dumps(r))
@@ -297,7 +287,8 @@ def a_resolver_that_only_lies_delays(mtaq):
             dns.mode = "honest"
             box.wait_final(20, timeout=90)
             box.stop_daemon()
-            must(thief.came == 0, f"{thief.came} connections to the thief")
+            must(not thief.sessions,
+                 f"{len(thief.sessions)} connections to the thief")
         must(box.equation()["delivered"] == 20, "not all delivered")
 
 
@@ -328,49 +319,17 @@ def a_slow_answer_delays_its_own_domain_only(mtaq):
 
 # --- mail exchangers --------------------------------------------------------------
 
-class Mute:
+class Mute(Listening):
     """A host that takes connections and says nothing: who knocks, and how
     many at once?"""
+    most = 0
 
-    def __init__(self, address, port):
-        self.listener = socket.create_server((address, port))
-        self.open, self.most, self.came = 0, 0, 0
-        self.conns = []
-        self.lock = threading.Lock()
-        threading.Thread(target=self.serve, daemon=True).start()
+    def meet(self, _):
+        self.most = max(self.most, len(self.open) + 1)
 
-    def serve(self):
-        while True:
-            try:
-                conn, _ = self.listener.accept()
-            except OSError:
-                return
-            with self.lock:
-                self.conns.append(conn)
-                self.open += 1
-                self.came += 1
-                self.most = max(self.most, self.open)
-            threading.Thread(target=self.until_closed, args=(conn,),
-                             daemon=True).start()
-
-    def until_closed(self, conn):
-        try:
-            while conn.recv(100):
-                pass
-        except OSError:
+    def talk(self, conn, _):
+        while conn.recv(100):
             pass
-        conn.close()
-        with self.lock:
-            self.open -= 1
-
-    def close(self):
-        self.listener.shutdown(socket.SHUT_RDWR)
-        self.listener.close()
-        for conn in self.conns:
-            try:
-                conn.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass
 
 
 def with_all_mx_dead_one_probe_at_a_time_knocks(mtaq):
@@ -386,16 +345,14 @@ def with_all_mx_dead_one_probe_at_a_time_knocks(mtaq):
                       smtp__port=str(port)).start_daemon()
         box.load("--messages", 200, "--domains", 4)
         box.wait_for(lambda: "is parked" in said(box), 30, "the parking")
-        mutes = [Mute(f"127.0.0.{i}", port) for i in (2, 3)]
-        box.wait_for(lambda: sum(m.came for m in mutes) >= 4, 60,
-                     "four probes")
-        most = max(m.most for m in mutes)
-        must(most == 1, f"{most} probes at once at one host")
-        must(set(box.count_events()) == {"accepted"},
-             str(box.count_events()))
-        must(said(box).count("is parked") == 1, said(box))
-        for m in mutes:
-            m.close()
+        with Mute("127.0.0.2", port) as a, Mute("127.0.0.3", port) as b:
+            box.wait_for(lambda: len(a.sessions + b.sessions) >= 4, 60,
+                         "four probes")
+            most = max(a.most, b.most)
+            must(most == 1, f"{most} probes at once at one host")
+            must(set(box.count_events()) == {"accepted"},
+                 str(box.count_events()))
+            must(said(box).count("is parked") == 1, said(box))
         with open(box.accepted, encoding="utf-8") as f:
             must(sum(1 for _ in f) == 200, "not all accepted")
         # The sink's SMTP, where the mail exchangers should be.

@@ -287,21 +287,26 @@ def a_limit_of_messages_is_kept_by_groups(mtaq):
         must(max(dots) == 7 and server.groups >= 10, f"{dots}")
 
 
-def a_killed_daemon_doubles_no_more_than_its_bound(mtaq):
-    """Sessions and max_unsynced_outcomes: one behind another has its place."""
-    sessions, cap = 4, 1
-    with Server() as server, box_of(
-            mtaq, server, sessions=sessions, grouping="on", workers="1",
-            max_unsynced_outcomes=str(cap)) as box:
+def doubled_by_a_kill(mtaq, server, cap, messages, before, **changes):
+    """Killed when so many had ended: no more than sessions + cap come twice."""
+    sessions = 4
+    with box_of(mtaq, server, sessions=sessions, workers="1",
+                max_unsynced_outcomes=str(cap), **changes) as box:
         box.start_daemon()
-        box.load("--messages", 400, "--size", 600, "--domains", 1)
-        box.wait_final(100)
+        box.load("--messages", messages, "--size", 600, "--domains", 1)
+        box.wait_final(before)
         box.kill_daemon()
         box.start_daemon()
-        box.wait_final(400)
+        box.wait_final(messages)
         box.stop_daemon()
-        all_came_once(server, 400, doubled=sessions + cap)
-        return f"{sum(server.taken.values()) - 400} doubled"
+        all_came_once(server, messages, doubled=sessions + cap)
+        return f"{sum(server.taken.values()) - messages} doubled"
+
+
+def a_killed_daemon_doubles_no_more_than_its_bound(mtaq):
+    """Sessions and max_unsynced_outcomes: one behind another has its place."""
+    with Server() as server:
+        return doubled_by_a_kill(mtaq, server, 1, 400, 100, grouping="on")
 
 
 CHUNKS = "PIPELINING ENHANCEDSTATUSCODES CHUNKING"
@@ -368,19 +373,9 @@ def rule_20_a_refused_recipient_ends_no_session(mtaq):
 
 
 def a_killed_daemon_doubles_one_flight_a_session(mtaq):
-    sessions, cap = 4, 1
-    with Server(CHUNKS) as server, box_of(
-            mtaq, server, sessions=sessions, workers="1",
-            smtp__chunking="on", max_unsynced_outcomes=str(cap)) as box:
-        box.start_daemon()
-        box.load("--messages", 400, "--size", 600, "--domains", 1)
-        box.wait_final(100)
-        box.kill_daemon()
-        box.start_daemon()
-        box.wait_final(400)
-        box.stop_daemon()
-        all_came_once(server, 400, doubled=sessions + cap)
-        return f"{sum(server.taken.values()) - 400} doubled"
+    with Server(CHUNKS) as server:
+        return doubled_by_a_kill(mtaq, server, 1, 400, 100,
+                                 smtp__chunking="on")
 
 
 def rule_20_messages_follow_each_other(mtaq):
@@ -432,20 +427,11 @@ def rule_20_a_broken_stream_is_unsure_and_the_last(mtaq):
 
 def a_killed_daemon_doubles_streams_within_its_bound(mtaq):
     """Those ahead are counted: sessions and max_unsynced_outcomes as ever."""
-    sessions, cap = 4, 64
-    with Server(CHUNKS) as server, box_of(
-            mtaq, server, sessions=sessions, workers="1",
-            smtp__chunking="on", max_unsynced_outcomes=str(cap)) as box:
-        box.start_daemon()
-        box.load("--messages", 1500, "--size", 600, "--domains", 1)
-        box.wait_final(700)
-        box.kill_daemon()
+    with Server(CHUNKS) as server:
+        words = doubled_by_a_kill(mtaq, server, 64, 1500, 700,
+                                  smtp__chunking="on")
         must(server.streams > 100, f"{server.streams} streamed")
-        box.start_daemon()
-        box.wait_final(1500)
-        box.stop_daemon()
-        all_came_once(server, 1500, doubled=sessions + cap)
-        return f"{sum(server.taken.values()) - 1500} doubled"
+        return words
 
 
 def streams_leave_half_of_the_places_to_others(mtaq):

@@ -272,17 +272,23 @@ static void message_of(struct qmodel *m, uint32_t n)
 		0);
 }
 
-/* So many queues of a message each, in the index and not in memory. */
-static void queues_of(struct qmodel *m, uint32_t queues)
+/* A message in each of so many queues, as rows. */
+static void rows_of(struct qmodel *m, uint32_t queues)
 {
 	uint32_t i;
 
-	qmodel_open(m, &small, 1);
 	for (i = 0; i < queues; i++)
 		message_of(m, i);
 	qmodel_commit(m);
 	qmodel_apply(m);
 	ck_assert_int_eq(queue_store_checkpoint(m->q, m->now_s), 0);
+}
+
+/* So many queues of a message each, in the index and not in memory. */
+static void queues_of(struct qmodel *m, uint32_t queues)
+{
+	qmodel_open(m, &small, 1);
+	rows_of(m, queues);
 	ck_assert_uint_eq(m->q->store->delta.task_count, 0);
 }
 
@@ -367,11 +373,7 @@ START_TEST(the_sweep_waits_for_room_and_goes_on)
 	uint32_t i, loaded = 0, swept, at;
 
 	qmodel_open(&m, &small, 1);
-	for (i = 0; i < QUEUES; i++)
-		message_of(&m, i);
-	qmodel_commit(&m);
-	qmodel_apply(&m);
-	ck_assert_int_eq(queue_store_checkpoint(m.q, m.now_s), 0);
+	rows_of(&m, QUEUES);
 	for (i = 0; i < QUEUES;) {
 		m.now_s += 2;
 		qmodel_work(&m, 50);
@@ -409,11 +411,7 @@ START_TEST(the_first_task_waits_for_no_other_queue)
 	uint32_t i;
 
 	qmodel_open(&m, &small, 1);
-	for (i = 0; i < QUEUES; i++)
-		message_of(&m, i);
-	qmodel_commit(&m);
-	qmodel_apply(&m);
-	ck_assert_int_eq(queue_store_checkpoint(m.q, m.now_s), 0);
+	rows_of(&m, QUEUES);
 	qmodel_reopen(&m);
 	m.now_s += 2;
 	qmodel_work(&m, 50); /* the sweep knows them all, no task is read */
@@ -440,12 +438,8 @@ START_TEST(a_start_looks_at_no_row)
 
 	qmodel_open(&m, &small, 1);
 	m.now_s += 500; /* due_s of a message is now: this one waits */
-	for (i = 0; i < QUEUES; i++)
-		message_of(&m, i);
 	then = m.now_s;
-	qmodel_commit(&m);
-	qmodel_apply(&m);
-	ck_assert_int_eq(queue_store_checkpoint(m.q, m.now_s), 0);
+	rows_of(&m, QUEUES);
 	m.now_s -= 500;
 	for (i = 0; i < QUEUES; i++)
 		message_of(&m, i);
