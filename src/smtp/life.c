@@ -170,6 +170,9 @@ static int check_mail(const struct smtp_session *s, const struct smtp_mail *m)
 	return 0;
 }
 
+/* Behind less the end of a session is no end of patience. */
+#define PROMPT_MS 1000u
+
 int smtp_session_mail(struct smtp_session *s, const struct smtp_mail *mail,
 		      uint64_t now_ms)
 {
@@ -205,6 +208,7 @@ int smtp_session_mail(struct smtp_session *s, const struct smtp_mail *mail,
 	}
 	s->cur = s->last = tx;
 	tx->bdat = chunk_may(s);
+	s->prompt = now_ms - s->progress_ms < PROMPT_MS;
 	s->progress_ms = now_ms;
 	session_set_state(s, ST_MAIL);
 	if (chunk_must_prove(s)) {

@@ -193,6 +193,9 @@ static void shut(struct smtp_session *s, enum smtp_result result,
 		 enum smtp_stage stage)
 {
 	s->idle = s->was_ready && s->cur == NULL;
+	/* The proof is what it ended at; the next one would be, too. */
+	if (s->proving && s->prompt && !s->distrust)
+		s->no_chunks = true;
 	while (s->cur != NULL) {
 		if (!s->gone && tx_may_be_there(s->cur)) {
 			s->distrust = s->distrust || s->cur->flight;

@@ -121,6 +121,7 @@ struct smtp_session {
 	struct smtp_group *group;
 	/* chunk.c, stream.c */
 	bool chunking, proving, refused_it, proven;
+	bool prompt;               /* the proof went right behind an answer */
 	bool sole;                 /* no second flight behind one */
 	bool no_chunks;            /* it does not know BDAT */
 	uint32_t chunks;           /* messages taken as one */

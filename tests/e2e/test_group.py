@@ -27,9 +27,11 @@ class Server(Listening):
     them when it is the last of a list.  session.grouped: something stood
     behind this dot; server.groups counts them."""
 
-    def __init__(self, ehlo="PIPELINING", dot=None, bdat=None, mails=None):
+    def __init__(self, ehlo="PIPELINING", dot=None, bdat=None, mails=None,
+                 proof=True):
         self.ehlo, self.dot = ehlo, dot or (lambda *_: ["250 2.0.0 ok"])
         self.bdat = bdat or self.dot     # replies to a chunk behind RCPT
+        self.proof = proof      # False: it hangs up
         self.flights = self.refusals = self.streams = 0
         self.mails = mails      # messages a session, then 421
         self.groups = 0
@@ -72,6 +74,8 @@ class Server(Listening):
         octets = s.octets(n)
         if not s.rcpt:
             self.refusals += 1
+            if not self.proof:
+                return False
             s.say("503 5.5.1 nobody")
             return True
         s.rcpt = False
@@ -356,6 +360,17 @@ def rule_20_who_does_not_know_bdat_gets_data(mtaq):
             must(len(server.sessions) == 2, len(server.sessions))
 
 
+def rule_20_who_hangs_up_on_the_proof_gets_data(mtaq):
+    """Else each session would carry one message and end there."""
+    with Server(CHUNKS, proof=False) as server, \
+            box_of(mtaq, server, smtp__chunking="on") as box:
+        types, host = deliver(box)
+        all_came_once(server)
+        chunked(host, "distrusted")
+        must(not {"unsure", "deferred"} & types.keys(), types)
+        must(len(server.sessions) == 2, len(server.sessions))
+
+
 def rule_20_a_refused_recipient_ends_no_session(mtaq):
     with Server(CHUNKS) as server, box_of(
             mtaq, server, smtp__chunking="on", workers="1") as box:
@@ -546,6 +561,7 @@ if __name__ == "__main__":
           rule_20_chunks_in_one_flight,
           rule_20_not_without_enhanced_codes_and_off_by_default,
           rule_20_who_does_not_know_bdat_gets_data,
+          rule_20_who_hangs_up_on_the_proof_gets_data,
           rule_20_a_refused_recipient_ends_no_session,
           a_killed_daemon_doubles_one_flight_a_session,
           rule_20_messages_follow_each_other,

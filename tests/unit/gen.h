@@ -265,6 +265,7 @@ struct judge {
 	unsigned given, carried, flights, most_ahead;
 	bool chunking, codes; /* offered */
 	bool proven, sole, led, no_chunks;
+	bool prompt, proof_sent; /* nothing was idle before the mail */
 	unsigned chunks;
 	bool pipelining, starttls, tls_due, tls_on, helo_due, ehlo_due;
 	bool quit_asked, was_ready, lent;

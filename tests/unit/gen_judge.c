@@ -621,7 +621,9 @@ static bool is_unsure(const struct judge *j, bool flights)
 struct judge_close judge_close(const struct judge *j)
 {
 	struct judge_close c = { .distrust = j->distrust || is_unsure(j, true),
-				 .no_chunks = j->no_chunks,
+				 .no_chunks = j->no_chunks ||
+					      (j->proof_sent && !j->proven &&
+					       j->prompt && !j->distrust),
 				 .result = SMTP_LOST };
 	unsigned m;
 

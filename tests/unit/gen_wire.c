@@ -190,6 +190,7 @@ static size_t on_proof(struct judge *j, const char *p, size_t len)
 	if (len != sizeof(all) - 1 || memcmp(p, all, len) != 0 ||
 	    !all_heard(j) || (unsigned)begun >= j->given || judge_rset_due(j))
 		judge_wrong(j, "not the proof, or not now");
+	j->proof_sent = true;
 	add(j, AT_PROOF, 0);
 	add(j, AT_PROOF_RSET, 0);
 	return len;
@@ -345,9 +346,10 @@ bool judge_is_ready(const struct judge *j)
 
 void judge_given(struct judge *j, uint64_t now_ms)
 {
-	if (judge_is_ready(j))
+	if (judge_is_ready(j)) {
+		j->prompt = now_ms - j->progress_ms < 1000;
 		j->progress_ms = now_ms;
-	else if (judge_may_follow(j, j->given))
+	} else if (judge_may_follow(j, j->given))
 		; /* rule 20 */
 	else if (j->c->mode < MODE_GROUPED || judge_chunks(j) ||
 		 j->carried == 0 || !together(j))
