@@ -319,13 +319,13 @@ static int open_log(struct queue *q, struct queue_report *report)
 		err = queue_lock_take(q, report, &fd);
 	if (err < 0)
 		return err;
-	if (q->set.exported_too)
-		q->set.segment_bytes = 0;
-	else
+	if (!q->set.exported_too)
 		err = queue_refuse_exported(q, report);
 	if (err == 0)
 		err = segments_open(q->file, q->set.dir, q->set.segment_bytes,
 				    &set);
+	if (err == -EINVAL && q->set.exported_too)
+		err = segments_open(q->file, q->set.dir, 0, &set);
 	if (err == -EPROTO)
 		queue_report_say(report,
 				 "A segment in %s/log is of a format that this "

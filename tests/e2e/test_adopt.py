@@ -248,6 +248,18 @@ def an_exported_spool_is_shut(mtaq):
         a.equation()
 
 
+def a_spool_that_has_no_segment_yet_stays_as_configured(mtaq):
+    """Its first start was cut off; somebody looks at it with an export."""
+    with Nodes(mtaq) as n:
+        (n.a.dir / "spool/log").mkdir(parents=True)
+        configure(n.a, queue__segment_bytes="2MiB")
+        must(n.export("-n")["recipients"] == 0, "mail from nowhere")
+        n.a.start_daemon()
+        n.a.stop_daemon()
+        sizes = {f.stat().st_size for f in (n.a.dir / "spool/log").iterdir()}
+        must(sizes == {2 << 20}, str(sizes))
+
+
 def mail_in_the_drop_folder_is_not_left(mtaq):
     with Nodes(mtaq) as n:
         configure(n.a)
@@ -549,6 +561,7 @@ def a_full_disk_stops_it_and_it_goes_on(mtaq):
 
 
 TESTS = [everything_comes_along, an_exported_spool_is_shut,
+         a_spool_that_has_no_segment_yet_stays_as_configured,
          mail_in_the_drop_folder_is_not_left,
          what_was_decided_is_applied_first, a_folder_is_adopted_itself,
          damaged_mail_is_left_and_told, clocks_that_differ_move_no_mail,
