@@ -2,9 +2,11 @@
 # all; a sanitizer takes ten times as long for each.
 set(kills 50)
 set(cuts 25)
+set(moves 15)
 if(MTAQ_SANITIZE OR MTAQ_COVERAGE)
 	set(kills 10)
 	set(cuts 8)
+	set(moves 6)
 endif()
 foreach(backend io_uring epoll)
 	# The sink's misbehaviour in turn.
@@ -42,3 +44,11 @@ foreach(fs ext4 xfs)
 	set_tests_properties(crash_power_${fs} PROPERTIES LABELS crash
 		TIMEOUT 600)
 endforeach()
+# ... and while mail goes to another node.
+add_library(cut_at MODULE ${CMAKE_CURRENT_SOURCE_DIR}/crash/cut_at.c)
+target_compile_definitions(cut_at PRIVATE _GNU_SOURCE)
+add_test(NAME crash_transfer COMMAND python3
+	${CMAKE_CURRENT_SOURCE_DIR}/crash/transfer.py $<TARGET_FILE:mtaq>
+	--cycles ${moves})
+set_tests_properties(crash_transfer PROPERTIES LABELS crash TIMEOUT 600
+	ENVIRONMENT "MTAQ_TEST_CUT_AT=$<TARGET_FILE:cut_at>")
