@@ -96,6 +96,21 @@ int submit_flush(struct submit *s);
 /* The next result, in the order of submit_put().  1, or 0: none has come. */
 int submit_next(struct submit *s, struct submit_result *result_r);
 
+/*
+ * For a program that waits for many things at once.  Neither waits for an
+ * answer: it watches submit_fd() for input (while submit_unsent(), also for
+ * room) and looks then.  They do wait where the connection has to be made
+ * again, and submit_start() for a place while SUBMIT_FRAMES_OPEN are open.
+ * Both give 0, or what submit_put() gives when it is over.
+ */
+int submit_start(struct submit *s); /* send what was put */
+int submit_look(struct submit *s);  /* send the rest, take what has come */
+bool submit_unsent(struct submit *s);
+int submit_fd(const struct submit *s);
+/* How often it has connected: each time with another descriptor, whose number
+ * may be the same. */
+uint32_t submit_connects(const struct submit *s);
+
 uint64_t submit_unanswered(const struct submit *s); /* messages */
 const char *submit_words(const struct submit *s);   /* why it is over; "" */
 

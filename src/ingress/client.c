@@ -51,7 +51,8 @@ struct submit {
 	size_t bytes; /* in the window */
 	char hello[FRAME_HELLO_SIZE];
 	size_t hello_done;
-	int reconnects; /* since the last answer */
+	int reconnects;    /* since the last answer */
+	uint32_t connects; /* ever */
 	struct list answers;
 	struct answered *at; /* the one submit_next() is in */
 	uint64_t put, given; /* messages */
@@ -235,6 +236,7 @@ static int again(struct submit *s, int error)
 		s->reconnects++;
 		r = link_open(&s->link, s->path);
 		if (r == 0) {
+			s->connects++;
 			repeat_all(s);
 			return 0;
 		}
@@ -255,6 +257,14 @@ static int pump(struct submit *s, bool look)
 	else if (look || unsent(s))
 		r = receive_some(s);
 	return r;
+}
+
+/* Without waiting, unless the connection breaks.  0, or over. */
+static int step(struct submit *s, bool look)
+{
+	int r = pump(s, look);
+
+	return r < 0 ? again(s, r) : 0;
 }
 
 /* Go on until at most open_max frames are unanswered. */
@@ -338,6 +348,7 @@ int submit_new(const struct submit_options *opt, struct submit **submit_r)
 		submit_free(&s);
 		return r;
 	}
+	s->connects = 1;
 	memcpy(h.id, s->id, sizeof(h.id));
 	frame_hello_put(&h, s->hello);
 	*submit_r = s;
@@ -441,6 +452,38 @@ int submit_flush(struct submit *s)
 	if (s->pack.count > 0)
 		seal(s);
 	return s->open > 0 ? run(s, 0) : 0;
+}
+
+int submit_start(struct submit *s)
+{
+	if (s->over < 0)
+		return s->over;
+	if (s->pack.count > 0)
+		seal(s);
+	/* The next seal needs a place. */
+	if (s->open == SUBMIT_FRAMES_OPEN)
+		return run(s, SUBMIT_FRAMES_OPEN - 1);
+	return step(s, false);
+}
+
+int submit_look(struct submit *s)
+{
+	return s->over < 0 ? s->over : step(s, true);
+}
+
+bool submit_unsent(struct submit *s)
+{
+	return unsent(s);
+}
+
+int submit_fd(const struct submit *s)
+{
+	return s->link.fd;
+}
+
+uint32_t submit_connects(const struct submit *s)
+{
+	return s->connects;
 }
 
 int submit_next(struct submit *s, struct submit_result *result_r)

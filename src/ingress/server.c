@@ -36,6 +36,7 @@ static void expect(struct ingress_conn *c, enum input input, char *to,
 	c->to = to;
 	c->have = 0;
 	c->want = want;
+	c->crc = 0;
 }
 
 int ingress_conn_new(const struct settings *set, struct ingress_seen *seen,
@@ -213,6 +214,15 @@ void ingress_sent(struct ingress_conn *c, size_t len)
 
 static struct job *new_job(struct ingress_conn *c);
 
+/* A payload's sum is made while its octets come: the client may still be
+ * sending the rest, and what has just been read is in the cache. */
+static void note_come(struct ingress_conn *c, size_t len)
+{
+	if (c->input == IN_PAYLOAD)
+		c->crc = crc32c(c->crc, c->to + c->have, len);
+	c->have += len;
+}
+
 /* Go on, when the place may be taken: what was read belongs to the payload. */
 static void leave_line(struct ingress_conn *c)
 {
@@ -229,7 +239,7 @@ static void leave_line(struct ingress_conn *c)
 	list_init(&j->place.link);
 	large_place_init(&c->place, 0);
 	memcpy(j->payload, c->small, FRAME_SIZE_SIZE);
-	c->have = FRAME_SIZE_SIZE;
+	note_come(c, FRAME_SIZE_SIZE);
 }
 
 void *ingress_room(struct ingress_conn *c, size_t *len_r)
@@ -401,7 +411,7 @@ static void take_payload(struct ingress_conn *c)
 {
 	struct job *j = c->filling;
 
-	if (crc32c(0, c->to, c->want) != c->head.crc) {
+	if (c->crc != c->head.crc) {
 		ingress_breach(c, EX_PROTOCOL, "a frame is damaged");
 		return;
 	}
@@ -422,7 +432,7 @@ static void take_payload(struct ingress_conn *c)
 void ingress_fed(struct ingress_conn *c, size_t len)
 {
 	BUG_ON(len > c->want - c->have);
-	c->have += len;
+	note_come(c, len);
 	c->fed += len;
 	if (c->have < c->want || c->input == IN_OVER)
 		return;

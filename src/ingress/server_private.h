@@ -63,6 +63,7 @@ struct ingress_conn {
 	char small[FRAME_HELLO_SIZE]; /* hello or head */
 	char *to;                     /* where octets go */
 	size_t have, want;
+	uint32_t crc; /* of the payload that has come */
 	struct frame_hello hello;
 	struct frame_head head;
 	bool greeted, held, may_repeat, ended;

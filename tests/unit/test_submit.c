@@ -251,6 +251,62 @@ START_TEST(a_broken_connection_is_repeated_without_doubles)
 }
 END_TEST
 
+/* Wait as a loop of many things would, and look; how often it had to wait for
+ * room. */
+static unsigned wait_and_look(struct submit *s)
+{
+	bool room = submit_unsent(s);
+	struct pollfd p = { submit_fd(s),
+			    (short)(POLLIN | (room ? POLLOUT : 0)), 0 };
+
+	ck_assert_int_eq(poll(&p, 1, 5000), 1);
+	ck_assert_int_eq(submit_look(s), 0);
+	return room;
+}
+
+START_TEST(a_loop_of_its_own_waits_for_room_and_answers)
+{
+	static char text[3u << 20] = "Subject: x\n\n";
+	struct submit_message m = message();
+	unsigned frames, room = 0;
+	struct submit *s;
+
+	memset(text + 12, 'a', sizeof(text) - 12);
+	for (frames = 11; frames < sizeof(text); frames += 77)
+		text[frames] = '\n';
+	d.hang_up_after = 7;
+	d.hang_ups_left = 2;
+	go();
+	s = open_one(5000);
+	ck_assert_uint_eq(submit_connects(s), 1);
+	m.content = span_of(text, sizeof(text));
+	for (frames = 0; frames < 10; frames++) {
+		ck_assert_int_eq(submit_put(s, &m), 0);
+		ck_assert_int_eq(submit_start(s), 0);
+	}
+	/* 30 MiB are more than a socket takes. */
+	ck_assert(submit_unsent(s));
+	while (submit_unanswered(s) > 0)
+		room += wait_and_look(s);
+	ck_assert_uint_gt(room, 0);
+	/* More than may be open at once. */
+	m.content = SPAN("Subject: y\n\nmore\n");
+	for (frames = 0; frames < 3 * SUBMIT_FRAMES_OPEN; frames++) {
+		ck_assert_int_eq(submit_put(s, &m), 0);
+		ck_assert_int_eq(submit_start(s), 0);
+	}
+	while (submit_unanswered(s) > 0)
+		wait_and_look(s);
+	results(s, 10 + frames, 0);
+	ck_assert_uint_eq(submit_connects(s), 3);
+	submit_free(&s);
+	finish();
+	ck_assert_uint_eq(d.taken, 10 + frames);
+	ck_assert_uint_eq(d.doubled, 0);
+	ck_assert(!d.disorder);
+}
+END_TEST
+
 START_TEST(large_messages_come_in_parts)
 {
 	static const size_t sizes[] = { 3u << 20,        (4u << 20) - 100,
@@ -474,6 +530,7 @@ int main(void)
 	tcase_set_timeout(t, 120);
 	tcase_add_test(t, many_messages_are_each_taken_once);
 	tcase_add_test(t, a_broken_connection_is_repeated_without_doubles);
+	tcase_add_test(t, a_loop_of_its_own_waits_for_room_and_answers);
 	tcase_add_test(t, large_messages_come_in_parts);
 	tcase_add_test(t, too_large_is_refused_and_the_rest_goes_on);
 	tcase_add_test(t, a_long_list_is_split_and_doubles_are_dropped);
