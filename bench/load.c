@@ -3,208 +3,157 @@
  *
  *	client threads ─► submit_put() ... ─► results ─► accepted file
  *
+ * A client that sends on without waiting, or at a pace, has a thread of its
+ * own.  Those that wait after each batch share one, LOOP_CLIENTS each: it
+ * waits for all of them at once (epoll), since on the machine that is measured
+ * a thread for each would cost more to wake than its mail to take in.
+ *
  * Message i is a function of i alone (load_message.h), so a result needs only
  * its index to name token, recipients and hash.
  */
 #include "bench/load.h"
 
-#include "base/crc32c.h"
-#include "base/msgid.h"
-#include "bench/load_message.h"
-#include "bench/yard.h"
-#include "mtaq/submit.h"
+#include "bench/load_client.h"
 
 #include <errno.h>
 #include <pthread.h>
-#include <stdio.h>
 #include <stdlib.h>
+#include <sys/epoll.h>
 #include <sysexits.h>
+#include <unistd.h>
 
-/* What its line will say of the content. */
-struct made {
-	uint32_t crc, len;
-};
+#define LOOP_CLIENTS    64u
+#define LOOP_TIMEOUT_MS 60000
 
-struct client {
-	const struct load_config *cfg;
+/* --- a thread for many clients --------------------------------------------- */
+
+struct loop {
 	pthread_t thread;
-	uint64_t first, count; /* messages first .. first + count - 1 */
-	uint64_t accepted, refused;
-	FILE *out, *times;
-	struct yard_pace pace;
-	double begun_s; /* the last message, when there is a pace */
-	struct load_message msg;
-	struct made *made; /* own: message i of it at i modulo MADE_MAX */
-	struct buf line;
-	int exit_code;
-	char words[256];
+	struct client *clients; /* borrow */
+	uint32_t count, left;   /* left: not at their end */
+	int epoll;
 };
 
-/* More than can be unanswered: the window of frames and the open one. */
-#define MADE_MAX 32768u
-_Static_assert((SUBMIT_FRAMES_OPEN + 1) * SUBMIT_FRAME_MESSAGES <= MADE_MAX,
-	       "a message waits for its answer and its place is taken");
-
-static pthread_mutex_t out_lock = PTHREAD_MUTEX_INITIALIZER;
-
-/* --- results --------------------------------------------------------------- */
-
-static void note_made(struct client *c, uint64_t i, struct span content)
+/* 1: all of it was answered. */
+static int batch_next(struct client *c)
 {
-	if (c->out != NULL)
-		c->made[i % MADE_MAX] =
-			(struct made){ crc32c(0, content.p, content.len),
-				       (uint32_t)content.len };
+	uint64_t n;
+	int err = 0;
+
+	if (c->next == c->count)
+		return 1;
+	for (n = 0; err == 0 && n < c->cfg->batch && c->next < c->count; n++)
+		err = load_client_put(c);
+	return err == 0 ? submit_start(c->submit) : err;
 }
 
-static void add_line(struct client *c, const char id[MSGID_LEN],
-		     struct span rcpt, struct made made)
+static int watch(struct loop *l, struct client *c)
 {
-	(void)buf_add(&c->line, id, MSGID_LEN);
-	(void)buf_add_char(&c->line, '\t');
-	(void)buf_add_span(&c->line, buf_span(&c->msg.token));
-	(void)buf_add_char(&c->line, '\t');
-	(void)buf_add_span(&c->line, rcpt);
-	(void)buf_printf(&c->line, "\t%08x.%u\n", made.crc, made.len);
+	uint32_t connects = submit_connects(c->submit);
+	struct epoll_event ev = {
+		.events = EPOLLIN | (submit_unsent(c->submit) ? EPOLLOUT : 0u),
+		.data.ptr = c
+	};
+	int op = connects == c->connects ? EPOLL_CTL_MOD : EPOLL_CTL_ADD;
+
+	if (connects == c->connects && ev.events == c->events)
+		return 0;
+	c->connects = connects;
+	c->events = ev.events;
+	return epoll_ctl(l->epoll, op, submit_fd(c->submit), &ev) < 0 ? -errno
+								      : 0;
 }
 
-static void note_accepted(struct client *c, const struct submit_result *r)
+/* Take what came for it; when that was all, the next batch. */
+static void move_on(struct loop *l, struct client *c)
 {
-	char id[MSGID_LEN];
-	uint32_t j;
-
-	c->accepted++;
-	if (c->times != NULL)
-		fprintf(c->times, "%s-%llu\t%.0f\t%.0f\n", c->cfg->tag,
-			(unsigned long long)(c->first + r->index),
-			c->begun_s * 1e6, yard_now_s() * 1e6);
-	if (c->out == NULL)
-		return;
-	load_message_name(&c->msg, c->cfg, c->first + r->index);
-	msgid_format(r->ids[0], id);
-	for (j = 0; j < c->cfg->rcpts; j++)
-		add_line(c, id, c->msg.rcpts[j], c->made[r->index % MADE_MAX]);
-}
-
-static void write_lines(struct client *c)
-{
-	if (c->out == NULL || c->line.len == 0)
-		return;
-	/* Whole lines, in the file before anything else happens: a test may
-	 * kill this process too. */
-	pthread_mutex_lock(&out_lock);
-	fwrite(c->line.p, 1, c->line.len, c->out);
-	fflush(c->out);
-	pthread_mutex_unlock(&out_lock);
-	buf_clear(&c->line);
-}
-
-static void take_results(struct client *c, struct submit *s)
-{
-	struct submit_result r;
-
-	while (submit_next(s, &r) == 1) {
-		if (r.code == EX_OK) {
-			note_accepted(c, &r);
-			continue;
-		}
-		c->refused++;
-		snprintf(c->words, sizeof(c->words), "%.*s", (int)r.words.len,
-			 r.words.p);
-	}
-	write_lines(c);
-}
-
-/* --- a client -------------------------------------------------------------- */
-
-static int submit_all(struct client *c, struct submit *s)
-{
-	const struct load_config *cfg = c->cfg;
-	uint64_t i;
-	int err;
-
-	for (i = 0; i < c->count; i++) {
-		struct submit_message m = {
-			.sender = span_str(cfg->from),
-			.rcpts = c->msg.rcpts,
-			.rcpt_count = cfg->rcpts,
-			.tenant = span_str(cfg->tenant),
-			.campaign = span_str(cfg->campaign),
-			.class = cfg->transactional ? SUBMIT_TRANSACTIONAL
-						    : SUBMIT_BULK,
-		};
-
-		load_message_make(&c->msg, cfg, c->first + i);
-		m.content = buf_span(&c->msg.content);
-		note_made(c, i, m.content);
-		yard_pace_wait(&c->pace);
-		c->begun_s = yard_now_s();
-		err = submit_put(s, &m);
-		if (err == 0 && cfg->rate > 0)
-			err = submit_flush(s);
-		else if (err == 0 && cfg->batch > 0 &&
-			 (i + 1) % cfg->batch == 0)
-			err = submit_flush(s);
-		if (err < 0)
-			return err;
-		take_results(c, s);
-	}
-	err = submit_flush(s);
-	take_results(c, s);
-	return err;
-}
-
-static void *client_main(void *arg)
-{
-	struct client *c = arg;
-	struct submit_options opt = { .path = c->cfg->socket,
-				      .reconnects_max =
-					      (int)c->cfg->reconnects };
-	struct submit *s = NULL;
-	int err = c->out != NULL && c->made == NULL ? -ENOMEM
-						    : submit_new(&opt, &s);
+	int err = submit_look(c->submit);
 
 	if (err == 0)
-		err = submit_all(c, s);
-	if (err < 0) {
-		c->exit_code = EX_TEMPFAIL;
-		snprintf(c->words, sizeof(c->words), "%s: %s",
-			 s == NULL ? c->cfg->socket : submit_words(s),
-			 strerrordesc_np(-err));
-		if (s != NULL)
-			take_results(c, s);
+		load_client_results(c);
+	if (err == 0 && submit_unanswered(c->submit) == 0)
+		err = batch_next(c);
+	if (err == 0)
+		err = watch(l, c);
+	if (err == 0)
+		return;
+	load_client_close(c, err < 0 ? err : 0);
+	l->left--;
+}
+
+static void loop_over(struct loop *l, int err)
+{
+	uint32_t i;
+
+	for (i = 0; i < l->count; i++)
+		if (l->clients[i].submit != NULL)
+			load_client_close(&l->clients[i], err);
+	l->left = 0;
+}
+
+static void loop_wait(struct loop *l)
+{
+	struct epoll_event ev[LOOP_CLIENTS];
+	int i, n = epoll_wait(l->epoll, ev, LOOP_CLIENTS, LOOP_TIMEOUT_MS);
+
+	if (n == 0 || (n < 0 && errno != EINTR))
+		loop_over(l, n == 0 ? -ETIMEDOUT : -errno);
+	for (i = 0; i < n; i++)
+		move_on(l, ev[i].data.ptr);
+}
+
+static void *loop_main(void *arg)
+{
+	struct loop *l = arg;
+	uint32_t i;
+	int err;
+
+	l->epoll = epoll_create1(EPOLL_CLOEXEC);
+	l->left = l->count;
+	for (i = 0; i < l->count; i++) {
+		err = l->epoll < 0 ? -errno : load_client_open(&l->clients[i]);
+		if (err == 0) {
+			move_on(l, &l->clients[i]);
+			continue;
+		}
+		load_client_close(&l->clients[i], err);
+		l->left--;
 	}
-	submit_free(&s);
+	while (l->left > 0)
+		loop_wait(l);
+	if (l->epoll >= 0)
+		close(l->epoll);
 	return NULL;
 }
 
-/* What all clients write. */
-struct files {
-	FILE *accepted, *times;
-};
-
-static void client_init(struct client *c, const struct load_config *cfg,
-			uint64_t first, uint64_t count,
-			const struct files *files)
+/* Without waiting for answers, but for those of a whole window. */
+static int stream(struct client *c)
 {
-	*c = (struct client){ .cfg = cfg,
-			      .first = first,
-			      .count = count,
-			      .out = files->accepted,
-			      .times = files->times,
-			      .pace.rate = cfg->rate };
-	load_message_init(&c->msg);
-	buf_init(&c->line, 64u << 20);
-	if (c->out != NULL)
-		c->made = calloc(MADE_MAX, sizeof(*c->made));
+	int err = 0;
+
+	while (err == 0 && c->next < c->count) {
+		err = load_client_put(c);
+		if (err == 0 && c->cfg->rate > 0)
+			err = submit_flush(c->submit);
+		if (err == 0)
+			load_client_results(c);
+	}
+	if (err == 0)
+		err = submit_flush(c->submit);
+	load_client_results(c);
+	return err;
 }
 
-static void client_free(struct client *c)
+static void *stream_main(void *arg)
 {
-	load_message_free(&c->msg);
-	buf_free(&c->line);
-	free(c->made);
+	struct loop *l = arg;
+	int err = load_client_open(l->clients);
+
+	load_client_close(l->clients, err == 0 ? stream(l->clients) : err);
+	return NULL;
 }
+
+/* --- all of them ------------------------------------------------------------ */
 
 static int report(const struct load_config *cfg, const struct client *c,
 		  double seconds)
@@ -244,14 +193,14 @@ static int file_open(const char *name, FILE **file_r)
 	return EX_CANTCREAT;
 }
 
-static int files_open(struct files *f, const struct load_config *cfg)
+static int files_open(struct load_files *f, const struct load_config *cfg)
 {
 	int code = file_open(cfg->accepted, &f->accepted);
 
 	return code == EX_OK ? file_open(cfg->times, &f->times) : code;
 }
 
-static void files_close(struct files *f)
+static void files_close(struct load_files *f)
 {
 	if (f->accepted != NULL)
 		fclose(f->accepted);
@@ -259,35 +208,54 @@ static void files_close(struct files *f)
 		fclose(f->times);
 }
 
-static int run_clients(struct client *c, const struct load_config *cfg,
-		       const struct files *files)
+static void share_out(struct client *c, const struct load_config *cfg,
+		      const struct load_files *files)
 {
 	uint64_t share = (cfg->messages + cfg->clients - 1) / cfg->clients;
-	double begin = yard_now_s();
 	uint64_t first = 0;
 	uint32_t i;
-	int code;
 
 	for (i = 0; i < cfg->clients; i++) {
 		uint64_t left = cfg->messages - first;
 
-		client_init(&c[i], cfg, cfg->start + first,
-			    left < share ? left : share, files);
+		load_client_init(&c[i], cfg, cfg->start + first,
+				 left < share ? left : share, files);
 		first += c[i].count;
-		pthread_create(&c[i].thread, NULL, client_main, &c[i]);
 	}
-	for (i = 0; i < cfg->clients; i++)
-		pthread_join(c[i].thread, NULL);
+}
+
+static int run_clients(struct client *c, const struct load_config *cfg,
+		       const struct load_files *files)
+{
+	bool waits = cfg->batch > 0 && cfg->rate == 0;
+	uint32_t each = waits ? LOOP_CLIENTS : 1, i, n;
+	struct loop *loops = calloc(cfg->clients, sizeof(*loops));
+	double begin = yard_now_s();
+	int code;
+
+	if (loops == NULL)
+		return EX_OSERR;
+	share_out(c, cfg, files);
+	for (i = n = 0; i < cfg->clients; i += loops[n++].count) {
+		loops[n].clients = &c[i];
+		loops[n].count =
+			cfg->clients - i < each ? cfg->clients - i : each;
+		pthread_create(&loops[n].thread, NULL,
+			       waits ? loop_main : stream_main, &loops[n]);
+	}
+	while (n > 0)
+		pthread_join(loops[--n].thread, NULL);
 	code = report(cfg, c, yard_now_s() - begin);
 	for (i = 0; i < cfg->clients; i++)
-		client_free(&c[i]);
+		load_client_free(&c[i]);
+	free(loops);
 	return code;
 }
 
 int load_main(int argc, char **argv)
 {
 	struct load_config cfg;
-	struct files files = { NULL, NULL };
+	struct load_files files = { NULL, NULL };
 	struct client *c;
 	int code = load_options(argc, argv, &cfg);
 

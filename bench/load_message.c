@@ -43,25 +43,38 @@ static void make_rcpts(struct load_message *m, const struct load_config *cfg,
 }
 
 /* Lines of up to 78 octets; some begin with a dot, so that stuffing is exercised. */
-static void fill_body(struct buf *content, const struct load_config *cfg,
-		      uint64_t i)
-{
-	static const char line[] =
-		"-mtaq load: the quick brown fox jumps over the lazy dog "
-		"0123456789 ABCDEFGH\r\n";
-	const size_t len = sizeof(line) - 1;
-	uint64_t n = 0;
+static const char line[] =
+	"-mtaq load: the quick brown fox jumps over the lazy dog "
+	"0123456789 ABCDEFGH\r\n";
+#define LINE (sizeof(line) - 1)
 
-	while (content->len + 80 < cfg->size) {
-		if (cfg->dots && (i + n) % 16 == 0) {
+static void fill_dotted(struct buf *content, const struct load_config *cfg,
+			uint64_t i)
+{
+	uint64_t n;
+
+	for (n = 0; content->len + 80 < cfg->size; n++) {
+		if ((i + n) % 16 == 0) {
 			(void)buf_add_char(content, '.');
-			(void)buf_add(content, line + 1, len - 3 - n % 3);
+			(void)buf_add(content, line + 1, LINE - 3 - n % 3);
 			(void)buf_add_span(content, SPAN("\r\n"));
 		} else {
-			(void)buf_add(content, line, len);
+			(void)buf_add(content, line, LINE);
 		}
-		n++;
 	}
+}
+
+/* As many lines as fill_dotted() would take, in one piece. */
+static void fill_plain(struct load_message *m, const struct load_config *cfg)
+{
+	size_t from = m->content.len + 80, want;
+
+	if (from >= cfg->size)
+		return;
+	want = (cfg->size - from + LINE - 1) / LINE * LINE;
+	while (m->body.len < want && m->body.failed == 0)
+		(void)buf_add(&m->body, line, LINE);
+	(void)buf_add(&m->content, m->body.p, want);
 }
 
 void load_message_name(struct load_message *m, const struct load_config *cfg,
@@ -96,7 +109,10 @@ void load_message_make(struct load_message *m, const struct load_config *cfg,
 	(void)buf_add_span(b, SPAN("@load.test>\r\nX-Mtaq-Token: "));
 	(void)buf_add_span(b, token);
 	(void)buf_add_span(b, SPAN("\r\n\r\n"));
-	fill_body(b, cfg, i);
+	if (cfg->dots)
+		fill_dotted(b, cfg, i);
+	else
+		fill_plain(m, cfg);
 	(void)buf_add_span(b, SPAN("end\r\n"));
 }
 
@@ -105,6 +121,7 @@ void load_message_init(struct load_message *m)
 	*m = (struct load_message){ .rcpts[0] = { NULL, 0 } };
 	buf_init(&m->content, 64u << 20);
 	buf_init(&m->token, 4096);
+	buf_init(&m->body, 64u << 20);
 	buf_init(&m->rcpt_text, 1u << 20);
 }
 
@@ -112,5 +129,6 @@ void load_message_free(struct load_message *m)
 {
 	buf_free(&m->content);
 	buf_free(&m->token);
+	buf_free(&m->body);
 	buf_free(&m->rcpt_text);
 }

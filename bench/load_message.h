@@ -16,6 +16,7 @@ struct load_message {
 	struct buf content, rcpt_text;
 	struct span rcpts[LOAD_RCPTS_MAX]; /* into rcpt_text; cfg->rcpts */
 	struct buf token;                  /* value of X-Mtaq-Token */
+	struct buf body; /* of a message without such dots: always the same */
 };
 
 void load_message_init(struct load_message *m);
