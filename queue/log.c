@@ -153,6 +153,8 @@ static int turn(struct queue *q, enum log_room room)
 	segment_publish(log->set, seg, sequence);
 	log->active = seg;
 	log->group = log->at = segment_first(log->set, sequence);
+	log->written = log->group;
+	log->early = 0;
 	return 0;
 }
 
@@ -452,6 +454,51 @@ size_t queue_staged(const struct queue *q)
 
 /* --- commit -------------------------------------------------------------- */
 
+/* What of the group lies from LSN `from` up to `to`; how many pieces of it are
+ * in log->spent. */
+static int cut_pieces(struct queue_log *log, uint64_t from, uint64_t to)
+{
+	size_t skip = (size_t)(from - log->group), left = (size_t)(to - from);
+	int i, n = 0;
+
+	for (i = 0; i < log->piece_count && left > 0; i++) {
+		struct iovec v = log->pieces[i];
+
+		if (skip >= v.iov_len) {
+			skip -= v.iov_len;
+			continue;
+		}
+		v.iov_base = (char *)v.iov_base + skip;
+		v.iov_len -= skip;
+		skip = 0;
+		if (v.iov_len > left)
+			v.iov_len = left;
+		left -= v.iov_len;
+		log->spent[n++] = v;
+	}
+	BUG_ON(left > 0);
+	return n;
+}
+
+void queue_write_early(struct queue *q)
+{
+	struct queue_log *log = q->log;
+	const struct queue_file_ops *file = log->set->file;
+	uint64_t from = log->written, to = log->at - log->at % LOG_PAGE;
+	uint64_t offset = from % log->set->bytes;
+
+	if (log->failed < 0 || log->early < 0 || log->head_count == 0 ||
+	    to < from + LOG_EARLY_BYTES)
+		return;
+	log->early = queue_file_write(file, log->fd, log->spent,
+				      cut_pieces(log, from, to), offset);
+	if (log->early < 0)
+		return;
+	log->written = to;
+	if (file->begin != NULL)
+		file->begin(file->arg, log->fd, offset, to - from);
+}
+
 /*
  * Zeros follow up to the end of the page: of a recycled segment that is in no
  * cache the kernel would have to read a page that is written in part.
@@ -461,15 +508,17 @@ static int write_group(struct queue_log *log)
 	static const char zeros[LOG_PAGE];
 	const struct queue_file_ops *file = log->set->file;
 	size_t over = (size_t)(log->at % LOG_PAGE);
-	int count = log->piece_count, err;
+	int count, err = log->early;
 
-	memcpy(log->spent, log->pieces, (size_t)count * sizeof(log->pieces[0]));
+	if (err < 0)
+		return err;
+	count = cut_pieces(log, log->written, log->at);
 	if (over > 0) {
 		log->spent[count].iov_base = (char *)(uintptr_t)zeros;
 		log->spent[count++].iov_len = LOG_PAGE - over;
 	}
 	err = queue_file_write(file, log->fd, log->spent, count,
-			       log->group % log->set->bytes);
+			       log->written % log->set->bytes);
 	if (err < 0)
 		return err;
 	return file->sync_data(file->arg, log->fd);
@@ -502,7 +551,8 @@ static void empty_stage(struct queue_log *log)
 	log->head_count = 0;
 	log->piece_count = 0;
 	log->stage_bytes = 0;
-	log->group = log->at;
+	log->group = log->written = log->at;
+	log->early = 0;
 }
 
 int queue_commit(struct queue *q, struct queue_committed *done_r)

@@ -15,6 +15,7 @@
 #define LOG_COPY_BYTES  1024u       /* content below is copied */
 #define LOG_PAGE        4096u
 #define LOG_LOOK_BYTES  (16u << 20) /* look at the disk's room this often */
+#define LOG_EARLY_BYTES (64u << 10) /* worth a write before the commit */
 
 /* A message or decision that is to be moved, opened and checked. */
 struct log_source {
@@ -53,6 +54,9 @@ struct queue_log {
 	int piece_count;
 	uint32_t heads[LOG_HEADS]; /* where in stage each record's head is */
 	uint32_t head_count;
+	uint64_t written;  /* (log) LSN: of the group, what is before is in the
+			     file, in whole pages; not durable */
+	int early;         /* (log) what such a write said */
 	uint64_t unlooked; /* (log) octets since segments_look() */
 	int failed;        /* (log) 0, or what every call returns from now on */
 	struct log_mover mover; /* (log) */

@@ -257,6 +257,10 @@ int queue_put_move(struct queue *q, const struct queue_move *move);
 
 /* Octets staged and not yet committed. */
 size_t queue_staged(const struct queue *q);
+/* More of the group is coming: write what is there, when it is worth a call,
+ * so that queue_commit() has less to do.  Nothing becomes durable by it, and
+ * what fails is queue_commit()'s to tell and to mend. */
+void queue_write_early(struct queue *q);
 
 /*
  * What a commit did.  When the disk failed and the group was written again to

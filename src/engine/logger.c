@@ -4,8 +4,9 @@
  *	gather: outcomes of every source, then messages, then what compaction
  *	        moves, until the lanes are empty or the group is full; of moves
  *	        1 MiB a group.  In the middle of a frame a small group waits for
- *	        the rest of it: a sync costs more than to stage that
- *	commit: one write, one fdatasync
+ *	        the rest of it, and is written meanwhile: a sync costs more
+ *	        than to stage that
+ *	commit: write the rest, one fdatasync
  *	tell:   answers to ingress and control, counts to the sources, bells to followers
  *
  * Invariant: an answer or a count is published only after the commit that
@@ -402,8 +403,10 @@ static bool turn(struct logger *l)
 	size_t bytes;
 	int err = 0;
 
-	if (group_waits(l, coming, gather(l)))
+	if (group_waits(l, coming, gather(l))) {
+		queue_write_early(l->queue);
 		return false;
+	}
 	if (queue_staged(l->queue) == 0 && l->group->answer_count == 0 &&
 	    !l->group->decided)
 		return false;

@@ -7,6 +7,7 @@ target_include_directories(mtaq_qlog_alone PUBLIC
 target_link_libraries(mtaq_qlog_alone PUBLIC mtaq_base)
 
 mtaq_unit(test_qlog USES mtaq_qlog_alone)
+mtaq_unit(test_qearly USES mtaq_qlog_alone)
 mtaq_unit(test_qmove USES mtaq_qlog_alone)
 mtaq_unit(test_qpins USES mtaq_qlog_alone)
 mtaq_unit(test_touch USES mtaq_qlog_alone)

@@ -26,6 +26,7 @@ static struct disk {
 	sem_t entered, go;
 	atomic_bool stops;
 	atomic_int says;
+	atomic_uint writes;
 } disk;
 
 static struct {
@@ -64,6 +65,13 @@ static int stopping_sync(void *arg, int fd)
 	}
 	err = atomic_load(&disk.says);
 	return err != 0 ? err : queue_file_system.sync_data(arg, fd);
+}
+
+static int64_t counting_write(void *arg, int fd, const struct iovec *iov,
+			      int count, uint64_t offset)
+{
+	atomic_fetch_add(&disk.writes, 1);
+	return queue_file_system.pwritev(arg, fd, iov, count, offset);
 }
 
 static void wait_for(sem_t *sem)
@@ -156,6 +164,7 @@ static void setup_idle(void)
 
 	disk.ops = queue_file_system;
 	disk.ops.sync_data = stopping_sync;
+	disk.ops.pwritev = counting_write;
 	sem_init(&disk.entered, 0, 0);
 	sem_init(&disk.go, 0, 0);
 	tmpdir_make(rig.dir, "logger", TMPDIR_DISK);
@@ -214,6 +223,32 @@ START_TEST(a_group_waits_for_the_rest_of_its_frame)
 	ck_assert_int_eq(logger_turn(&rig.log), 0);
 	ck_assert_uint_eq(atomic_load(&rig.log.sources[0].durable), 1);
 	for (i = 0; i < 2; i++) {
+		ck_assert_ptr_nonnull(heard(&rig.log.to_ingress));
+		lane_consume(&rig.log.to_ingress);
+	}
+}
+END_TEST
+
+/* 64 KiB of it are worth a write; nothing is answered by that. */
+START_TEST(a_group_that_waits_is_written)
+{
+	unsigned i, writes;
+
+	send_message();
+	ck_assert_int_eq(logger_turn(&rig.log), 0);
+	ck_assert_ptr_nonnull(heard(&rig.log.to_ingress));
+	lane_consume(&rig.log.to_ingress);
+	writes = atomic_load(&disk.writes);
+	atomic_store(&rig.log.coming, true);
+	for (i = 0; i < 1000; i++)
+		send_message();
+	ck_assert_int_gt(logger_turn(&rig.log), 0);
+	ck_assert_uint_eq(atomic_load(&disk.writes), writes + 1);
+	ck_assert_ptr_null(heard(&rig.log.to_ingress));
+	atomic_store(&rig.log.coming, false);
+	ck_assert_int_eq(logger_turn(&rig.log), 0);
+	ck_assert_uint_eq(atomic_load(&disk.writes), writes + 2);
+	for (i = 0; i < 1000; i++) {
 		ck_assert_ptr_nonnull(heard(&rig.log.to_ingress));
 		lane_consume(&rig.log.to_ingress);
 	}
@@ -355,6 +390,7 @@ int main(void)
 	suite_add_tcase(suite, tc);
 	tcase_add_checked_fixture(idle, setup_idle, teardown_idle);
 	tcase_add_test(idle, a_group_waits_for_the_rest_of_its_frame);
+	tcase_add_test(idle, a_group_that_waits_is_written);
 	tcase_add_test(idle, a_full_group_waits_for_nothing);
 	suite_add_tcase(suite, idle);
 	srunner_run_all(runner, CK_NORMAL);

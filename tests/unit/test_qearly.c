@@ -1,0 +1,185 @@
+/*
+ * tests/unit/test_qearly.c - a group that is written before its commit
+ */
+#include "qfile.h"
+#include "qhelp.h"
+#include "queue/queue_private.h"
+
+#include <check.h>
+#include <errno.h>
+#include <stdlib.h>
+
+static char *dir;
+static struct qfile *disk;
+static struct queue *q;
+static struct queue_report report;
+
+static void open_queue(void)
+{
+	struct queue_settings set = {
+		.dir = dir,
+		.file = qfile_ops(disk),
+		.segment_bytes = 256u << 10,
+		.segments_ahead = 2,
+		.free_bytes_min = 1 << 20,
+	};
+
+	ck_assert_int_eq(queue_open(&set, 1, &q, &report), 0);
+}
+
+static void setup(void)
+{
+	qdouble_checkpoint_lsn = 0;
+	qdouble_cursor_lsn = UINT64_MAX;
+	dir = qhelp_folder();
+	disk = qfile_new();
+	open_queue();
+}
+
+static void teardown(void)
+{
+	queue_close(&q);
+	qfile_free(&disk);
+	qhelp_remove(dir);
+	free(dir);
+}
+
+/* 50 messages of 3000 octets, staged. */
+static void stage_some(struct qhelp_message *m[50], uint64_t ids[50])
+{
+	size_t i;
+
+	for (i = 0; i < 50; i++) {
+		m[i] = qhelp_message(i, i % 3 == 0 ? 3000 : 2990 - i);
+		ck_assert_int_eq(queue_put_message(q, &m[i]->msg, &ids[i]), 0);
+	}
+}
+
+static void free_some(struct qhelp_message *m[50])
+{
+	size_t i;
+
+	for (i = 0; i < 50; i++)
+		free(m[i]);
+}
+
+static void check_some(struct qhelp_message *m[50], const uint64_t ids[50])
+{
+	size_t i;
+
+	for (i = 0; i < 50; i++)
+		ck_assert_int_eq(qhelp_check(q, ids[i], i), 0);
+	free_some(m);
+}
+
+START_TEST(a_group_may_be_written_before_it_is_whole)
+{
+	struct qhelp_message *m[50], *last = qhelp_message(50, 2000);
+	uint64_t ids[50], before, id, writes, syncs, durable;
+	struct queue_committed done;
+
+	ck_assert_int_eq(qhelp_add(q, 51, 10, &before), 0);
+	writes = qfile_calls(disk, QFILE_PWRITEV);
+	syncs = qfile_calls(disk, QFILE_SYNC);
+	durable = queue_durable_lsn(q);
+	queue_write_early(q); /* there is nothing */
+	stage_some(m, ids);
+	queue_write_early(q);
+	ck_assert_int_eq(queue_put_message(q, &last->msg, &id), 0);
+	queue_write_early(q); /* too little since then */
+	ck_assert_uint_eq(qfile_calls(disk, QFILE_PWRITEV) - writes, 1);
+	ck_assert_uint_eq(qfile_calls(disk, QFILE_SYNC), syncs);
+	ck_assert_uint_eq(queue_durable_lsn(q), durable);
+	ck_assert_int_eq(qhelp_check(q, ids[0], 0), -ENOENT);
+	if (_i == 1) { /* the power goes before the commit */
+		queue_close(&q);
+		qfile_crash(disk, QFILE_LOSE_RANDOM, 7);
+		open_queue();
+		ck_assert_uint_eq(report.damaged, 0);
+		ck_assert_int_eq(qhelp_check(q, before, 51), 0);
+		ck_assert_int_eq(qhelp_check(q, id, 50), -ENOENT);
+		free_some(m);
+		stage_some(m, ids);
+	}
+	ck_assert_int_eq(queue_commit(q, &done), 0);
+	queue_close(&q);
+	qfile_crash(disk, QFILE_LOSE_ALL, 1);
+	open_queue();
+	ck_assert_uint_eq(report.damaged, 0);
+	ck_assert_int_eq(qhelp_check(q, before, 51), 0);
+	if (_i == 0)
+		ck_assert_int_eq(qhelp_check(q, id, 50), 0);
+	check_some(m, ids);
+	free(last);
+}
+END_TEST
+
+START_TEST(a_failed_early_write_moves_the_group)
+{
+	struct qhelp_message *m[50];
+	struct queue_committed done;
+	uint64_t ids[50], before;
+	size_t i;
+
+	ck_assert_int_eq(qhelp_add(q, 51, 10, &before), 0);
+	stage_some(m, ids);
+	qfile_fail(disk, QFILE_PWRITEV, 1, 0, -EIO);
+	queue_write_early(q);
+	queue_write_early(q); /* not asked again */
+	ck_assert_int_eq(queue_commit(q, &done), 0);
+	ck_assert_int_eq(done.moved_why, -EIO);
+	ck_assert_uint_gt(done.moved_by, 0);
+	for (i = 0; i < 50; i++)
+		ids[i] = queue_lsn_final(&done, ids[i]);
+	queue_close(&q);
+	qfile_crash(disk, _i == 0 ? QFILE_LOSE_NONE : QFILE_LOSE_ALL, 1);
+	open_queue();
+	ck_assert_uint_eq(report.damaged, 0);
+	ck_assert_uint_eq(report.messages, 51);
+	ck_assert_int_eq(qhelp_check(q, before, 51), 0);
+	check_some(m, ids);
+}
+END_TEST
+
+/* Written in part, then the sync fails: all of it goes to the new segment. */
+START_TEST(what_was_written_early_moves_too)
+{
+	struct qhelp_message *m[50];
+	struct queue_committed done;
+	uint64_t ids[50];
+	size_t i;
+
+	ck_assert_int_eq(qhelp_add(q, 51, 10, &ids[0]), 0);
+	stage_some(m, ids);
+	queue_write_early(q);
+	qfile_fail(disk, QFILE_SYNC, 1, 0, -EIO);
+	ck_assert_int_eq(queue_commit(q, &done), 0);
+	ck_assert_uint_gt(done.moved_by, 0);
+	for (i = 0; i < 50; i++)
+		ids[i] = queue_lsn_final(&done, ids[i]);
+	queue_close(&q);
+	qfile_crash(disk, QFILE_LOSE_ALL, 1);
+	open_queue();
+	ck_assert_uint_eq(report.damaged, 0);
+	check_some(m, ids);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *s = suite_create("qearly");
+	TCase *t = tcase_create("early");
+	SRunner *r = srunner_create(s);
+	int failed;
+
+	tcase_add_checked_fixture(t, setup, teardown);
+	tcase_set_timeout(t, 120);
+	tcase_add_loop_test(t, a_group_may_be_written_before_it_is_whole, 0, 2);
+	tcase_add_loop_test(t, a_failed_early_write_moves_the_group, 0, 2);
+	tcase_add_test(t, what_was_written_early_moves_too);
+	suite_add_tcase(s, t);
+	srunner_run_all(r, CK_NORMAL);
+	failed = srunner_ntests_failed(r);
+	srunner_free(r);
+	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
