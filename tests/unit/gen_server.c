@@ -181,6 +181,9 @@ static void on_rcpt(struct gen_server *v, const char *line, uint64_t now_ms)
 	unsigned code = say(v, (enum gen_slot)(AT_RCPT_1 + i), right, now_ms);
 
 	v->taken[i] = code / 100 == 2;
+	/* To take somebody behind a refused MAIL is no answer that one means;
+	 * a chunk is judged by the refusal when no more of it comes. */
+	v->honest &= v->open || code / 100 != 2 || v->c->mode != MODE_CHUNKED;
 }
 
 static void on_data(struct gen_server *v, uint64_t now_ms)
