@@ -8,8 +8,8 @@
  * The fault is DATA's: then there is nothing to compare.
  *
  * Extra copies: what the server has and will be sent again.  A session leaves
- * at most one, a stream as many as may be under way; and where they are more
- * than without chunks, the host gets no more chunks for a day.
+ * at most one; one whose mails fly as many as may be under way, and where it is
+ * more than one the host gets no more chunks for a day.
  */
 #include "gen.h"
 
@@ -67,8 +67,8 @@ const char *gen_compare(const struct gen_case *c,
 		return "more than one extra copy without chunks";
 	if (more > c->ahead)
 		return "more extra copies than mails may be under way";
-	if (more > few && !chunked->distrust)
-		return "an extra copy, and chunks go on";
+	if (more > 1 && !chunked->distrust)
+		return "several extra copies, and chunks go on";
 	for (m = 0; m < chunked->given && m < twin->given; m++) {
 		for (i = 0; i < c->rcpts[m] && !has_fault_at_data(c); i++) {
 			const struct smtp_verdict *a = &chunked->verdict[m][i];
