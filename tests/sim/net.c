@@ -14,9 +14,16 @@
 #define EVENTS (1u << 18)
 #define DONES  8192u
 
+enum stage {          /* of a connection, for its site's limit */
+	STAGE_SILENT, /* nobody answers the connect */
+	STAGE_SETUP,
+	STAGE_USED, /* a MAIL has come */
+	STAGES
+};
+
 struct conn_sim { /* the client's side */
 	bool used, connecting, sending, receiving, closed, ended, reset;
-	bool counted; /* at its site: it has not kept us waiting */
+	enum stage stage;
 	uint32_t gen;
 	unsigned worker;
 	struct io_token token, send_token, recv_token;
@@ -46,7 +53,7 @@ static struct net nets[WORKERS];
 static struct sim_event *heap;
 static uint32_t event_count, open_count, spare[CONNS], spare_count;
 static uint64_t event_seq;
-static uint32_t site_open[SITES], site_silent[SITES];
+static uint32_t at_host[SITES][HOSTS][STAGES];
 
 /* --- events ---------------------------------------------------------------- */
 
@@ -305,13 +312,32 @@ void events_do(void)
 
 /* --- the io ------------------------------------------------------------------- */
 
+static void set_stage(struct conn_sim *c, enum stage stage)
+{
+	at_host[c->site][c->host][c->stage]--;
+	at_host[c->site][c->host][stage]++;
+	c->stage = stage;
+}
+
+void net_used(uint32_t conn)
+{
+	set_stage(&conns[conn], STAGE_USED);
+}
+
+/* Where a host does not answer, none counts that it has not served yet. */
 static void limits(const struct conn_sim *c)
 {
 	const struct plan *p = &world->plan;
-	uint32_t n = site_open[c->site];
+	uint32_t n = 0, i;
 
-	/* Who waits for a silent host may try others meanwhile. */
-	if (n > p->site_conns * (site_silent[c->site] > 0 ? 2 : 1))
+	for (i = 0; i < HOSTS; i++) {
+		const uint32_t *of = at_host[c->site][i];
+
+		n += of[STAGE_USED];
+		if (of[STAGE_SILENT] == 0)
+			n += of[STAGE_SETUP];
+	}
+	if (n > p->site_conns)
 		sim_fail("limits never exceeded",
 			 "%u connections to site %u, site.connections is %u", n,
 			 c->site, p->site_conns);
@@ -343,11 +369,10 @@ static int n_connect(struct io *io, const struct io_addr *src,
 				.out = c->out,
 				.out_size = c->out_size };
 	answer = server_connect(c->site, c->host);
-	c->counted = answer != CONNECT_SILENT;
+	c->stage = answer == CONNECT_SILENT ? STAGE_SILENT : STAGE_SETUP;
+	at_host[c->site][c->host][c->stage]++;
 	open_count++;
 	ledger_sessions(n->worker, ++n->open);
-	site_open[c->site] += c->counted;
-	site_silent[c->site] += !c->counted;
 	world->count.connections++;
 	limits(c);
 	if (answer != CONNECT_SILENT)
@@ -429,8 +454,9 @@ static void n_close(struct io *io, int conn, bool abort, struct io_token token)
 	complete(c, IO_CLOSE, token, 0);
 	open_count--;
 	nets[c->worker].open--;
-	site_open[c->site] -= c->counted;
-	site_silent[c->site] -= !c->counted;
+	if (c->stage !=
+	    STAGE_SILENT) /* that one is waited for until IO_CLOSE */
+		at_host[c->site][c->host][c->stage]--;
 }
 
 static int n_pending(struct io *io, int conn)
@@ -467,7 +493,11 @@ static int n_wait(struct io *io, int timeout_ms, struct io_done *done,
 		n->first = (n->first + 1) % DONES;
 		n->count--;
 		if (done[i].op == IO_CLOSE) {
-			conns[done[i].conn].used = false;
+			struct conn_sim *c = &conns[done[i].conn];
+
+			c->used = false;
+			if (c->stage == STAGE_SILENT)
+				at_host[c->site][c->host][STAGE_SILENT]--;
 			spare[spare_count++] = (uint32_t)done[i].conn;
 		}
 	}

@@ -335,6 +335,7 @@ static void mail(struct server *s, const char *line)
 	const char *from = strchr(line, '<'), *end = strchr(line, '>');
 	uint32_t i;
 
+	net_used(s->conn);
 	forget_mail(s);
 	s->refuses = false;
 	s->mail_slot = NOBODY;

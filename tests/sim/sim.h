@@ -219,6 +219,7 @@ void net_reply(uint32_t conn, const char *p, size_t len, uint64_t delay_us);
 /* The mails taken so far are told when all said so far has been read. */
 void net_end(uint32_t conn, bool reset, uint64_t delay_us);
 bool net_ready(unsigned worker);
+void net_used(uint32_t conn); /* a MAIL has come */
 uint32_t net_open(void);
 uint32_t net_open_of(unsigned worker);
 unsigned net_worker(uint32_t conn);
