@@ -4,8 +4,8 @@
  * A file is two images: what reads and mappings show, and what is on the
  * platter.  A write dirties sectors, a sync brings them over.  When the power
  * goes each dirty sector by itself is either brought over or lost, or those
- * that were written first are, or those written last: that drops, tears and
- * reorders.  Names without a synced directory may vanish.
+ * that were written first are, or those written last, or all but headers: that
+ * drops, tears and reorders.  Names without a synced directory may vanish.
  */
 #include "sim.h"
 
@@ -14,7 +14,8 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 
-#define SECTOR 512u
+#define SECTOR       512u
+#define HEAD_SECTORS 8u /* of a segment: a page */
 
 struct file {
 	char path[96];
@@ -194,7 +195,8 @@ static int d_sync(void *arg, int fd)
 	(void)arg;
 	life_point();
 	life_pass(below(world->plan.sync_us) + 1);
-	if (d[0] != 0) /* a header: all that follows hangs on it */
+	/* A header (not zeros): all that follows hangs on it. */
+	if (d[0] != 0 && d[sectors() - 1] == 0)
 		life_head_point();
 	life_point(); /* others have had turns, and it is not done */
 	world->count.syncs++;
@@ -284,18 +286,21 @@ struct luck {
 	enum {
 		LUCK_ANY,
 		LUCK_FIRST, /* in order, until the power went */
-		LUCK_LAST   /* the other way round */
+		LUCK_LAST,  /* the other way round */
+		LUCK_BODY   /* all but the headers */
 	} order;
 	uint32_t kept; /* ANY: of a hundred; else the write at which it ends */
 };
 
-static bool is_kept(const struct luck *l, uint32_t write)
+static bool is_kept(const struct luck *l, uint32_t sector, uint32_t write)
 {
 	switch (l->order) {
 	case LUCK_FIRST:
 		return write <= l->kept;
 	case LUCK_LAST:
 		return write > l->kept;
+	case LUCK_BODY:
+		return sector >= HEAD_SECTORS;
 	default:
 		return below(100) < l->kept;
 	}
@@ -312,7 +317,7 @@ static void lose(int fd, const struct luck *l)
 
 		if (d[i] == 0)
 			continue;
-		if (is_kept(l, d[i]))
+		if (is_kept(l, i, d[i]))
 			bring_over(fd, i);
 		else
 			memcpy(image(shown, fd) + at, image(platter, fd) + at,
@@ -331,6 +336,8 @@ static struct luck luck(void)
 {
 	static const uint32_t kept[] = { 0, 50, 90, 100 };
 
+	if (chance(150))
+		return (struct luck){ LUCK_BODY, 100 };
 	if (chance(600))
 		return (struct luck){ LUCK_ANY, kept[below(ARRAY_LEN(kept))] };
 	return (struct luck){ chance(500) ? LUCK_FIRST : LUCK_LAST,
@@ -350,7 +357,7 @@ void disk_crash(bool keep)
 		if (!f->used)
 			continue;
 		lose(i, &l);
-		if (f->named || is_kept(&l, 1)) {
+		if (f->named || is_kept(&l, 0, 1)) {
 			f->named = true;
 			continue;
 		}

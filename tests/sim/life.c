@@ -426,7 +426,9 @@ static void choose_end(void)
 	/* Some die while they are still recovering. */
 	life.end_point = chance(150) ? some(40) : 1 + below(world->plan.points);
 	life.end_turn = chance(150) ? below(200000) : UINT64_MAX;
-	life.end_head = chance(150) ? some(8) : UINT64_MAX;
+	/* Segments that have never been written are rare later on. */
+	life.end_head =
+		chance(world->life < 2 ? 500 : 150) ? some(32) : UINT64_MAX;
 	if (world->calm)
 		life.end_point = life.end_turn = life.end_head = UINT64_MAX;
 }
