@@ -273,13 +273,18 @@ static void let_go(struct queue_store *s)
 	checkpoint_free(s);
 }
 
-/* The index said no.  The log has it all; try again in a while. */
-static int fail(struct queue_store *s, uint32_t now_s, int err)
+static void abandon(struct queue_store *s)
 {
 	index_abort(s->index);
 	let_go(s);
 	delta_lines_unnumber(&s->delta, index_meta(s->index)->queue_next);
 	s->checkpoint.all = false;
+}
+
+/* The index said no.  The log has it all; try again in a while. */
+static int fail(struct queue_store *s, uint32_t now_s, int err)
+{
+	abandon(s);
 	s->checkpoint.not_before_s = now_s + RETRY_S;
 	return err;
 }
@@ -598,4 +603,10 @@ int freeing_work(struct queue *q, uint32_t now_s)
 		s->free_at = seg.sequence + 1;
 	}
 	return 1;
+}
+
+void queue_store_leave(struct queue *q)
+{
+	if (index_writing(q->store->index))
+		abandon(q->store);
 }

@@ -359,6 +359,7 @@ int index_begin(struct index *x, uint64_t lsn)
 	x->next = x->meta;
 	if (lsn > x->next.reached_lsn)
 		x->next.reached_lsn = lsn;
+	x->writer = pthread_self();
 	return index_error(mdb_txn_begin(x->env, NULL, 0, &x->write));
 }
 
@@ -379,8 +380,10 @@ static void forget_changes(struct index *x)
 
 int index_commit(struct index *x, bool *unsure_r)
 {
-	int rc, err = index_flush(x);
+	int rc, err;
 
+	BUG_ON(!pthread_equal(x->writer, pthread_self()));
+	err = index_flush(x);
 	*unsure_r = false;
 	if (err == 0)
 		err = save_meta(x, x->write, &x->next);
@@ -407,6 +410,7 @@ void index_abort(struct index *x)
 {
 	if (x->write == NULL)
 		return;
+	BUG_ON(!pthread_equal(x->writer, pthread_self()));
 	mdb_txn_abort(x->write);
 	x->write = NULL;
 	x->at = NULL;

@@ -7,6 +7,7 @@
 #include "queue/index.h"
 
 #include <lmdb.h>
+#include <pthread.h>
 
 enum index_table {
 	TABLE_META,
@@ -32,8 +33,9 @@ struct index_change {
 struct index {
 	MDB_env *env;
 	MDB_dbi table[TABLES];
-	MDB_txn *read;  /* reset between uses */
-	MDB_txn *write; /* NULL: none */
+	MDB_txn *read;    /* reset between uses */
+	MDB_txn *write;   /* NULL: none */
+	pthread_t writer; /* it began write, and alone may end it */
 	/* Of `write`, on the task rows; a row beside the last one is found
 	 * without a walk from the root.  NULL: not opened yet. */
 	MDB_cursor *at;

@@ -483,6 +483,10 @@ int queue_store_work(struct queue *q, uint32_t now_s);
 uint32_t queue_store_wake_s(const struct queue *q);
 /* A whole checkpoint now, whatever the age of the records (clean stop). */
 int queue_store_checkpoint(struct queue *q, uint32_t now_s);
+/* Before a thread ends whose work for the store another thread goes on with: a
+ * transaction of the index belongs to its thread (LMDB's mdb_txn_begin()), so
+ * what a checkpoint has not committed is done anew by the next one. */
+void queue_store_leave(struct queue *q);
 
 struct queue_filter { /* "": any */
 	struct span tenant, campaign, domain;

@@ -485,6 +485,7 @@ static void *storer_main(void *arg)
 		atomic_store(&st->failed, wait);
 		bell_ring(st->control);
 	}
+	queue_store_leave(st->set.queue); /* the last checkpoint is another's */
 	return NULL;
 }
 

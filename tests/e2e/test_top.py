@@ -143,14 +143,19 @@ def status_says_that_all_is_well(mtaq):
         box.load("--messages", 200, "--domains", 5)
         box.wait_final(200)
         text = op(box, "status")
-        must("health    all is well\n" in text and "\033" not in text, text)
+        # Of the disk under this test it may say the truth.
+        slow = "warning the disk is slow" in text
+        must(("health    all is well\n" in text) != slow and
+             text.count("warning") == slow and "\033" not in text, text)
         must("200 messages accepted; recipients: 200 delivered" in text, text)
         s = json.loads(op(box, "status", "--json"))
         must(STATUS_KEYS <= set(s), f"lacks {STATUS_KEYS - set(s)}")
-        must(s["problems"] == [], str(s["problems"]))
+        must(all("the disk is slow" in p["what"] for p in s["problems"]),
+             str(s["problems"]))
         must(s["minute_delivered"] == s["minute_accepted"] == 200, str(s))
         must(0 < s["sync_p50_us"] <= s["sync_p99_us"], str(s))
-        must("\033[32mall is well" in on_terminal(box, "status"), "colours")
+        text = on_terminal(box, "status")
+        must("\033[32mall is well" in text or "the disk is slow" in text, text)
         must("\033" not in on_terminal(box, "status", NO_COLOR="1"),
              "NO_COLOR is not minded")
         box.stop_daemon()

@@ -12,6 +12,7 @@
 #include <check.h>
 #include <errno.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdlib.h>
 
 START_TEST(crc32c_known_answers)
@@ -181,7 +182,7 @@ static void *ring_writer(void *arg)
 		unsigned char *p;
 
 		while ((p = mring_reserve(r, len)) == NULL)
-			;
+			sched_yield();
 		for (j = 0; j < len; j++)
 			p[j] = (unsigned char)(i + j);
 		mring_publish(r);
@@ -201,7 +202,7 @@ START_TEST(mring_between_threads)
 	ck_assert_int_eq(pthread_create(&writer, NULL, ring_writer, r), 0);
 	for (i = 0; i < MESSAGES; i++) {
 		while ((p = mring_peek(r, &len)) == NULL)
-			;
+			sched_yield();
 		ck_assert_uint_eq(len, 1 + hash_u64(i) % mring_message_max(r));
 		for (j = 0; j < len; j++)
 			if (p[j] != (unsigned char)(i + j))

@@ -10,6 +10,7 @@
 
 #include <check.h>
 #include <errno.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/uio.h>
@@ -41,6 +42,8 @@ static void step(struct qmodel *m, bool decisions)
 		qmodel_return(m, qmodel_random(m, m->loaded_count));
 	else if (dice < 80)
 		qmodel_work(m, 1 + (int)qmodel_random(m, 4));
+	else if (dice < 81)
+		queue_store_leave(m->q);
 	else if (dice < 84)
 		m->now_s += qmodel_random(m, 4);
 	else if (dice < 85)
@@ -235,6 +238,40 @@ START_TEST(who_leaves_a_row_while_it_is_written_is_not_lost)
 	ck_assert_int_eq(queue_store_next(m.q, m.now_s, &t), 1);
 	ck_assert_uint_eq(t.first, 1);
 	ck_assert_uint_eq(t.attempts, 1);
+	qmodel_close(&m);
+}
+END_TEST
+
+static void *work_and_leave(void *arg)
+{
+	struct qmodel *m = arg;
+
+	m->q->store->checkpoint.all = true; /* however young */
+	work_until(m, CHECKPOINT_PUT);
+	while (!index_writing(m->q->store->index))
+		ck_assert_int_eq(queue_store_work(m->q, m->now_s), 1);
+	queue_store_leave(m->q);
+	return NULL;
+}
+
+/* A stop in the middle of a checkpoint: another thread makes the last one, and
+ * may not end a transaction that is not its own. */
+START_TEST(a_checkpoint_is_left_by_one_thread_and_made_by_another)
+{
+	struct qmodel m = { .run_rows = 3, .step_rows = 1 };
+	struct queue_counts counts;
+	pthread_t other;
+	int i;
+
+	qmodel_open(&m, &small, 1);
+	for (i = 0; i < 10; i++)
+		quiet_message(&m, m.now_s);
+	ck_assert_int_eq(pthread_create(&other, NULL, work_and_leave, &m), 0);
+	ck_assert_int_eq(pthread_join(other, NULL), 0);
+	ck_assert_int_eq(queue_store_checkpoint(m.q, m.now_s), 0);
+	qmodel_reopen(&m);
+	queue_store_counts(m.q, &counts);
+	ck_assert_uint_eq(counts.waiting, 10);
 	qmodel_close(&m);
 }
 END_TEST
@@ -627,6 +664,8 @@ int main(void)
 	tcase_add_test(tc, decisions_agree_with_the_model);
 	tcase_add_test(tc, a_paused_queue_gives_only_what_has_expired);
 	tcase_add_test(tc, who_leaves_a_row_while_it_is_written_is_not_lost);
+	tcase_add_test(tc,
+		       a_checkpoint_is_left_by_one_thread_and_made_by_another);
 	tcase_add_test(tc, a_row_that_moves_goes_when_its_queue_is_written);
 	tcase_add_test(tc, a_decision_acts_before_it_has_looked_at_all);
 	tcase_add_test(tc, a_pause_of_a_site_is_a_rule_that_lives_on);
