@@ -17,7 +17,7 @@
 
 #define FDS    1024
 #define SECTOR 512u
-#define MAPS   256
+#define MAPS   FDS
 #define PAGE   4096u
 
 struct undo { /* newest first */
