@@ -5,6 +5,7 @@
 
 #include "base/bug.h"
 #include "base/hash.h"
+#include "qfile.h"
 #include "queue/queue_private.h"
 #include "tests/unit/tmpdir.h"
 
@@ -63,6 +64,37 @@ char *qhelp_folder(void)
 void qhelp_remove(const char *dir)
 {
 	tmpdir_remove(dir);
+}
+
+void qhelp_begin(char **dir_r, struct qfile **disk_r)
+{
+	qdouble_checkpoint_lsn = 0;
+	qdouble_cursor_lsn = UINT64_MAX;
+	*dir_r = qhelp_folder();
+	*disk_r = qfile_new();
+}
+
+void qhelp_end(char **dir, struct qfile **disk)
+{
+	qfile_free(disk);
+	qhelp_remove(*dir);
+	free(*dir);
+	*dir = NULL;
+}
+
+int qhelp_open(const char *dir, const struct queue_file_ops *file,
+	       uint32_t segment_bytes, struct queue **q_r,
+	       struct queue_report *report_r)
+{
+	struct queue_settings set = {
+		.dir = dir,
+		.file = file,
+		.segment_bytes = segment_bytes,
+		.segments_ahead = 2,
+		.free_bytes_min = 1 << 20,
+	};
+
+	return queue_open(&set, 1, q_r, report_r);
 }
 
 static char octet(uint64_t n, size_t i)

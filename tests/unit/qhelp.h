@@ -10,9 +10,19 @@
 /* What the store double tells queue_open(); set before. */
 extern uint64_t qdouble_checkpoint_lsn, qdouble_cursor_lsn;
 
+struct qfile;
+
 /* A new folder (tmpdir.h); free() its name after qhelp_remove(). */
 char *qhelp_folder(void);
 void qhelp_remove(const char *dir);
+/* Before a test and behind it: an empty folder, a disk (qfile.h), and a store
+ * to which nothing has come. */
+void qhelp_begin(char **dir_r, struct qfile **disk_r);
+void qhelp_end(char **dir, struct qfile **disk);
+/* A small spool there, two segments ahead; as queue_open(). */
+int qhelp_open(const char *dir, const struct queue_file_ops *file,
+	       uint32_t segment_bytes, struct queue **q_r,
+	       struct queue_report *report_r);
 
 /* Message n: rcpts and octets of content follow from it. */
 struct qhelp_message {

@@ -16,32 +16,20 @@ static struct queue_report report;
 
 static void open_queue(void)
 {
-	struct queue_settings set = {
-		.dir = dir,
-		.file = qfile_ops(disk),
-		.segment_bytes = 256u << 10,
-		.segments_ahead = 2,
-		.free_bytes_min = 1 << 20,
-	};
-
-	ck_assert_int_eq(queue_open(&set, 1, &q, &report), 0);
+	ck_assert_int_eq(
+		qhelp_open(dir, qfile_ops(disk), 256u << 10, &q, &report), 0);
 }
 
 static void setup(void)
 {
-	qdouble_checkpoint_lsn = 0;
-	qdouble_cursor_lsn = UINT64_MAX;
-	dir = qhelp_folder();
-	disk = qfile_new();
+	qhelp_begin(&dir, &disk);
 	open_queue();
 }
 
 static void teardown(void)
 {
 	queue_close(&q);
-	qfile_free(&disk);
-	qhelp_remove(dir);
-	free(dir);
+	qhelp_end(&dir, &disk);
 }
 
 /* 50 messages of 3000 octets, staged. */

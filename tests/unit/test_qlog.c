@@ -23,15 +23,7 @@ static uint32_t segment_bytes = SEG;
 
 static void open_with(const struct queue_file_ops *file)
 {
-	struct queue_settings set = {
-		.dir = dir,
-		.file = file,
-		.segment_bytes = segment_bytes,
-		.segments_ahead = 2,
-		.free_bytes_min = 1 << 20,
-	};
-
-	ck_assert_int_eq(queue_open(&set, 1, &q, &report), 0);
+	ck_assert_int_eq(qhelp_open(dir, file, segment_bytes, &q, &report), 0);
 }
 
 static void open_queue(void)
@@ -41,10 +33,7 @@ static void open_queue(void)
 
 static void setup(void)
 {
-	qdouble_checkpoint_lsn = 0;
-	qdouble_cursor_lsn = UINT64_MAX;
-	dir = qhelp_folder();
-	disk = qfile_new();
+	qhelp_begin(&dir, &disk);
 	open_queue();
 }
 
@@ -58,9 +47,7 @@ static void teardown(void)
 {
 	if (q != NULL)
 		queue_close(&q);
-	qfile_free(&disk);
-	qhelp_remove(dir);
-	free(dir);
+	qhelp_end(&dir, &disk);
 }
 
 START_TEST(a_message_comes_back_as_it_was_put)

@@ -18,24 +18,15 @@ static struct queue *q;
 static void setup(void)
 {
 	struct queue_report report;
-	struct queue_settings set = { .segment_bytes = SEG,
-				      .segments_ahead = 2,
-				      .free_bytes_min = 1 << 20 };
 
-	qdouble_checkpoint_lsn = 0;
-	qdouble_cursor_lsn = UINT64_MAX;
-	set.dir = dir = qhelp_folder();
-	disk = qfile_new();
-	set.file = qfile_ops(disk);
-	ck_assert_int_eq(queue_open(&set, 1, &q, &report), 0);
+	qhelp_begin(&dir, &disk);
+	ck_assert_int_eq(qhelp_open(dir, qfile_ops(disk), SEG, &q, &report), 0);
 }
 
 static void teardown(void)
 {
 	queue_close(&q);
-	qfile_free(&disk);
-	qhelp_remove(dir);
-	free(dir);
+	qhelp_end(&dir, &disk);
 }
 
 /* Of what is ready 3 are for more than mail, and the last is for outcomes. */

@@ -28,12 +28,8 @@ static uint64_t ids[MESSAGES + 1]; /* and where the last one ends */
 
 static void open_queue(struct queue **q_r, struct queue_report *report_r)
 {
-	struct queue_settings set = { .dir = dir,
-				      .file = qfile_ops(disk),
-				      .segment_bytes = SEG,
-				      .free_bytes_min = 1 << 20 };
-
-	ck_assert_int_eq(queue_open(&set, 1, q_r, report_r), 0);
+	ck_assert_int_eq(qhelp_open(dir, qfile_ops(disk), SEG, q_r, report_r),
+			 0);
 }
 
 static void setup(void)
@@ -42,10 +38,7 @@ static void setup(void)
 	struct queue *q;
 	uint64_t i;
 
-	qdouble_checkpoint_lsn = 0;
-	qdouble_cursor_lsn = UINT64_MAX;
-	dir = qhelp_folder();
-	disk = qfile_new();
+	qhelp_begin(&dir, &disk);
 	open_queue(&q, &report);
 	for (i = 0; i < MESSAGES; i++)
 		ck_assert_int_eq(
@@ -59,9 +52,7 @@ static void setup(void)
 
 static void teardown(void)
 {
-	qfile_free(&disk);
-	qhelp_remove(dir);
-	free(dir);
+	qhelp_end(&dir, &disk);
 }
 
 /* What a look from outside finds. */

@@ -22,28 +22,16 @@ static struct queue_pins pins;
 static void setup(void)
 {
 	struct queue_report report;
-	struct queue_settings set = {
-		.segment_bytes = SEG,
-		.segments_ahead = 2,
-		.free_bytes_min = 1 << 20,
-	};
 
-	qdouble_checkpoint_lsn = 0;
-	qdouble_cursor_lsn = UINT64_MAX;
-	dir = qhelp_folder();
-	disk = qfile_new();
-	set.dir = dir;
-	set.file = qfile_ops(disk);
+	qhelp_begin(&dir, &disk);
 	pins = (struct queue_pins){ 0 };
-	ck_assert_int_eq(queue_open(&set, 1, &q, &report), 0);
+	ck_assert_int_eq(qhelp_open(dir, qfile_ops(disk), SEG, &q, &report), 0);
 }
 
 static void teardown(void)
 {
 	queue_close(&q);
-	qfile_free(&disk);
-	qhelp_remove(dir);
-	free(dir);
+	qhelp_end(&dir, &disk);
 }
 
 static void open_it(uint64_t id, uint64_t n, struct queue_view *view)
