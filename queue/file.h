@@ -33,9 +33,6 @@ struct queue_file_ops {
 			   int count, uint64_t offset);
 	int64_t (*pread)(void *arg, int fd, void *p, size_t len,
 			 uint64_t offset);
-	/* A hint: what was just written there will be synced soon.  May be
-	 * NULL. */
-	void (*begin)(void *arg, int fd, uint64_t offset, uint64_t len);
 	int (*sync_data)(void *arg, int fd); /* fdatasync */
 	int (*sync_file)(void *arg, int fd); /* fsync */
 	int (*size)(void *arg, int fd, uint64_t *bytes_r);

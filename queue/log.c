@@ -485,18 +485,15 @@ void queue_write_early(struct queue *q)
 	struct queue_log *log = q->log;
 	const struct queue_file_ops *file = log->set->file;
 	uint64_t from = log->written, to = log->at - log->at % LOG_PAGE;
-	uint64_t offset = from % log->set->bytes;
 
 	if (log->failed < 0 || log->early < 0 || log->head_count == 0 ||
 	    to < from + LOG_EARLY_BYTES)
 		return;
 	log->early = queue_file_write(file, log->fd, log->spent,
-				      cut_pieces(log, from, to), offset);
-	if (log->early < 0)
-		return;
-	log->written = to;
-	if (file->begin != NULL)
-		file->begin(file->arg, log->fd, offset, to - from);
+				      cut_pieces(log, from, to),
+				      from % log->set->bytes);
+	if (log->early == 0)
+		log->written = to;
 }
 
 /*
