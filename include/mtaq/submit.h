@@ -9,7 +9,8 @@
  *
  * Messages are gathered into frames of up to SUBMIT_FRAME_MESSAGES or
  * SUBMIT_FRAME_BYTES; at most SUBMIT_FRAMES_OPEN frames wait for their
- * answer.  A message is accepted when its result says so: it is durable then.
+ * answer.  A daemon with little to do gets what is there (64 KiB) while more
+ * is being put, and waits with its sync for the rest of the batch.  A message is accepted when its result says so: it is durable then.
  * When the connection breaks, submit_put() and submit_flush() connect again
  * and repeat, under the same submission id and frame numbers, what was not
  * answered; the daemon takes each message once.  Ids are printed with
@@ -83,8 +84,8 @@ void submit_free(struct submit **submit);
 const uint8_t *submit_id(const struct submit *s);
 
 /*
- * Take a message (copied).  Sends what fills a frame and waits while too many
- * are open.  0, or
+ * Take a message (copied).  Sends what fills a frame, or is enough to begin
+ * with, and waits while too many are open.  0, or
  *	-EINVAL, -EMSGSIZE: cannot be put in a frame (no or too many
  *		recipients, a field too long); nothing was taken
  *	-EPROTO, -ETIMEDOUT, -ENOMEM, or what the socket said in the end: the

@@ -190,6 +190,35 @@ static struct ingress_item *next_item(struct listener *in, struct source *s)
 	return NULL;
 }
 
+/* --- what a client says will follow at once ------------------------------- */
+
+/* Each frame that says so counts once: a client that then is silent holds
+ * nobody's group for long. */
+static void promise_more(struct listener *in, struct source *s)
+{
+	uint32_t more = s->file == NULL ? ingress_more(s->conn) : 0;
+
+	if (more == 0 || more == s->promise)
+		return;
+	atomic_store(&in->set.logger->promised_until_ms,
+		     clock_now_ms() + LOGGER_PROMISE_MS);
+	in->promising += s->promise == 0;
+	s->promise = more;
+}
+
+/* It came, or never will. */
+static void promise_over(struct listener *in, struct source *s)
+{
+	if (s->promise == 0)
+		return;
+	s->promise = 0;
+	in->promising--;
+	if (in->promising > 0)
+		return;
+	atomic_store(&in->set.logger->promised_until_ms, 0);
+	bell_ring(in->set.logger->from_ingress.to);
+}
+
 /* Lend what is ready to the log.  It begins while a frame of many messages is
  * still looked at, and knows by `coming` that their group is not whole. */
 static bool lend_items(struct listener *in, struct source *s)
@@ -200,6 +229,7 @@ static bool lend_items(struct listener *in, struct source *s)
 	struct put_request *req;
 	uint32_t n = 0;
 
+	promise_more(in, s);
 	while (may_lend(in)) {
 		req = lane_reserve_or_wait(lane, sizeof(*req));
 		if (req == NULL)
@@ -214,6 +244,8 @@ static bool lend_items(struct listener *in, struct source *s)
 		if (++n % RING_EACH == 0)
 			bell_ring(lane->to);
 	}
+	if (ingress_more(s->conn) == 0)
+		promise_over(in, s);
 	if (n > 1)
 		atomic_store(coming, false);
 	if (n > 0)
@@ -233,6 +265,7 @@ static bool source_done(struct source *s)
 
 static void source_free(struct listener *in, struct source *s)
 {
+	promise_over(in, s);
 	list_del(&s->link);
 	list_del(&s->all);
 	if (s->file != NULL) {

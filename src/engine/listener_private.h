@@ -22,6 +22,7 @@ struct source {
 	bool unwanted;    /* to be refused, unless the store does */
 	char *file;       /* its name in the drop folder; NULL: a socket */
 	uint32_t lent;    /* of its items, with the log */
+	uint32_t promise; /* number of the frame that said: more follow */
 	struct buf ahead; /* read, and no place for it yet */
 	bool readable, writable;
 	bool ending; /* the peer writes no more: read to the end */
@@ -42,6 +43,7 @@ struct listener {
 	size_t asking;              /* items the store is asked about */
 	size_t lent;                /* items with the log */
 	uint64_t lent_bytes;
+	size_t promising; /* sources with a promise */
 	uint64_t next_scan_ms, next_tick_ms;
 	bool drop_more; /* the last scan left files for later */
 	bool stopping;

@@ -3,9 +3,9 @@
  *
  *	gather: outcomes of every source, then messages, then what compaction
  *	        moves, until the lanes are empty or the group is full; of moves
- *	        1 MiB a group.  In the middle of a frame a small group waits for
- *	        the rest of it, and is written meanwhile: a sync costs more
- *	        than to stage that
+ *	        1 MiB a group.  In the middle of a frame, or of frames that were
+ *	        said to follow at once, a small group waits for the rest, and is
+ *	        written meanwhile: a sync costs more than to stage that
  *	commit: write the rest, one fdatasync
  *	tell:   answers to ingress and control, counts to the sources, bells to followers
  *
@@ -16,6 +16,7 @@
 #include "engine/logger.h"
 
 #include "base/bug.h"
+#include "engine/clock.h"
 #include "engine/disk.h"
 #include "engine/thread.h"
 #include "engine/wire.h"
@@ -36,6 +37,7 @@
 struct logger_group {
 	struct put_answer answers[GROUP_ANSWERS_MAX];
 	unsigned answer_count, out_count;
+	uint64_t waits_since_ms; /* for what was promised; 0: it does not */
 	struct queue_out_rcpt rcpts[QUEUE_RCPTS_MAX];
 	/* A message over QUEUE_PART_MAX that is being put part by part. */
 	struct put_request large; /* .msg is NULL: none */
@@ -387,11 +389,29 @@ static void count_group(struct logger *l, size_t bytes)
 	g->out_count = 0;
 }
 
-/* Does a small group wait for what is coming?  Asked before the lanes are
- * looked at: what came until then has been seen. */
-static bool group_waits(struct logger *l, bool coming, bool room)
+/* Is more coming for this group?  Asked before the lanes are looked at: what
+ * came until then has been seen.  Whoever promises it again and again holds a
+ * group no longer than LOGGER_PROMISE_MS. */
+static bool more_comes(struct logger *l)
 {
-	return coming && room && queue_staged(l->queue) < GROUP_WAITS_MAX &&
+	struct logger_group *g = l->group;
+	uint64_t until, now;
+
+	if (atomic_load(&l->coming))
+		return true;
+	until = atomic_load(&l->promised_until_ms);
+	if (until == 0)
+		return false;
+	now = clock_now_ms();
+	if (g->waits_since_ms == 0)
+		g->waits_since_ms = now;
+	return now < until && now - g->waits_since_ms < LOGGER_PROMISE_MS;
+}
+
+/* Does a small group wait for it? */
+static bool group_waits(struct logger *l, bool more, bool room)
+{
+	return more && room && queue_staged(l->queue) < GROUP_WAITS_MAX &&
 	       atomic_load(&l->failed) == 0;
 }
 
@@ -399,14 +419,15 @@ static bool group_waits(struct logger *l, bool coming, bool room)
 static bool turn(struct logger *l)
 {
 	struct queue_committed done = { .durable = 0 };
-	bool coming = atomic_load(&l->coming);
+	bool more = more_comes(l);
 	size_t bytes;
 	int err = 0;
 
-	if (group_waits(l, coming, gather(l))) {
+	if (group_waits(l, more, gather(l))) {
 		queue_write_early(l->queue);
 		return false;
 	}
+	l->group->waits_since_ms = 0;
 	if (queue_staged(l->queue) == 0 && l->group->answer_count == 0 &&
 	    !l->group->decided)
 		return false;
@@ -501,7 +522,7 @@ int logger_turn(struct logger *l)
 	bell_doze(&l->bell);
 	settle(l);
 	if (!turn(l))
-		return 1000;
+		return queue_staged(l->queue) > 0 ? 1 : 1000;
 	bell_awake(&l->bell);
 	return 0;
 }

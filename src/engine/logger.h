@@ -38,6 +38,9 @@ struct logger {
 	/* ingress has lent a part of a frame: what comes in a moment belongs
 	 * to the group.  It rings when that is over. */
 	atomic_bool coming;
+	/* A client has said that more frames follow at once: until then
+	 * (clock_now_ms()) a group waits for them as well; 0: for none. */
+	_Atomic uint64_t promised_until_ms;
 	atomic_bool stop;
 	pthread_t thread;
 	struct logger_group *group;
@@ -45,6 +48,7 @@ struct logger {
 	struct histo sync_us, group_records, group_bytes;
 };
 
+#define LOGGER_PROMISE_MS   2           /* about a sync or two */
 #define LOGGER_OUT_MAX      (64u << 10) /* octets of one flattened outcome */
 #define LOGGER_REQUESTS_MAX 65536u      /* unanswered put_requests at most */
 

@@ -26,6 +26,10 @@
 #define TIMEOUT_MS       60000
 #define RECONNECTS_MAX   5
 #define WINDOW_BYTES_MAX (64u << 20) /* or a single frame */
+/* What is sent while more is being put: enough to be worth a call, and few
+ * enough frames that a long stream comes to full ones. */
+#define AHEAD_BYTES  (64u << 10)
+#define AHEAD_FRAMES (SUBMIT_FRAMES_OPEN / 2)
 
 struct sent { /* a place of the window */
 	struct buf b;
@@ -51,6 +55,7 @@ struct submit {
 	size_t bytes; /* in the window */
 	char hello[FRAME_HELLO_SIZE];
 	size_t hello_done;
+	bool takes_more;   /* the daemon knows FRAME_MORE */
 	int reconnects;    /* since the last answer */
 	uint32_t connects; /* ever */
 	struct list answers;
@@ -121,8 +126,11 @@ static void repeat_all(struct submit *s)
 	memcpy(h.id, s->id, sizeof(h.id));
 	frame_hello_put(&h, s->hello);
 	s->hello_done = 0;
-	for (i = 0; i < s->open; i++)
+	s->takes_more = false; /* this daemon may be another */
+	for (i = 0; i < s->open; i++) {
 		place(s, i)->done = 0;
+		frame_set_more(place(s, i)->b.p, false);
+	}
 }
 
 /* --- answers -------------------------------------------------------------- */
@@ -181,7 +189,7 @@ static int take_error(struct submit *s, struct span payload)
 static int take_frame(struct submit *s, const struct frame_head *h,
 		      struct span payload)
 {
-	uint64_t bytes_max;
+	struct frame_welcome welcome;
 
 	if (crc32c(0, payload.p, payload.len) != h->crc)
 		return over(s, -EPROTO, "the daemon's answer is damaged",
@@ -190,9 +198,10 @@ static int take_frame(struct submit *s, const struct frame_head *h,
 		return take_answer(s, h, payload);
 	if (h->type == FRAME_ERROR)
 		return take_error(s, payload);
-	if (frame_welcome_get(payload, &bytes_max) < 0)
+	if (frame_welcome_get(payload, &welcome) < 0)
 		return over(s, -EPROTO, "the daemon speaks another version",
 			    span_of(NULL, 0));
+	s->takes_more = (welcome.flags & FRAME_TAKES_MORE) != 0;
 	return 0;
 }
 
@@ -391,13 +400,13 @@ void submit_free(struct submit **submit)
 }
 
 /* Seal what is open and move it into the window, which has room. */
-static void seal(struct submit *s)
+static void seal(struct submit *s, bool more)
 {
 	struct sent *f = place(s, s->open);
 	struct buf spare = f->b;
 
 	if (!s->pack.sealed)
-		pack_seal(&s->pack);
+		pack_seal(&s->pack, more);
 	f->b = s->pack.b;
 	f->number = s->pack.number;
 	f->count = s->pack.count;
@@ -408,13 +417,35 @@ static void seal(struct submit *s)
 	s->open++;
 }
 
+/* A frame that is not full, when the daemon has little to do: it looks at
+ * those messages while the caller makes the next ones.  Asked for when another
+ * message is being put, so that the last frame of a batch never says that more
+ * follow. */
+static bool may_send_ahead(struct submit *s)
+{
+	return s->takes_more && !s->pack.sealed && s->pack.count > 0 &&
+	       pack_payload(&s->pack) >= AHEAD_BYTES &&
+	       s->open < AHEAD_FRAMES && !unsent(s);
+}
+
+static int send_ahead(struct submit *s)
+{
+	int r;
+
+	seal(s, true);
+	r = step(s, false);
+	if (r == 0 && pack_next(&s->pack) < 0)
+		r = over_errno(s, -ENOMEM, "no room for a frame");
+	return r;
+}
+
 /* Send the frame and begin the next one. */
 static int turn(struct submit *s)
 {
 	int r = 0;
 
 	if (s->pack.count > 0) {
-		seal(s);
+		seal(s, s->takes_more);
 		r = run(s, SUBMIT_FRAMES_OPEN - 1);
 	}
 	while (r == 0 && s->bytes > WINDOW_BYTES_MAX)
@@ -426,10 +457,12 @@ static int turn(struct submit *s)
 
 int submit_put(struct submit *s, const struct submit_message *msg)
 {
-	int r;
+	int r = s->over;
 
-	if (s->over < 0)
-		return s->over;
+	if (r == 0 && may_send_ahead(s))
+		r = send_ahead(s);
+	if (r < 0)
+		return r;
 	r = pack_add(&s->pack, msg);
 	if (r == -EAGAIN) {
 		r = turn(s);
@@ -450,7 +483,7 @@ int submit_flush(struct submit *s)
 	if (s->over < 0)
 		return s->over;
 	if (s->pack.count > 0)
-		seal(s);
+		seal(s, false);
 	return s->open > 0 ? run(s, 0) : 0;
 }
 
@@ -459,7 +492,7 @@ int submit_start(struct submit *s)
 	if (s->over < 0)
 		return s->over;
 	if (s->pack.count > 0)
-		seal(s);
+		seal(s, false);
 	/* The next seal needs a place. */
 	if (s->open == SUBMIT_FRAMES_OPEN)
 		return run(s, SUBMIT_FRAMES_OPEN - 1);

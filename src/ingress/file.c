@@ -58,7 +58,7 @@ static int turn(struct submit_file *f)
 	if (f->pack.count == 0)
 		return 0;
 	if (!f->pack.sealed)
-		pack_seal(&f->pack);
+		pack_seal(&f->pack, false);
 	r = write_all(f->fd, f->pack.b.p, f->pack.b.len);
 	f->pack.count = 0;
 	return r;

@@ -2,7 +2,7 @@
  * ingress/frame.c - frames of a submission, to octets and back
  *
  *	hello	magic[8] version:2 flags:2 0:4 id[16]
- *	head	type:1 0:1 count:2 length:4 number:4 crc:4
+ *	head	type:1 flags:1 count:2 length:4 number:4 crc:4
  *	message	size:8 rcpts:4 rcpt_count:4 age_s:4 sender:2 params:2 tenant:1
  *		campaign:1 class:1 0:1 | sender params tenant campaign
  *		*( length:2 recipient [ length:2 params ] ) | content
@@ -81,7 +81,7 @@ int frame_hello_get(const char in[FRAME_HELLO_SIZE], struct frame_hello *h_r)
 void frame_head_put(const struct frame_head *h, char out[FRAME_HEAD_SIZE])
 {
 	out[0] = (char)h->type;
-	out[1] = 0;
+	out[1] = (char)h->flags;
 	put16(out + 2, h->count);
 	put32(out + 4, h->length);
 	put32(out + 8, h->number);
@@ -93,6 +93,7 @@ struct bounds {
 	uint32_t length_min, length_max;
 	uint16_t count_min, count_max;
 	bool client;
+	uint8_t flags; /* that it may have */
 };
 
 static bool bounds_of(uint8_t type, struct bounds *b_r)
@@ -102,16 +103,17 @@ static bool bounds_of(uint8_t type, struct bounds *b_r)
 		struct bounds bounds;
 	} table[] = {
 		{ FRAME_MESSAGES,
-		  { 1, SUBMIT_FRAME_BYTES, 1, SUBMIT_FRAME_MESSAGES, true } },
-		{ FRAME_LARGE, { 1, SUBMIT_FRAME_BYTES, 1, 1, true } },
-		{ FRAME_PART, { 1, FRAME_PART_BYTES, 0, 0, true } },
-		{ FRAME_END, { 0, 0, 0, 0, true } },
+		  { 1, SUBMIT_FRAME_BYTES, 1, SUBMIT_FRAME_MESSAGES, true,
+		    FRAME_MORE } },
+		{ FRAME_LARGE, { 1, SUBMIT_FRAME_BYTES, 1, 1, true, 0 } },
+		{ FRAME_PART, { 1, FRAME_PART_BYTES, 0, 0, true, 0 } },
+		{ FRAME_END, { 0, 0, 0, 0, true, 0 } },
 		{ FRAME_WELCOME,
-		  { FRAME_WELCOME_SIZE, FRAME_WELCOME_SIZE, 0, 0, false } },
+		  { FRAME_WELCOME_SIZE, FRAME_WELCOME_SIZE, 0, 0, false, 0 } },
 		{ FRAME_ANSWER,
-		  { 1, 4 * SUBMIT_FRAME_BYTES, 1, SUBMIT_FRAME_MESSAGES,
-		    false } },
-		{ FRAME_ERROR, { ANSWER_HEAD, 4096, 0, 0, false } },
+		  { 1, 4 * SUBMIT_FRAME_BYTES, 1, SUBMIT_FRAME_MESSAGES, false,
+		    0 } },
+		{ FRAME_ERROR, { ANSWER_HEAD, 4096, 0, 0, false, 0 } },
 	};
 	size_t i;
 
@@ -127,16 +129,17 @@ int frame_head_get(const char in[FRAME_HEAD_SIZE], bool from_client,
 		   struct frame_head *h_r)
 {
 	struct frame_head h = { .type = (uint8_t)in[0],
+				.flags = (uint8_t)in[1],
 				.count = get16(in + 2),
 				.length = get32(in + 4),
 				.number = get32(in + 8),
 				.crc = get32(in + 12) };
 	struct bounds b;
 
-	if (!bounds_of(h.type, &b) || b.client != from_client || in[1] != 0 ||
-	    h.length < b.length_min || h.length > b.length_max ||
-	    h.count < b.count_min || h.count > b.count_max ||
-	    (h.number == 0 && b.count_max > 0))
+	if (!bounds_of(h.type, &b) || b.client != from_client ||
+	    (h.flags & ~b.flags) != 0 || h.length < b.length_min ||
+	    h.length > b.length_max || h.count < b.count_min ||
+	    h.count > b.count_max || (h.number == 0 && b.count_max > 0))
 		return -EPROTO;
 	*h_r = h;
 	return 0;
@@ -380,20 +383,28 @@ uint64_t frame_id(const struct frame_answer *a, uint32_t i)
 	return frame_get64(a->ids.p + 8 * (size_t)i);
 }
 
-void frame_welcome_put(uint64_t message_bytes_max, char out[FRAME_WELCOME_SIZE])
+void frame_welcome_put(const struct frame_welcome *w,
+		       char out[FRAME_WELCOME_SIZE])
 {
 	memset(out, 0, FRAME_WELCOME_SIZE);
 	put16(out, FRAME_VERSION);
-	frame_put64(out + 8, message_bytes_max);
+	put16(out + 2, w->flags);
+	frame_put64(out + 8, w->message_bytes_max);
 }
 
-int frame_welcome_get(struct span payload, uint64_t *message_bytes_max_r)
+int frame_welcome_get(struct span payload, struct frame_welcome *w_r)
 {
 	if (payload.len != FRAME_WELCOME_SIZE ||
 	    get16(payload.p) != FRAME_VERSION)
 		return -EPROTO;
-	*message_bytes_max_r = frame_get64(payload.p + 8);
+	w_r->flags = get16(payload.p + 2);
+	w_r->message_bytes_max = frame_get64(payload.p + 8);
 	return 0;
+}
+
+void frame_set_more(char head[FRAME_HEAD_SIZE], bool more)
+{
+	head[1] = more ? (char)FRAME_MORE : 0;
 }
 
 void frame_seal(struct buf *b, size_t at, enum frame_type type, uint16_t count,

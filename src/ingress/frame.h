@@ -14,6 +14,8 @@
 #define FRAME_HEAD_SIZE  16u
 #define FRAME_VERSION    1u
 #define FRAME_RESUME     0x0001u /* hello: frames are being repeated */
+#define FRAME_TAKES_MORE 0x0001u /* welcome: the daemon knows FRAME_MORE */
+#define FRAME_MORE       0x01u   /* head of M: the next frame follows at once */
 #define FRAME_PART_BYTES (1u << 20)
 /* All of a message but its content; fits into one frame. */
 #define FRAME_ENVELOPE_MAX (3u << 20)
@@ -37,7 +39,8 @@ struct frame_hello {
 };
 
 struct frame_head {
-	uint8_t type; /* enum frame_type */
+	uint8_t type;  /* enum frame_type */
+	uint8_t flags; /* FRAME_MORE, or 0 */
 	uint16_t count;
 	uint32_t length; /* of the payload */
 	uint32_t number; /* of the frame, from 1 */
@@ -69,8 +72,8 @@ void frame_hello_put(const struct frame_hello *h, char out[FRAME_HELLO_SIZE]);
 int frame_hello_get(const char in[FRAME_HELLO_SIZE], struct frame_hello *h_r);
 
 void frame_head_put(const struct frame_head *h, char out[FRAME_HEAD_SIZE]);
-/* 0; -EPROTO: no type that `from_client` (or the daemon) sends, a length or
- * count that its type does not allow, number 0. */
+/* 0; -EPROTO: no type that `from_client` (or the daemon) sends, a length,
+ * count or flags that its type does not allow, number 0. */
 int frame_head_get(const char in[FRAME_HEAD_SIZE], bool from_client,
 		   struct frame_head *h_r);
 
@@ -96,15 +99,22 @@ int frame_answer_put(struct buf *b, const struct frame_answer *a);
 int frame_answer_get(struct span *payload, struct frame_answer *a_r);
 uint64_t frame_id(const struct frame_answer *a, uint32_t i);
 
-/* Welcome: the largest message the daemon takes. */
+struct frame_welcome {
+	uint16_t flags;             /* FRAME_TAKES_MORE; others are to come */
+	uint64_t message_bytes_max; /* the largest message the daemon takes */
+};
+
 #define FRAME_WELCOME_SIZE 16u
-void frame_welcome_put(uint64_t message_bytes_max,
+void frame_welcome_put(const struct frame_welcome *w,
 		       char out[FRAME_WELCOME_SIZE]);
-int frame_welcome_get(struct span payload, uint64_t *message_bytes_max_r);
+/* 0 or -EPROTO. */
+int frame_welcome_get(struct span payload, struct frame_welcome *w_r);
 
 /* Put the head of a frame whose payload stands in b from `at` + head on. */
 void frame_seal(struct buf *b, size_t at, enum frame_type type, uint16_t count,
 		uint32_t number);
+/* Say FRAME_MORE in a sealed head, or no longer. */
+void frame_set_more(char head[FRAME_HEAD_SIZE], bool more);
 
 /* A message begins with its size (the first octets of an L frame). */
 #define FRAME_SIZE_SIZE 8u

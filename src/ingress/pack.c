@@ -10,8 +10,6 @@
 
 #include <errno.h>
 
-#define PAYLOAD(p) ((p)->b.len - FRAME_HEAD_SIZE)
-
 void pack_init(struct pack *p)
 {
 	memset(p, 0, sizeof(*p));
@@ -40,10 +38,11 @@ int pack_next(struct pack *p)
 	return 0;
 }
 
-void pack_seal(struct pack *p)
+void pack_seal(struct pack *p, bool more)
 {
 	BUG_ON(p->sealed || p->count == 0);
 	frame_seal(&p->b, 0, FRAME_MESSAGES, p->count, p->number);
+	frame_set_more(p->b.p, more);
 	p->sealed = true;
 }
 
@@ -92,7 +91,7 @@ int pack_add(struct pack *p, const struct submit_message *msg)
 	size = envelope + msg->content.len;
 	if (size > SUBMIT_FRAME_BYTES)
 		return p->count > 0 ? -EAGAIN : add_large(p, msg, envelope);
-	if (PAYLOAD(p) + size > SUBMIT_FRAME_BYTES)
+	if (pack_payload(p) + size > SUBMIT_FRAME_BYTES)
 		return -EAGAIN;
 	r = frame_message_put(&p->b, msg, msg->content.len);
 	if (r == 0)

@@ -18,6 +18,12 @@ struct pack {
 
 #define PACK_BYTES_MAX (128u << 20) /* of one frame with its parts */
 
+/* Octets of payload so far. */
+static inline size_t pack_payload(const struct pack *p)
+{
+	return p->b.len - FRAME_HEAD_SIZE;
+}
+
 void pack_init(struct pack *p);
 void pack_free(struct pack *p);
 /*
@@ -26,8 +32,8 @@ void pack_free(struct pack *p);
  * seals its frame itself.
  */
 int pack_add(struct pack *p, const struct submit_message *msg);
-/* Needs count > 0. */
-void pack_seal(struct pack *p);
+/* Needs count > 0.  more: the next frame follows at once. */
+void pack_seal(struct pack *p, bool more);
 /* Begin the next frame in an empty buffer; the caller has taken or cleared
  * b. */
 int pack_next(struct pack *p);

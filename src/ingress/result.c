@@ -73,6 +73,11 @@ uint32_t ingress_items_out(const struct ingress_conn *c)
 	return c->out;
 }
 
+uint32_t ingress_more(const struct ingress_conn *c)
+{
+	return c->input != IN_OVER ? c->more : 0;
+}
+
 size_t ingress_bytes(const struct ingress_conn *c)
 {
 	return c->bytes;

@@ -270,7 +270,9 @@ static void take_hello(struct ingress_conn *c)
 	}
 	if ((c->hello.flags & FRAME_RESUME) != 0)
 		c->may_repeat = true;
-	frame_welcome_put(c->set->message_bytes_max, welcome);
+	frame_welcome_put(&(struct frame_welcome){ FRAME_TAKES_MORE,
+						   c->set->message_bytes_max },
+			  welcome);
 	(void)buf_add(&c->answers, head, sizeof(head));
 	(void)buf_add(&c->answers, welcome, sizeof(welcome));
 	if (c->answers.failed < 0) {
@@ -415,6 +417,7 @@ static void take_payload(struct ingress_conn *c)
 		ingress_breach(c, EX_PROTOCOL, "a frame is damaged");
 		return;
 	}
+	c->more = (c->head.flags & FRAME_MORE) != 0 ? c->head.number : 0;
 	if (c->head.type == FRAME_MESSAGES) {
 		j->rest = span_of(j->payload, j->head.length);
 		job_whole(c);

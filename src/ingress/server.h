@@ -111,6 +111,9 @@ struct span ingress_answer(struct ingress_conn *c);
 void ingress_sent(struct ingress_conn *c, size_t len);
 
 uint32_t ingress_items_out(const struct ingress_conn *c);
+/* The number of the frame that came last, when it said that the next one
+ * follows at once: a group may wait for that.  Else 0. */
+uint32_t ingress_more(const struct ingress_conn *c);
 /* Octets of frames held; at most 64 MiB and a message more. */
 size_t ingress_bytes(const struct ingress_conn *c);
 /* Nothing more will be read: end mark, or a breach of the protocol (then

@@ -71,6 +71,7 @@ struct ingress_conn {
 	struct job *filling; /* its payload or its parts are coming */
 	char *part;          /* of a message that is too large: dropped */
 	uint32_t last_number;
+	uint32_t more; /* the last whole frame, when it said so; else 0 */
 	/* Frames below are refused for now: see ingress_refused(). */
 	uint64_t closed_until;
 	struct frame_answer closed_why; /* words are literals */

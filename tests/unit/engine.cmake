@@ -10,4 +10,6 @@ mtaq_unit(test_logger USES mtaq_engine)
 set_tests_properties(logger PROPERTIES LABELS "unit;threads")
 # A hook between its last look at the lanes and what it does then.
 target_link_options(test_logger PRIVATE -Wl,--wrap=queue_staged)
+mtaq_unit(test_listener USES mtaq_engine)
+set_tests_properties(listener PROPERTIES LABELS "unit;threads")
 mtaq_unit(test_dispatch USES mtaq_qmodel mtaq_engine)

@@ -134,22 +134,27 @@ START_TEST(heads_that_are_not_right)
 		bool client;
 		int r;
 	} table[] = {
-		{ { 'M', 1, 10, 1, 0 }, true, 0 },
-		{ { 'M', 1000, 4u << 20, UINT32_MAX, 0 }, true, 0 },
-		{ { 'M', 0, 10, 1, 0 }, true, -EPROTO },
-		{ { 'M', 1001, 10, 1, 0 }, true, -EPROTO },
-		{ { 'M', 1, 0, 1, 0 }, true, -EPROTO },
-		{ { 'M', 1, (4u << 20) + 1, 1, 0 }, true, -EPROTO },
-		{ { 'M', 1, 10, 0, 0 }, true, -EPROTO },
-		{ { 'M', 1, 10, 1, 0 }, false, -EPROTO },
-		{ { 'L', 2, 10, 1, 0 }, true, -EPROTO },
-		{ { 'P', 0, 1u << 20, 1, 0 }, true, 0 },
-		{ { 'P', 0, (1u << 20) + 1, 1, 0 }, true, -EPROTO },
-		{ { 'E', 0, 0, 0, 0 }, true, 0 },
-		{ { 'E', 0, 1, 0, 0 }, true, -EPROTO },
-		{ { 'A', 1, 12, 1, 0 }, false, 0 },
-		{ { 'A', 1, 12, 1, 0 }, true, -EPROTO },
-		{ { 'Z', 1, 12, 1, 0 }, true, -EPROTO },
+		{ { 'M', 0, 1, 10, 1, 0 }, true, 0 },
+		{ { 'M', 0, 1000, 4u << 20, UINT32_MAX, 0 }, true, 0 },
+		{ { 'M', 0, 0, 10, 1, 0 }, true, -EPROTO },
+		{ { 'M', 0, 1001, 10, 1, 0 }, true, -EPROTO },
+		{ { 'M', 0, 1, 0, 1, 0 }, true, -EPROTO },
+		{ { 'M', 0, 1, (4u << 20) + 1, 1, 0 }, true, -EPROTO },
+		{ { 'M', 0, 1, 10, 0, 0 }, true, -EPROTO },
+		{ { 'M', 0, 1, 10, 1, 0 }, false, -EPROTO },
+		{ { 'L', 0, 2, 10, 1, 0 }, true, -EPROTO },
+		{ { 'P', 0, 0, 1u << 20, 1, 0 }, true, 0 },
+		{ { 'P', 0, 0, (1u << 20) + 1, 1, 0 }, true, -EPROTO },
+		{ { 'E', 0, 0, 0, 0, 0 }, true, 0 },
+		{ { 'E', 0, 0, 1, 0, 0 }, true, -EPROTO },
+		{ { 'A', 0, 1, 12, 1, 0 }, false, 0 },
+		{ { 'A', 0, 1, 12, 1, 0 }, true, -EPROTO },
+		{ { 'Z', 0, 1, 12, 1, 0 }, true, -EPROTO },
+		{ { 'M', FRAME_MORE, 1, 10, 1, 0 }, true, 0 },
+		{ { 'M', 2, 1, 10, 1, 0 }, true, -EPROTO },
+		{ { 'L', FRAME_MORE, 1, 10, 1, 0 }, true, -EPROTO },
+		{ { 'P', FRAME_MORE, 0, 10, 1, 0 }, true, -EPROTO },
+		{ { 'A', FRAME_MORE, 1, 12, 1, 0 }, false, -EPROTO },
 	};
 	char octets[FRAME_HEAD_SIZE];
 	struct frame_head h;
@@ -159,8 +164,10 @@ START_TEST(heads_that_are_not_right)
 		ck_assert_msg(frame_head_get(octets, table[i].client, &h) ==
 				      table[i].r,
 			      "row %zu", i);
-		if (table[i].r == 0)
-			ck_assert_uint_eq(h.length, table[i].h.length);
+		if (table[i].r < 0)
+			continue;
+		ck_assert_uint_eq(h.length, table[i].h.length);
+		ck_assert_uint_eq(h.flags, table[i].h.flags);
 	}
 }
 END_TEST
@@ -391,7 +398,7 @@ START_TEST(a_peer_that_only_sends_is_stopped)
 	for (; n < 100; n++) {
 		ck_assert_int_eq(pack_next(&p), 0);
 		ck_assert_int_eq(pack_add(&p, &m), 0);
-		pack_seal(&p);
+		pack_seal(&p, false);
 		if (!feed(c, p.b.p, p.b.len, 1000))
 			break;
 	}
@@ -399,6 +406,44 @@ START_TEST(a_peer_that_only_sends_is_stopped)
 	ck_assert_int_eq(ingress_next(c, 5, 6, &it), 1);
 	ingress_accepted(it, 5);
 	ck_assert(feed(c, p.b.p, p.b.len, 1000));
+	pack_free(&p);
+	ingress_conn_free(&c);
+	ingress_seen_free(&seen);
+	settings_free(&set);
+}
+END_TEST
+
+/* Of the last frame that is whole, whatever kind it is. */
+START_TEST(a_frame_says_that_more_follow)
+{
+	static const bool says[] = { true, false, true, true };
+	struct submit_message m = message();
+	struct ingress_conn *c = conn();
+	struct frame_hello h = { FRAME_VERSION, 0, { 3 } };
+	char octets[FRAME_HELLO_SIZE];
+	struct ingress_item *it;
+	struct pack p;
+	uint32_t i;
+
+	frame_hello_put(&h, octets);
+	ck_assert(feed(c, octets, sizeof(octets), 100));
+	ck_assert_uint_eq(ingress_more(c), 0);
+	pack_init(&p);
+	for (i = 1; i <= 4; i++) {
+		ck_assert_int_eq(pack_next(&p), 0);
+		ck_assert_int_eq(pack_add(&p, &m), 0);
+		pack_seal(&p, says[i - 1]);
+		ck_assert(feed(c, p.b.p, p.b.len - 1, 1000));
+		ck_assert_uint_eq(ingress_more(c),
+				  i > 1 && says[i - 2] ? i - 1 : 0);
+		ck_assert(feed(c, p.b.p + p.b.len - 1, 1, 1));
+		ck_assert_uint_eq(ingress_more(c), says[i - 1] ? i : 0);
+	}
+	frame_head_put(&(struct frame_head){ .type = FRAME_END }, octets);
+	ck_assert(feed(c, octets, FRAME_HEAD_SIZE, 100));
+	ck_assert_uint_eq(ingress_more(c), 0);
+	for (i = 1; ingress_next(c, 5, 6, &it) == 1; i++)
+		ingress_accepted(it, i);
 	pack_free(&p);
 	ingress_conn_free(&c);
 	ingress_seen_free(&seen);
@@ -423,7 +468,7 @@ START_TEST(numbers_that_are_taken_rise)
 	for (unsigned n = 1; n <= 18; n++) {
 		ck_assert_int_eq(pack_next(&p), 0);
 		ck_assert_int_eq(pack_add(&p, &m), 0);
-		pack_seal(&p);
+		pack_seal(&p, false);
 		ck_assert(feed(c, p.b.p, p.b.len, 1000));
 		if (n > 1 && n < 17) {
 			ck_assert_int_eq(ingress_next(c, 5, 6, &it), 0);
@@ -528,6 +573,7 @@ int main(void)
 	tcase_add_test(t, one_connection_holds_a_submission);
 	tcase_add_test(t, a_damaged_file_is_never_complete);
 	tcase_add_test(t, a_peer_that_only_sends_is_stopped);
+	tcase_add_test(t, a_frame_says_that_more_follow);
 	tcase_add_test(t, numbers_that_are_taken_rise);
 	tcase_add_test(t, seen_keeps_the_last_frames);
 	tcase_add_test(t, seen_is_bounded_and_forgets);

@@ -8,6 +8,7 @@
  */
 #include "engine/logger.h"
 
+#include "engine/clock.h"
 #include "engine/wire.h"
 #include "queue/file.h"
 #include "tests/unit/tmpdir.h"
@@ -229,6 +230,43 @@ START_TEST(a_group_waits_for_the_rest_of_its_frame)
 }
 END_TEST
 
+/* For frames that were said to follow at once, but not for ever. */
+START_TEST(a_group_waits_for_what_was_promised)
+{
+	uint64_t begun = clock_now_ms(), end;
+
+	atomic_store(&rig.log.promised_until_ms, begun + 20000);
+	send_message();
+	ck_assert_int_le(logger_turn(&rig.log), 1);
+	ck_assert(heard(&rig.log.to_ingress) == NULL ||
+		  clock_now_ms() - begun >= LOGGER_PROMISE_MS);
+	while (heard(&rig.log.to_ingress) == NULL)
+		if (logger_turn(&rig.log) > 0)
+			bell_wait(&rig.log.bell, 1);
+	end = clock_now_ms();
+	ck_assert_uint_ge(end - begun, LOGGER_PROMISE_MS);
+	ck_assert_uint_lt(end - begun, 20000);
+	lane_consume(&rig.log.to_ingress);
+	/* The next group has its own time. */
+	begun = clock_now_ms();
+	send_message();
+	(void)logger_turn(&rig.log);
+	ck_assert(heard(&rig.log.to_ingress) == NULL ||
+		  clock_now_ms() - begun >= LOGGER_PROMISE_MS);
+	/* All has come. */
+	atomic_store(&rig.log.promised_until_ms, 0);
+	(void)logger_turn(&rig.log);
+	ck_assert_ptr_nonnull(heard(&rig.log.to_ingress));
+	lane_consume(&rig.log.to_ingress);
+	/* A promise of the past. */
+	atomic_store(&rig.log.promised_until_ms, clock_now_ms());
+	send_message();
+	ck_assert_int_eq(logger_turn(&rig.log), 0);
+	ck_assert_ptr_nonnull(heard(&rig.log.to_ingress));
+	lane_consume(&rig.log.to_ingress);
+}
+END_TEST
+
 /* 64 KiB of it are worth a write; nothing is answered by that. */
 START_TEST(a_group_that_waits_is_written)
 {
@@ -390,6 +428,7 @@ int main(void)
 	suite_add_tcase(suite, tc);
 	tcase_add_checked_fixture(idle, setup_idle, teardown_idle);
 	tcase_add_test(idle, a_group_waits_for_the_rest_of_its_frame);
+	tcase_add_test(idle, a_group_waits_for_what_was_promised);
 	tcase_add_test(idle, a_group_that_waits_is_written);
 	tcase_add_test(idle, a_full_group_waits_for_nothing);
 	suite_add_tcase(suite, idle);

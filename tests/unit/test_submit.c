@@ -3,8 +3,9 @@
  * against the daemon's side, with a list of what was taken for a queue.
  * The little daemon can hang up after so many items, to see the repetition.
  */
+#include "base/crc32c.h"
+#include "ingress/frame.h"
 #include "ingress/server.h"
-#include "mtaq/submit.h"
 #include "tests/unit/tmpdir.h"
 
 #include <check.h>
@@ -15,7 +16,6 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <sysexits.h>
-#include <unistd.h>
 
 struct daemon_state {
 	struct settings set;
@@ -28,6 +28,10 @@ struct daemon_state {
 	unsigned hang_up_after;
 	int hang_ups_left;
 	bool deaf;      /* takes octets and never answers */
+	bool old;       /* knows nothing of frames that follow at once */
+	bool ages;      /* is old after it has hung up */
+	bool more;      /* the last frame said that one follows */
+	unsigned mores; /* frames that said so */
 	int refuse;     /* the queue's word for every message, 0: taken */
 	uint64_t taken; /* messages; the next id */
 	uint64_t rcpts, octets, doubled;
@@ -58,6 +62,30 @@ static void take(struct daemon_state *s, struct ingress_item *it)
 	ingress_accepted(it, ++s->taken);
 }
 
+/* As a daemon welcomes that knows no flags. */
+static void forget_flags(char *welcome)
+{
+	struct frame_head h;
+
+	ck_assert_int_eq(frame_head_get(welcome, false, &h), 0);
+	memset(welcome + FRAME_HEAD_SIZE + 2, 0, 2);
+	h.crc = crc32c(0, welcome + FRAME_HEAD_SIZE, h.length);
+	frame_head_put(&h, welcome);
+}
+
+static void note_more(struct daemon_state *s, const struct ingress_conn *c,
+		      uint32_t *last)
+{
+	uint32_t more = ingress_more(c);
+
+	s->more = more != 0;
+	if (more == 0 || more == *last)
+		return;
+	*last = more;
+	s->mores++;
+	s->disorder |= s->old;
+}
+
 /* One connection to its end. */
 static void serve(struct daemon_state *s, int fd)
 {
@@ -65,6 +93,8 @@ static void serve(struct daemon_state *s, int fd)
 	struct ingress_item *it;
 	struct pollfd p[2] = { { .fd = fd }, { s->stop[0], POLLIN, 0 } };
 	unsigned items = 0;
+	bool welcomed = false;
+	uint32_t more = 0;
 	struct span out;
 	size_t room;
 	ssize_t n;
@@ -79,6 +109,7 @@ static void serve(struct daemon_state *s, int fd)
 			if (s->hang_up_after > 0 && s->hang_ups_left > 0 &&
 			    ++items >= s->hang_up_after) {
 				s->hang_ups_left--;
+				s->old |= s->ages;
 				goto out;
 			}
 		}
@@ -86,6 +117,9 @@ static void serve(struct daemon_state *s, int fd)
 		out = s->deaf ? span_of(NULL, 0) : ingress_answer(c);
 		if (ingress_over(c) && out.len == 0)
 			break;
+		if (s->old && !welcomed && out.len > 0)
+			forget_flags((char *)(uintptr_t)out.p);
+		welcomed |= out.len > 0;
 		p[0].events = (short)((room > 0 ? POLLIN : 0) |
 				      (out.len > 0 ? POLLOUT : 0));
 		poll(p, 2, -1);
@@ -104,6 +138,7 @@ static void serve(struct daemon_state *s, int fd)
 				break;
 			if (n > 0)
 				ingress_fed(c, (size_t)n);
+			note_more(s, c, &more);
 		}
 	}
 out:
@@ -247,6 +282,99 @@ START_TEST(a_broken_connection_is_repeated_without_doubles)
 	ck_assert_int_eq(d.hang_ups_left, 0);
 	ck_assert_uint_eq(d.taken, 20000);
 	ck_assert_uint_eq(d.doubled, 0);
+	ck_assert(!d.disorder);
+}
+END_TEST
+
+/* Half a MiB, in messages of 4 KiB. */
+static void put_half_a_mib(struct submit *s)
+{
+	static char text[4096];
+	struct submit_message m = message();
+	int i;
+
+	memset(text, 'a', sizeof(text));
+	memcpy(text, "Subject: x\n\n", 12);
+	for (i = 77; i < (int)sizeof(text); i += 77)
+		text[i] = '\n';
+	m.content = span_of(text, sizeof(text));
+	for (i = 0; i < 128; i++)
+		ck_assert_int_eq(submit_put(s, &m), 0);
+}
+
+static struct submit *open_and_be_welcomed(void)
+{
+	struct submit_message m = message();
+	struct submit *s = open_one(5000);
+
+	ck_assert_int_eq(submit_put(s, &m), 0);
+	ck_assert_int_eq(submit_flush(s), 0);
+	results(s, 1, 0);
+	return s;
+}
+
+/* What waits for the rest of its batch is with the daemon already, and the
+ * batch's last frame says that it is the last. */
+START_TEST(a_batch_is_looked_at_while_it_is_put)
+{
+	struct submit_result r;
+	struct pollfd p = { .events = POLLIN };
+	struct submit *s;
+
+	go();
+	s = open_and_be_welcomed();
+	put_half_a_mib(s);
+	p.fd = submit_fd(s);
+	ck_assert_int_eq(poll(&p, 1, 60000), 1);
+	ck_assert_int_eq(submit_look(s), 0);
+	ck_assert_int_eq(submit_next(s, &r), 1);
+	ck_assert_int_eq(r.code, 0);
+	ck_assert_uint_eq(r.index, 1);
+	ck_assert_int_eq(submit_flush(s), 0);
+	ck_assert_uint_eq(submit_unanswered(s), 0);
+	submit_free(&s);
+	finish();
+	ck_assert_uint_eq(d.taken, 129);
+	ck_assert_uint_ge(d.mores, 1);
+	ck_assert(!d.more);
+	ck_assert(!d.disorder);
+}
+END_TEST
+
+START_TEST(an_old_daemon_is_told_of_no_more)
+{
+	struct submit *s;
+
+	d.old = true;
+	go();
+	s = open_and_be_welcomed();
+	put_half_a_mib(s);
+	ck_assert_int_eq(submit_flush(s), 0);
+	submit_free(&s);
+	finish();
+	ck_assert_uint_eq(d.taken, 129);
+	ck_assert_uint_eq(d.mores, 0);
+}
+END_TEST
+
+/* The daemon that comes back may be an older one. */
+START_TEST(what_is_repeated_tells_of_no_more)
+{
+	struct submit *s;
+
+	d.ages = true;
+	d.hang_up_after = 60;
+	d.hang_ups_left = 1;
+	go();
+	s = open_and_be_welcomed();
+	put_half_a_mib(s);
+	put_half_a_mib(s);
+	ck_assert_int_eq(submit_flush(s), 0);
+	ck_assert_uint_eq(submit_connects(s), 2);
+	submit_free(&s);
+	finish();
+	ck_assert_uint_eq(d.taken, 257);
+	ck_assert_uint_ge(d.mores, 1);
 	ck_assert(!d.disorder);
 }
 END_TEST
@@ -530,6 +658,9 @@ int main(void)
 	tcase_set_timeout(t, 120);
 	tcase_add_test(t, many_messages_are_each_taken_once);
 	tcase_add_test(t, a_broken_connection_is_repeated_without_doubles);
+	tcase_add_test(t, a_batch_is_looked_at_while_it_is_put);
+	tcase_add_test(t, an_old_daemon_is_told_of_no_more);
+	tcase_add_test(t, what_is_repeated_tells_of_no_more);
 	tcase_add_test(t, a_loop_of_its_own_waits_for_room_and_answers);
 	tcase_add_test(t, large_messages_come_in_parts);
 	tcase_add_test(t, too_large_is_refused_and_the_rest_goes_on);
