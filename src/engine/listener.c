@@ -425,8 +425,10 @@ static void wait_events(struct listener *in)
 	bell_doze(in->bell);
 	lane_settle(&in->set.logger->to_ingress);
 	lane_settle(&in->set.storer->answers);
-	/* Behind bell_doze(): the store may just have caught up. */
-	if (has_more(in) || take_answers(in))
+	/* Behind bell_doze(): the store may just have caught up, and who stops
+	 * this thread rings for it once. */
+	if (has_more(in) || take_answers(in) ||
+	    (atomic_load(&in->stop) && !in->stopping))
 		timeout = 0;
 	n = epoll_wait(in->epoll, evs, EVENTS_MAX, timeout);
 	/* The bell is edge triggered: nobody has to empty it. */

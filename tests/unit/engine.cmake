@@ -12,4 +12,7 @@ set_tests_properties(logger PROPERTIES LABELS "unit;threads")
 target_link_options(test_logger PRIVATE -Wl,--wrap=queue_staged)
 mtaq_unit(test_listener USES mtaq_engine)
 set_tests_properties(listener PROPERTIES LABELS "unit;threads")
+# Hooks where it is about to wait.
+target_link_options(test_listener PRIVATE -Wl,--wrap=bell_doze
+	-Wl,--wrap=epoll_wait)
 mtaq_unit(test_dispatch USES mtaq_qmodel mtaq_engine)

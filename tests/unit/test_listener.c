@@ -1,5 +1,5 @@
 /*
- * tests/unit/test_listener.c - what clients say will follow at once
+ * tests/unit/test_listener.c - what clients say will follow at once; the stop
  *
  * The real ingress thread with its socket and its drop folder; the test is the
  * log: it sees what was lent and what the log is told to wait for, and answers.
@@ -32,6 +32,37 @@ static struct {
 	struct listener *in;
 	uint64_t id;
 } rig;
+
+void __real_bell_doze(struct bell *b);
+void __wrap_bell_doze(struct bell *b);
+int __real_epoll_wait(int fd, struct epoll_event *evs, int max, int timeout);
+int __wrap_epoll_wait(int fd, struct epoll_event *evs, int max, int timeout);
+
+/* Set by a test: when the listener has nothing more to do it is told to stop,
+ * once, in the moment before it says that it wants to be rung for; then, how
+ * long it would wait. */
+static atomic_bool stop_it;
+static atomic_int waits_ms = -1;
+
+void __wrap_bell_doze(struct bell *b)
+{
+	if (b == &rig.bell && list_empty(&rig.in->busy) &&
+	    rig.in->next_scan_ms > clock_now_ms() &&
+	    atomic_exchange(&stop_it, false)) {
+		atomic_store(&rig.in->stop, true); /* as listener_stop() */
+		bell_ring(b);
+		atomic_store(&waits_ms, -2);
+	}
+	__real_bell_doze(b);
+}
+
+int __wrap_epoll_wait(int fd, struct epoll_event *evs, int max, int timeout)
+{
+	int was = -2;
+
+	atomic_compare_exchange_strong(&waits_ms, &was, timeout);
+	return __real_epoll_wait(fd, evs, max, timeout);
+}
 
 struct client {
 	int fd;
@@ -330,6 +361,19 @@ START_TEST(a_file_promises_nothing)
 }
 END_TEST
 
+START_TEST(stopped_in_the_wrong_moment_it_does_not_wait)
+{
+	atomic_store(&stop_it, true);
+	start();
+	pthread_join(rig.in->thread, NULL);
+	ck_assert_int_eq(atomic_load(&waits_ms), 0);
+	/* For the teardown, which stops it. */
+	atomic_store(&rig.in->stop, false);
+	rig.in->stopping = false;
+	ck_assert_int_eq(listener_start(rig.in), 0);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("listener");
@@ -343,6 +387,7 @@ int main(void)
 	tcase_add_test(tc, one_client_does_not_answer_for_another);
 	tcase_add_test(tc, who_goes_promises_no_more);
 	tcase_add_test(tc, a_file_promises_nothing);
+	tcase_add_test(tc, stopped_in_the_wrong_moment_it_does_not_wait);
 	suite_add_tcase(suite, tc);
 	srunner_run_all(runner, CK_NORMAL);
 	failed = srunner_ntests_failed(runner);
