@@ -110,7 +110,9 @@ void drop_finish(struct listener *in, struct source *s)
 		fprintf(stderr,
 			"mtaq: incoming/new/%s: %s; moved to "
 			"incoming/rejected\n",
-			s->file, ingress_words(s->conn));
+			s->file,
+			ingress_over(s->conn) ? ingress_words(s->conn)
+					      : "it has no end");
 		renameat(in->drop_new, s->file, in->drop_rejected, s->file);
 		fsync(in->drop_rejected);
 		fsync(in->drop_new);
