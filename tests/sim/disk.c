@@ -11,11 +11,11 @@
 
 #include <fcntl.h>
 #include <stdio.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 
 #define SECTOR       512u
-#define HEAD_SECTORS 8u /* of a segment: a page */
+#define FILE_BYTES   (1u << 20) /* at most */
+#define HEAD_SECTORS 8u         /* of a segment: a page */
 
 struct file {
 	char path[96];
@@ -29,6 +29,7 @@ struct file {
 static struct disk {
 	uint32_t bytes; /* of a file at most */
 	uint32_t used;
+	int top; /* files from here on were never used */
 	struct file files[FILES];
 } * disk;
 static char *shown, *platter;
@@ -44,30 +45,22 @@ static char *image(char *of, int fd)
 	return of + (size_t)fd * disk->bytes;
 }
 
-static void *shared(size_t len)
-{
-	void *p = mmap(NULL, len, PROT_READ | PROT_WRITE,
-		       MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-
-	BUG_ON(p == MAP_FAILED);
-	return p;
-}
-
+/* The seeds of a process have the same memory, one after the other: what one
+ * has written is cleared, which takes less than memory from the kernel. */
 void disk_new(uint32_t segment_bytes)
 {
-	disk = shared(sizeof(*disk));
+	BUG_ON(segment_bytes > FILE_BYTES);
+	if (disk == NULL) {
+		disk = sim_shared(sizeof(*disk));
+		shown = sim_shared((size_t)FILES * FILE_BYTES);
+		platter = sim_shared((size_t)FILES * FILE_BYTES);
+		dirty = sim_shared(FILES * (FILE_BYTES / SECTOR));
+	}
+	memset(shown, 0, (size_t)disk->top * disk->bytes);
+	memset(platter, 0, (size_t)disk->top * disk->bytes);
+	memset(dirty, 0, (size_t)disk->top * sectors());
+	memset(disk, 0, sizeof(*disk));
 	disk->bytes = segment_bytes;
-	shown = shared((size_t)FILES * segment_bytes);
-	platter = shared((size_t)FILES * segment_bytes);
-	dirty = shared(FILES * sectors());
-}
-
-void disk_free(void)
-{
-	(void)munmap(dirty, FILES * sectors());
-	(void)munmap(shown, (size_t)FILES * disk->bytes);
-	(void)munmap(platter, (size_t)FILES * disk->bytes);
-	(void)munmap(disk, sizeof(*disk));
 }
 
 static int d_open(void *arg, const char *path, int flags)
@@ -75,7 +68,7 @@ static int d_open(void *arg, const char *path, int flags)
 	int i, none = -1;
 
 	(void)arg;
-	for (i = 0; i < (int)FILES; i++) {
+	for (i = 0; i < disk->top; i++) {
 		if (!disk->files[i].used && none < 0)
 			none = i;
 		if (disk->files[i].used &&
@@ -84,6 +77,8 @@ static int d_open(void *arg, const char *path, int flags)
 	}
 	if ((flags & O_CREAT) == 0)
 		return -ENOENT;
+	if (none < 0 && disk->top < (int)FILES)
+		none = disk->top++;
 	if (none < 0 || strlen(path) >= sizeof(disk->files[0].path))
 		return -ENOSPC;
 	disk->files[none] =
@@ -115,7 +110,7 @@ static int d_sync_dir(void *arg, const char *path)
 	life_pass(below(world->plan.sync_us) + 1);
 	life_point(); /* others have had turns, and it is not done */
 	world->count.syncs++;
-	for (i = 0; i < (int)FILES; i++)
+	for (i = 0; i < disk->top; i++)
 		if (disk->files[i].used &&
 		    strncmp(disk->files[i].path, path, strlen(path)) == 0)
 			disk->files[i].named = true;
@@ -130,7 +125,7 @@ static int d_list(void *arg, const char *path,
 	int i;
 
 	(void)arg;
-	for (i = 0; i < (int)FILES; i++)
+	for (i = 0; i < disk->top; i++)
 		if (disk->files[i].used &&
 		    strncmp(disk->files[i].path, path, len) == 0 &&
 		    disk->files[i].path[len] == '/' &&
@@ -139,11 +134,20 @@ static int d_list(void *arg, const char *path,
 	return 0;
 }
 
+/* A page that is read first comes with fifteen beside it, one that is written
+ * first comes alone; and each life has to ask for all of them. */
+static char *for_writing(char *p)
+{
+	(void)*(volatile char *)p;
+	return p;
+}
+
 static void bring_over(int fd, uint32_t sector)
 {
 	size_t at = (size_t)sector * SECTOR;
 
-	memcpy(image(platter, fd) + at, image(shown, fd) + at, SECTOR);
+	memcpy(for_writing(image(platter, fd) + at), image(shown, fd) + at,
+	       SECTOR);
 }
 
 static int64_t d_pwritev(void *arg, int fd, const struct iovec *iov, int count,
@@ -158,7 +162,8 @@ static int64_t d_pwritev(void *arg, int fd, const struct iovec *iov, int count,
 	(void)arg;
 	for (i = 0; i < count; i++) {
 		BUG_ON(at + iov[i].iov_len > disk->bytes);
-		memcpy(image(shown, fd) + at, iov[i].iov_base, iov[i].iov_len);
+		memcpy(for_writing(image(shown, fd) + at), iov[i].iov_base,
+		       iov[i].iov_len);
 		at += iov[i].iov_len;
 	}
 	if (at == offset)
@@ -351,7 +356,7 @@ void disk_crash(bool keep)
 
 	if (keep)
 		return; /* still in the cache, and not on the platter */
-	for (i = 0; i < (int)FILES; i++) {
+	for (i = 0; i < disk->top; i++) {
 		struct file *f = &disk->files[i];
 
 		if (!f->used)

@@ -20,6 +20,15 @@
 
 struct world *world;
 
+void *sim_shared(size_t len)
+{
+	void *p = mmap(NULL, len, PROT_READ | PROT_WRITE,
+		       MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	BUG_ON(p == MAP_FAILED);
+	return p;
+}
+
 uint64_t sim_random(void)
 {
 	world->rng += 0x9e3779b97f4a7c15ull;
@@ -96,6 +105,13 @@ static char dir[TMPDIR_BYTES];
 
 /* --- one seed --------------------------------------------------------------------- */
 
+/* Without what no message was ever in. */
+static size_t world_used(void)
+{
+	return offsetof(struct world, msgs) +
+	       world->plan.slots * sizeof(world->msgs[0]);
+}
+
 /* How it ended: 0, 1, 2 as life_end(), or -1: badly. */
 static int live_once(void)
 {
@@ -108,6 +124,9 @@ static int live_once(void)
 		char spool[TMPDIR_BYTES + 8];
 
 		(void)alarm(LIFE_SECONDS);
+		/* All at once: a process asks page by page. */
+		(void)madvise(world, (world_used() + 4095) & ~(size_t)4095,
+			      MADV_POPULATE_READ);
 		(void)snprintf(spool, sizeof(spool), "%s/spool", dir);
 		life_run(spool);
 	}
@@ -178,9 +197,9 @@ bool seed_play(uint64_t seed, const struct seed_bounds *b, struct counts *sum)
 {
 	bool good;
 
-	world = mmap(NULL, sizeof(*world), PROT_READ | PROT_WRITE,
-		     MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	BUG_ON(world == MAP_FAILED);
+	if (world == NULL)
+		world = sim_shared(sizeof(*world));
+	memset(world, 0, world_used());
 	world->seed = seed;
 	world->rng = hash_u64(seed);
 	make_plan(&world->plan);
@@ -189,7 +208,6 @@ bool seed_play(uint64_t seed, const struct seed_bounds *b, struct counts *sum)
 	tmpdir_make(dir, "sim", TMPDIR_MEMORY);
 	good = play(b);
 	tmpdir_remove(dir);
-	disk_free();
 	world->count.virtual_us = world->now_us;
 	world->count.seeds = 1;
 	counts_add(sum, &world->count);
@@ -200,6 +218,5 @@ bool seed_play(uint64_t seed, const struct seed_bounds *b, struct counts *sum)
 			(unsigned long)seed, world->life,
 			(unsigned long)world->count.accepted, world->words,
 			(unsigned long)seed, (unsigned long)b->messages);
-	(void)munmap(world, sizeof(*world));
 	return good;
 }

@@ -120,6 +120,8 @@ struct seed_bounds {
 /* False: an invariant broke, and it was told. */
 bool seed_play(uint64_t seed, const struct seed_bounds *b, struct counts *sum);
 void counts_add(struct counts *sum, const struct counts *c);
+/* Memory of all lives; zeros, and never given back. */
+void *sim_shared(size_t len);
 uint64_t sim_random(void);
 static inline uint64_t below(uint64_t n)
 {
@@ -147,7 +149,6 @@ noreturn void sim_fail(const char *invariant, const char *fmt, ...)
 /* --- disk.c --------------------------------------------------------------- */
 
 void disk_new(uint32_t segment_bytes);
-void disk_free(void);
 const struct queue_file_ops *disk_sim(void);
 /* The power goes (or only the process: keep). */
 void disk_crash(bool keep);
