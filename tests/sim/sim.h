@@ -9,6 +9,7 @@
  *	seed.c    one of them: lives one after the other, crashes between them
  *	life.c    one life in a forked child: the engine's parts, who has a turn
  *	disk.c    the disk of segments: what was synced, what was not
+ *	index.c   the index's file: what LMDB writes, without the kernel
  *	net.c     a back end of io.h: connections to servers in memory
  *	server.c  a mail server that does what servers do, and worse
  *	client.c  submissions: lend, be answered, come again after a crash
