@@ -12,6 +12,7 @@
 
 #define CONNS  4096u
 #define EVENTS (1u << 18)
+#define NEAR   4096u /* grains of time */
 #define DONES  8192u
 
 enum stage {          /* of a connection, for its site's limit */
@@ -50,66 +51,141 @@ struct net { /* an io */
 
 static struct conn_sim conns[CONNS];
 static struct net nets[WORKERS];
-static struct sim_event *heap;
-static uint32_t event_count, open_count, spare[CONNS], spare_count;
-static uint64_t event_seq;
+static uint32_t open_count, spare[CONNS], spare_count;
 static uint32_t at_host[SITES][HOSTS][STAGES];
 
 /* --- events ---------------------------------------------------------------- */
 
-static bool before(const struct sim_event *a, const struct sim_event *b)
+/*
+ * Events happen at whole grains of time, those of one grain in the order in
+ * which they were added.  The next NEAR grains have a list each; what comes
+ * later waits in a heap until its grain is one of them: before anything is
+ * added to its list, so the order stays.
+ */
+struct node {
+	struct sim_event e;
+	uint32_t next; /* 0: none */
+};
+static struct {
+	struct node nodes[EVENTS];
+	uint32_t made, spare, count;
+	uint64_t from; /* all before this grain has happened */
+	uint32_t first[NEAR], last[NEAR];
+	uint64_t busy[NEAR / 64]; /* which lists are not empty */
+	struct {
+		uint64_t grain, seq;
+		uint32_t node;
+	} heap[EVENTS];
+	uint32_t late;
+	uint64_t seq;
+} events;
+
+static bool before(uint32_t a, uint64_t grain, uint64_t seq)
 {
-	return a->at_us != b->at_us ? a->at_us < b->at_us : a->seq < b->seq;
+	return events.heap[a].grain != grain ? events.heap[a].grain < grain
+					     : events.heap[a].seq < seq;
+}
+
+static void wait_late(uint64_t grain, uint32_t node)
+{
+	uint32_t at = events.late++, up;
+	uint64_t seq = events.seq++;
+
+	for (; at > 0; at = up) {
+		up = (at - 1) / 2;
+		if (before(up, grain, seq))
+			break;
+		events.heap[at] = events.heap[up];
+	}
+	events.heap[at].grain = grain;
+	events.heap[at].seq = seq;
+	events.heap[at].node = node;
+}
+
+static uint32_t take_late(void)
+{
+	uint32_t node = events.heap[0].node, last = --events.late, at = 0, down;
+
+	while ((down = 2 * at + 1) < last) {
+		if (down + 1 < last && before(down + 1, events.heap[down].grain,
+					      events.heap[down].seq))
+			down++;
+		if (!before(down, events.heap[last].grain,
+			    events.heap[last].seq))
+			break;
+		events.heap[at] = events.heap[down];
+		at = down;
+	}
+	events.heap[at] = events.heap[last];
+	return node;
+}
+
+static void wait_near(uint64_t grain, uint32_t node)
+{
+	uint32_t at = (uint32_t)(grain % NEAR);
+
+	if (events.first[at] == 0)
+		events.first[at] = node;
+	else
+		events.nodes[events.last[at]].next = node;
+	events.last[at] = node;
+	events.busy[at / 64] |= UINT64_C(1) << (at % 64);
 }
 
 void event_add(uint64_t in_us, enum sim_event_type type, uint32_t conn,
 	       uint32_t gen, uint32_t value)
 {
-	uint64_t grain = world->plan.grain_us;
 	/* Things happen at once now and then: that makes turns with work. */
-	struct sim_event e = { (world->now_us + in_us) / grain * grain + grain,
-			       event_seq++,
-			       type,
-			       conn,
-			       gen,
-			       value };
-	uint32_t at = event_count++, up;
+	uint64_t grain = (world->now_us + in_us) / world->plan.grain_us + 1;
+	uint32_t node = events.spare;
 
-	BUG_ON(event_count > EVENTS);
-	if (heap == NULL)
-		heap = calloc(EVENTS, sizeof(*heap));
-	for (; at > 0; at = up) {
-		up = (at - 1) / 2;
-		if (!before(&e, &heap[up]))
-			break;
-		heap[at] = heap[up];
-	}
-	heap[at] = e;
+	if (node != 0)
+		events.spare = events.nodes[node].next;
+	else
+		node = ++events.made;
+	BUG_ON(node == EVENTS || grain < events.from);
+	events.nodes[node] = (struct node){ { type, conn, gen, value }, 0 };
+	events.count++;
+	if (grain < events.from + NEAR)
+		wait_near(grain, node);
+	else
+		wait_late(grain, node);
 }
 
-static struct sim_event event_take(void)
+/* The first grain with an event; UINT64_MAX: there is none. */
+static uint64_t next_grain(void)
 {
-	struct sim_event first = heap[0], last = heap[--event_count];
-	uint32_t at = 0, down;
+	uint32_t from = (uint32_t)(events.from % NEAR), at = from, step;
+	uint64_t word;
 
-	while ((down = 2 * at + 1) < event_count) {
-		if (down + 1 < event_count &&
-		    before(&heap[down + 1], &heap[down]))
-			down++;
-		if (!before(&heap[down], &last))
-			break;
-		heap[at] = heap[down];
-		at = down;
+	if (events.count == events.late)
+		return events.late > 0 ? events.heap[0].grain : UINT64_MAX;
+	for (;; at += step) {
+		step = 64 - at % 64;
+		word = events.busy[at % NEAR / 64] >> (at % 64);
+		if (word != 0)
+			return events.from + (at - from) +
+			       (uint64_t)__builtin_ctzll(word);
 	}
-	heap[at] = last;
-	return first;
 }
 
 bool event_next_us(uint64_t *at_us_r)
 {
-	if (event_count > 0)
-		*at_us_r = heap[0].at_us;
-	return event_count > 0;
+	uint64_t grain = next_grain();
+
+	if (grain != UINT64_MAX)
+		*at_us_r = grain * world->plan.grain_us;
+	return grain != UINT64_MAX;
+}
+
+static void go_to(uint64_t grain)
+{
+	events.from = grain;
+	while (events.late > 0 && events.heap[0].grain < grain + NEAR) {
+		uint64_t of = events.heap[0].grain;
+
+		wait_near(of, take_late());
+	}
 }
 
 /* --- completions ------------------------------------------------------------ */
@@ -297,16 +373,37 @@ static void event_do(const struct sim_event *e)
 	}
 }
 
-void events_do(void)
+static void list_do(uint32_t at)
 {
-	while (event_count > 0 && heap[0].at_us <= world->now_us) {
-		struct sim_event e = event_take();
+	uint32_t node;
 
+	while ((node = events.first[at]) != 0) {
+		struct sim_event e = events.nodes[node].e;
+
+		events.first[at] = events.nodes[node].next;
+		events.nodes[node].next = events.spare;
+		events.spare = node;
+		events.count--;
 		world->count.events++;
 		if (e.type == EV_NAME)
 			names_answer(e.conn, e.value);
 		else
 			event_do(&e);
+	}
+	events.busy[at / 64] &= ~(UINT64_C(1) << (at % 64));
+}
+
+void events_do(void)
+{
+	uint64_t end = world->now_us / world->plan.grain_us + 1, grain;
+
+	while (events.from < end) {
+		grain = next_grain();
+		go_to(grain < end ? grain : end);
+		if (grain >= end)
+			break;
+		list_do((uint32_t)(grain % NEAR));
+		go_to(grain + 1);
 	}
 }
 

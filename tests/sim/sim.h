@@ -207,7 +207,6 @@ enum sim_event_type {
 };
 
 struct sim_event {
-	uint64_t at_us, seq;
 	uint32_t type, conn, gen, value;
 };
 void event_add(uint64_t in_us, enum sim_event_type type, uint32_t conn,
