@@ -114,34 +114,51 @@ int index_change(struct index *x, struct index_change by)
 	return 0;
 }
 
-static int flush_one(struct index *x, const struct index_change *c)
+static int flush_one(MDB_cursor *at, const struct index_change *c)
 {
 	uint64_t key = htobe64(c->key), count[2] = { 0, 0 };
 	MDB_val k = { sizeof(key), &key }, v;
-	int rc = mdb_get(x->write, x->table[c->table], &k, &v);
+	int rc = mdb_cursor_get(at, &k, &v, MDB_SET);
+	bool stands = rc == 0;
 
-	if (rc == 0 && v.mv_size == sizeof(count))
+	if (stands && v.mv_size == sizeof(count))
 		memcpy(count, v.mv_data, sizeof(count));
 	else if (rc != MDB_NOTFOUND)
-		return rc == 0 ? -EUCLEAN : index_error(rc);
+		return stands ? -EUCLEAN : index_error(rc);
 	count[0] = htole64(le64toh(count[0]) + (uint64_t)c->open);
 	count[1] = htole64(le64toh(count[1]) + (uint64_t)c->octets);
 	if (count[0] == 0)
-		return del(x, c->table, span_of(&key, sizeof(key)));
-	return put(x, c->table, span_of(&key, sizeof(key)),
-		   span_of(count, sizeof(count)));
+		return stands ? index_error(mdb_cursor_del(at, 0)) : 0;
+	v = (MDB_val){ sizeof(count), count };
+	return index_error(
+		mdb_cursor_put(at, &k, &v, stands ? MDB_CURRENT : 0));
+}
+
+static int flush_table(struct index *x, enum index_table table)
+{
+	const struct index_change *c;
+	MDB_cursor *cursor;
+	size_t at = 0;
+	int err = index_error(
+		mdb_cursor_open(x->write, x->table[table], &cursor));
+
+	if (err < 0)
+		return err;
+	while (err == 0 && (c = map_walk(&x->changes, &at)) != NULL)
+		if (c->table == table && (c->open != 0 || c->octets != 0))
+			err = flush_one(cursor, c);
+	mdb_cursor_close(cursor);
+	return err;
 }
 
 int index_flush(struct index *x)
 {
-	const struct index_change *c;
-	size_t at = 0;
-	int err = 0;
+	int err;
 
-	while (err == 0 && (c = map_walk(&x->changes, &at)) != NULL)
-		if (c->open != 0 || c->octets != 0)
-			err = flush_one(x, c);
-	return err;
+	if (x->changes.count == 0)
+		return 0;
+	err = flush_table(x, TABLE_SEGSTAT);
+	return err < 0 ? err : flush_table(x, TABLE_EXPIRE);
 }
 
 int index_segment_open(struct index *x, uint64_t segment, uint64_t *open_r)

@@ -16,7 +16,7 @@ target_sources(test_qnomem PRIVATE unit/qday.c)
 mtaq_unit(test_qfaults USES mtaq_queue)
 target_sources(test_qfaults PRIVATE unit/qday.c)
 foreach(call env_create env_open txn_begin txn_renew txn_commit dbi_open get
-	put del cursor_open cursor_get)
+	put del cursor_open cursor_get cursor_put cursor_del)
 	target_link_options(test_qfaults PRIVATE -Wl,--wrap=mdb_${call})
 endforeach()
 mtaq_unit(test_inomem USES mtaq_nomem mtaq_ingress

@@ -176,6 +176,9 @@ WRAP(mdb_cursor_open, (MDB_txn * txn, MDB_dbi dbi, MDB_cursor **c),
      (txn, dbi, c))
 WRAP(mdb_cursor_get, (MDB_cursor * c, MDB_val *k, MDB_val *v, MDB_cursor_op op),
      (c, k, v, op))
+WRAP(mdb_cursor_put, (MDB_cursor * c, MDB_val *k, MDB_val *v, unsigned f),
+     (c, k, v, f))
+WRAP(mdb_cursor_del, (MDB_cursor * c, unsigned f), (c, f))
 
 int __real_mdb_txn_commit(MDB_txn *txn);
 int __wrap_mdb_txn_commit(MDB_txn *txn);

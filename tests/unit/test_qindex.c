@@ -4,11 +4,13 @@
 #include "queue/delta.h"
 #include "queue/index.h"
 
+#include "base/hash.h"
 #include "tests/unit/tmpdir.h"
 
 #include <check.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <lmdb.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -249,6 +251,98 @@ START_TEST(an_aborted_transaction_leaves_nothing)
 }
 END_TEST
 
+/* Octets of few values: keys that are alike for long, and parts of others. */
+static size_t some_octets(uint64_t *rng, char *p, size_t max)
+{
+	static const char of[] = { 0, 1, 0x7f, (char)0x80, (char)0xff };
+	size_t len, i;
+
+	*rng = hash_u64(*rng + 1);
+	len = 1 + *rng % max;
+	for (i = 0; i < len; i++)
+		p[i] = of[(*rng >> (i % 60)) % sizeof(of)];
+	return len;
+}
+
+/* As LMDB reads it that nobody has told of another order. */
+static void walk_as_others_would(const char *name, unsigned least)
+{
+	MDB_val k, v, last = { 0, NULL }, again;
+	unsigned count = 0;
+	MDB_cursor *at;
+	MDB_env *env;
+	MDB_txn *txn;
+	MDB_dbi dbi;
+
+	ck_assert_int_eq(mdb_env_create(&env), 0);
+	ck_assert_int_eq(mdb_env_set_maxdbs(env, 16), 0);
+	ck_assert_int_eq(
+		mdb_env_open(env, path, MDB_NOSUBDIR | MDB_RDONLY, 0600), 0);
+	ck_assert_int_eq(mdb_txn_begin(env, NULL, MDB_RDONLY, &txn), 0);
+	ck_assert_int_eq(mdb_dbi_open(txn, name, 0, &dbi), 0);
+	ck_assert_int_eq(mdb_cursor_open(txn, dbi, &at), 0);
+	while (mdb_cursor_get(at, &k, &v, MDB_NEXT) == 0) {
+		ck_assert_int_lt(
+			count++ == 0 ? -1 : mdb_cmp(txn, dbi, &last, &k), 0);
+		ck_assert_int_eq(mdb_get(txn, dbi, &k, &again), 0);
+		ck_assert_ptr_eq(again.mv_data, v.mv_data);
+		last = k;
+	}
+	ck_assert_uint_ge(count, least);
+	mdb_cursor_close(at);
+	mdb_txn_abort(txn);
+	mdb_env_close(env);
+}
+
+#define MANY 3000u
+
+static struct words {
+	char p[300];
+	size_t len;
+	uint32_t number;
+} many[MANY];
+
+/* The number that these words have had before, or the next one. */
+static uint32_t number_of(const struct words *w, uint32_t *next)
+{
+	const struct words *of;
+
+	for (of = many; of < w; of++)
+		if (of->len == w->len && memcmp(of->p, w->p, w->len) == 0)
+			return of->number;
+	return (*next)++;
+}
+
+START_TEST(the_order_of_keys_is_that_of_lmdb)
+{
+	struct index_row row = row_of(0, 0, 0, 1);
+	uint32_t number, i, next = 1;
+	uint64_t rng = 1;
+
+	ck_assert_int_eq(index_begin(x, 1), 0);
+	for (i = 0; i < MANY; i++) {
+		struct words *w = &many[i];
+
+		w->len = some_octets(&rng, w->p, i % 3 == 0 ? 300 : 5);
+		w->number = number_of(w, &next);
+		ck_assert_int_eq(
+			index_queue_put(x, span_of(w->p, w->len), &number), 0);
+		ck_assert_uint_eq(number, w->number);
+		row.key.queue = 1 + (uint32_t)(rng % 3) * 0x7fffffff;
+		row.key.slot = (uint32_t)(hash_u64(rng) % 300);
+		row.key.id = hash_u64(rng + 1) >> (rng % 60);
+		row.key.group = (uint16_t)hash_u64(rng + 2);
+		ck_assert_int_eq(index_put(x, &row), 0);
+	}
+	ck_assert_int_eq(index_commit(x, &unsure), 0);
+	index_close(&x);
+	walk_as_others_would("task", 2900);
+	walk_as_others_would("qname", next - 1);
+	walk_as_others_would("segstat", 1000);
+	open_with(64u << 20);
+}
+END_TEST
+
 START_TEST(a_full_map_is_enospc_and_the_index_lives_on)
 {
 	struct index_row row = row_of(1, 5, 1, 1);
@@ -299,6 +393,7 @@ int main(void)
 	tcase_add_test(tc,
 		       beside_words_too_long_for_a_key_each_queue_is_looked_at);
 	tcase_add_test(tc, an_aborted_transaction_leaves_nothing);
+	tcase_add_test(tc, the_order_of_keys_is_that_of_lmdb);
 	tcase_add_test(tc, a_full_map_is_enospc_and_the_index_lives_on);
 	tcase_add_test(tc, an_unreadable_index_is_euclean);
 	suite_add_tcase(s, tc);
