@@ -185,7 +185,7 @@ def broken_disk_ends_the_daemon(mtaq):
         box.start_daemon()
         with open(box.accepted, encoding="utf-8") as f:
             recipients = sum(1 for _ in f)
-        box.wait_final(recipients)
+        box.wait_empty(recipients)
         box.stop_daemon()
         box.equation()
 
@@ -215,9 +215,7 @@ def full_disk(mtaq):
                                      ok=(0, 75)).returncode == 0,
                      60, "mail to be taken again")
         box.load("--messages", 2000, "--domains", 10)
-        box.wait_final(2000)    # some of these are of the mbox
-        box.wait_for(lambda: box.run("queue", "list", "--all", "--json", "-c",
-                                     box.conf).stdout == "", 60, "their end")
+        box.wait_empty(2000)    # some of these are of the mbox
         box.stop_daemon()
         box.equation()
 

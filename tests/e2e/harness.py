@@ -213,6 +213,14 @@ class Box:
                 time.sleep(0.05)      # a file has no event to wait for
         return follow.types
 
+    def wait_empty(self, recipients, timeout=300):
+        """So many were acknowledged, and more may have been accepted: a daemon
+        that ends takes answers with it.  Until all of it is through."""
+        self.wait_final(recipients, timeout)
+        self.wait_for(lambda: self.run("queue", "list", "--all", "--json",
+                                       "-c", self.conf).stdout == "",
+                      timeout, "the end of all mail")
+
     @staticmethod
     def wait_for(question, timeout, what):
         end = time.monotonic() + timeout

@@ -195,7 +195,7 @@ def without_any_descriptor_left_nothing_is_lost(mtaq):
             box.start_daemon()
         with open(box.accepted, encoding="utf-8") as f:
             recipients = sum(1 for _ in f)
-        box.wait_final(recipients)
+        box.wait_empty(recipients)
         box.stop_daemon()
         r = box.equation()
         must(r["delivered"] == recipients, json.dumps(r))
