@@ -251,6 +251,12 @@ bool smtp_session_dot_next(const struct smtp_session *session);
  */
 bool smtp_session_more_answers(const struct smtp_session *session);
 /*
+ * Is what came so far only kept, until it can be judged with the answers that
+ * follow?  Then there is nothing to be told and nothing to be sent: a caller
+ * that has more of the peer's octets may go on with those.
+ */
+bool smtp_session_gathers(const struct smtp_session *session);
+/*
  * The whole batch has left, or will never be read again (cancelled, socket
  * closed).  A reply can overtake this; SMTP_EV_MAIL_DONE, _READY, _TLS and
  * _CLOSE wait for it.

@@ -411,6 +411,8 @@ static void received(struct worker_state *s, struct conn *c, int result)
 		if (is_traced(s))
 			trace_octets(s, c, false, span_of(c->in + at, used));
 		at += used;
+		if (at < len && smtp_session_gathers(c->smtp))
+			continue;
 		conn_turn(s, c, at < len);
 		if (c->smtp == NULL)
 			return;

@@ -398,6 +398,13 @@ bool smtp_session_more_answers(const struct smtp_session *s)
 	       s->cur->got < s->cur->sent && !tx_dot_sent(s->cur);
 }
 
+bool smtp_session_gathers(const struct smtp_session *s)
+{
+	if (s->state != ST_MAIL || s->solo != SMTP_STAGE_NONE)
+		return false;
+	return group_is_open(s) && s->group->count > 0 && !session_event_due(s);
+}
+
 int smtp_session_output(struct smtp_session *s, struct iovec *iov, size_t limit,
 			bool pending_input, uint64_t now_ms)
 {

@@ -116,6 +116,8 @@ static inline void flight_input(struct flight *f, const char *text, size_t len)
 
 	while (at < len && !f->closed) {
 		at += smtp_session_input(f->s, text + at, len - at, f->now_ms);
+		if (at < len && smtp_session_gathers(f->s))
+			continue; /* as the engine does */
 		flight_drain(f);
 	}
 }

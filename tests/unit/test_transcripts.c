@@ -135,6 +135,20 @@ static void note_events(struct player *p)
 	}
 }
 
+/* What smtp_session_gathers() promises to who goes on with more octets. */
+static void nothing_due(struct player *p)
+{
+	struct iovec iov[SMTP_IOV_MAX];
+	struct smtp_event ev;
+
+	if (!smtp_session_gathers(p->s))
+		return;
+	ck_assert(!smtp_session_event(p->s, &ev));
+	ck_assert_int_eq(
+		smtp_session_output(p->s, iov, SMTP_OUT_MIN, true, p->now_ms),
+		0);
+}
+
 static void batch_sent(struct player *p)
 {
 	size_t at = 0;
@@ -246,6 +260,7 @@ static void server_says(struct player *p, const char *text, char how)
 		n = smtp_session_input(p->s, p->packet + at, n, p->now_ms);
 		at += n;
 		p->said += n;
+		nothing_due(p);
 		note_events(p);
 	}
 	p->packet_len = 0;
