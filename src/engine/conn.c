@@ -43,7 +43,8 @@ void conn_text(const struct conn *c, char *text, size_t size)
 	memcpy(text + host + 1 + len, "]", 2);
 }
 
-static void set_timer(struct worker_state *s, struct conn *c)
+/* When it has something to do although nothing came. */
+static uint64_t due_ms(const struct conn *c)
 {
 	uint64_t at = smtp_session_deadline(c->smtp);
 
@@ -51,12 +52,25 @@ static void set_timer(struct worker_state *s, struct conn *c)
 		at = c->keep_ms;
 	if (c->read_ms != 0 && c->read_ms < at)
 		at = c->read_ms;
+	return at;
+}
+
+/* With each answer the deadline moves away, minutes ahead, and a timer that is
+ * moved touches those before and behind it.  So it stays where it is when it
+ * comes early: conn_timer() then sees that nothing is due. */
+static void set_timer(struct worker_state *s, struct conn *c)
+{
+	uint64_t at = due_ms(c);
+
+	if (at == SMTP_NEVER) {
+		wheel_del(&s->wheel, &c->timer);
+		return;
+	}
 	if (at <= s->now_ms)
 		at = s->now_ms + 1; /* the turn that is being taken is its */
-	if (at == SMTP_NEVER)
-		wheel_del(&s->wheel, &c->timer);
-	else if (!wheel_has(&c->timer) || c->timer_ms != at)
-		wheel_add(&s->wheel, &c->timer, at);
+	if (wheel_has(&c->timer) && c->timer_ms <= at)
+		return;
+	wheel_add(&s->wheel, &c->timer, at);
 	c->timer_ms = at;
 }
 
@@ -387,6 +401,10 @@ void conn_timer(struct worker_state *s, struct conn *c)
 	}
 	if (c->state != CONN_OPEN)
 		return;
+	if (due_ms(c) > s->now_ms) {
+		set_timer(s, c);
+		return;
+	}
 	if (c->read_ms != 0 && c->read_ms <= s->now_ms)
 		receive(s, c);
 	if (smtp_session_deadline(c->smtp) <= s->now_ms)

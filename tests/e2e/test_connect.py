@@ -312,6 +312,25 @@ def rule_10_every_wait_ends(mtaq):
                  f"{verb}: {w.events()}")
 
 
+def rule_10_a_wait_ends_that_began_during_another(mtaq):
+    """The greeting comes late, but in time, then nothing: the time for the
+    answer to EHLO runs from EHLO on, and out."""
+    def late(_):
+        time.sleep(0.2)
+        return "220 mx.test ESMTP"
+
+    def silent(_):
+        time.sleep(60)
+        return CLOSE
+
+    short = {f"smtp__timeout__{k}": "400ms" for k in ("greeting", "ehlo")}
+    with World(mtaq, m1={"greet": late, "EHLO": silent}, retry='["1h"]',
+               **short) as w:
+        w.submit("a@two.test")
+        w.wait("delivered")
+        must(w.mx.connects(M2) == 1, str(w.events()))
+
+
 # --- rule 17 -----------------------------------------------------------------
 
 def rule_17_unsure_mail_is_tried_five_times_and_held(mtaq):
