@@ -62,6 +62,23 @@ size_t smtp_enhanced_parse(struct span t, uint16_t code,
 	return at < t.len ? at + 1 : at;
 }
 
+/* "250 " or "250-", all of it there. */
+static bool is_whole_head(const char *p)
+{
+	return p[0] >= '2' && p[0] <= '5' && is_digit(p[1]) && is_digit(p[2]) &&
+	       (p[3] == ' ' || p[3] == '-');
+}
+
+static void take_whole_head(struct smtp_reply *r, const char *p)
+{
+	r->code_before = r->code;
+	r->code = (uint16_t)((p[0] - '0') * 100 + (p[1] - '0') * 10 +
+			     (p[2] - '0'));
+	r->more = p[3] == '-';
+	r->bare = false;
+	r->line_len = HEAD;
+}
+
 /* The first HEAD octets of a line, one at a time. */
 static int take_head(struct smtp_reply *r, char c)
 {
@@ -140,6 +157,11 @@ static int take_text(struct smtp_reply *r, const char *p, size_t len,
 static int take_octets(struct smtp_reply *r, const char *p, size_t len,
 		       size_t *used_r)
 {
+	if (r->line_len == 0 && len >= HEAD && is_whole_head(p)) {
+		take_whole_head(r, p);
+		*used_r = HEAD;
+		return 0;
+	}
 	*used_r = 1;
 	if (r->line_len == 3 && *p == '\n') {
 		r->more = false; /* "ddd" LF */
