@@ -121,7 +121,7 @@ static void add_note(struct settling *s, const struct queue_view *view,
 	size = note_rcpt_size(&note);
 	if (size > sizeof(s->notes) - s->used)
 		return; /* the event lacks words, the outcome is the same */
-	note_rcpt_put(&note, s->notes + s->used);
+	size = note_rcpt_put(&note, s->notes + s->used);
 	r->note = span_of(s->notes + s->used, size);
 	s->used += size;
 }
@@ -134,10 +134,9 @@ static void add_notes(struct settling *s, const struct queue_view *view,
 				      .from = view->sender };
 	uint32_t i;
 
-	if (note_common_size(&common) <= sizeof(s->common)) {
-		note_common_put(&common, s->common);
-		out->note = span_of(s->common, note_common_size(&common));
-	}
+	if (note_common_size(&common) <= sizeof(s->common))
+		out->note =
+			span_of(s->common, note_common_put(&common, s->common));
 	s->used = 0;
 	for (i = 0; i < out->rcpt_count; i++) {
 		s->rcpts[i] = out->rcpts[i];

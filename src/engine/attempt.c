@@ -286,7 +286,7 @@ static void add_out(struct worker_state *s, struct attempt *a,
 	 * again: a second copy rather than none. */
 	if (buf_reserve(&a->notes, size) < 0)
 		return;
-	note_rcpt_put(note, a->notes.p + a->notes.len);
+	BUG_ON(note_rcpt_put(note, a->notes.p + a->notes.len) != size);
 	a->outs[a->out_count++] = (struct queue_out_rcpt){
 		.rcpt = index,
 		.state = state_of(p->act),
@@ -374,6 +374,7 @@ static void make_common(struct attempt *a)
 		.from = a->view.sender,
 		.site = span_str(site_name(a->wsite->site)),
 	};
+	size_t size;
 
 	if (a->conn != NULL) {
 		conn_text(a->conn, a->host, sizeof(a->host));
@@ -383,9 +384,10 @@ static void make_common(struct attempt *a)
 			n.source = span_str(a->conn->source->text);
 	}
 	buf_clear(&a->common);
-	if (buf_reserve(&a->common, note_common_size(&n)) == 0) {
-		note_common_put(&n, a->common.p);
-		a->common.len = note_common_size(&n);
+	size = note_common_size(&n);
+	if (buf_reserve(&a->common, size) == 0) {
+		BUG_ON(note_common_put(&n, a->common.p) != size);
+		a->common.len = size;
 	}
 }
 

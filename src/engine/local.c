@@ -96,8 +96,7 @@ static void common_note(struct local *l, const struct queue_view *view)
 	};
 
 	BUG_ON(note_common_size(&n) > sizeof(l->common));
-	note_common_put(&n, l->common);
-	l->out.note = span_of(l->common, note_common_size(&n));
+	l->out.note = span_of(l->common, note_common_put(&n, l->common));
 }
 
 static void add_rcpt(struct local *l, const struct queue_view *view,
@@ -113,7 +112,7 @@ static void add_rcpt(struct local *l, const struct queue_view *view,
 	note.notify = (uint8_t)dsn_notify(r.params);
 	note.queued_s = l->s->now_s - view->arrived_s;
 	size = note_rcpt_size(&note);
-	note_rcpt_put(&note, l->notes + l->len);
+	BUG_ON(note_rcpt_put(&note, l->notes + l->len) != size);
 	rcpt.rcpt = (uint16_t)index;
 	rcpt.note = span_of(l->notes + l->len, size);
 	l->rcpts[l->out.rcpt_count++] = rcpt;
@@ -152,6 +151,7 @@ static bool hold_damaged(struct storer_state *s, const struct queue_task *t)
 	};
 	struct local *l = s->local;
 	struct note_common common = { .time_ms = clock_wall_ms() };
+	size_t note_size;
 	uint32_t at;
 
 	l->out = (struct queue_out){ .id = t->id,
@@ -159,9 +159,8 @@ static bool hold_damaged(struct storer_state *s, const struct queue_task *t)
 				     .rcpts = l->rcpts };
 	queue_handle_name(s->st->set.queue, t->queue, &l->out.tenant,
 			  &l->out.campaign, &l->out.domain);
-	note_common_put(&common, l->common);
-	l->out.note = span_of(l->common, note_common_size(&common));
-	note_rcpt_put(&note, l->notes);
+	l->out.note = span_of(l->common, note_common_put(&common, l->common));
+	note_size = note_rcpt_put(&note, l->notes);
 	for (at = 0; at < t->span; at++)
 		if (is_open(t, at))
 			l->rcpts[l->out.rcpt_count++] = (struct queue_out_rcpt){
@@ -171,7 +170,7 @@ static bool hold_damaged(struct storer_state *s, const struct queue_task *t)
 				.unsure = t->unsure,
 			};
 	/* One note for all: it has no address to tell them apart. */
-	l->rcpts[0].note = span_of(l->notes, note_rcpt_size(&note));
+	l->rcpts[0].note = span_of(l->notes, note_size);
 	return put(s, &l->out, meter_class(t->flags), LOCAL_NONE);
 }
 

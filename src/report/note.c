@@ -192,7 +192,7 @@ size_t note_common_size(const struct note_common *n)
 	       span_size(n->tls, SPAN_MAX);
 }
 
-void note_common_put(const struct note_common *n, void *to)
+size_t note_common_put(const struct note_common *n, void *to)
 {
 	size_t site = site_number(n);
 	uint8_t *at = to;
@@ -208,7 +208,7 @@ void note_common_put(const struct note_common *n, void *to)
 		at = put_octets(at, n->site.p, site / 2);
 	at = put_span(at, n->source, SPAN_MAX);
 	at = put_span(at, n->tls, SPAN_MAX);
-	BUG_ON((size_t)(at - (uint8_t *)to) != note_common_size(n));
+	return (size_t)(at - (uint8_t *)to);
 }
 
 static bool get_common(struct span s, struct note_common *n)
@@ -251,7 +251,7 @@ size_t note_rcpt_size(const struct note_rcpt *n)
 	       span_size(n->to, SPAN_MAX) + span_size(v->text, NOTE_TEXT_MAX);
 }
 
-void note_rcpt_put(const struct note_rcpt *n, void *to)
+size_t note_rcpt_put(const struct note_rcpt *n, void *to)
 {
 	const struct smtp_verdict *v = &n->verdict;
 	uint8_t *at = to;
@@ -270,7 +270,7 @@ void note_rcpt_put(const struct note_rcpt *n, void *to)
 	at = put_number(at, n->queued_s);
 	at = put_span(at, n->to, SPAN_MAX);
 	at = put_span(at, v->text, NOTE_TEXT_MAX);
-	BUG_ON((size_t)(at - (uint8_t *)to) != note_rcpt_size(n));
+	return (size_t)(at - (uint8_t *)to);
 }
 
 static bool get_rcpt(struct span s, struct note_rcpt *n)

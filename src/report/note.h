@@ -36,9 +36,9 @@ struct note_rcpt {
 /* The octets that _put() will write. */
 size_t note_common_size(const struct note_common *n);
 size_t note_rcpt_size(const struct note_rcpt *n);
-/* Write exactly _size() octets. */
-void note_common_put(const struct note_common *n, void *to);
-void note_rcpt_put(const struct note_rcpt *n, void *to);
+/* Write exactly _size() octets, and say how many that was. */
+size_t note_common_put(const struct note_common *n, void *to);
+size_t note_rcpt_put(const struct note_rcpt *n, void *to);
 /* 0, or -EINVAL for what is no such note.  The result borrows from s. */
 int note_common_get(struct span s, struct note_common *n_r);
 int note_rcpt_get(struct span s, struct note_rcpt *n_r);

@@ -125,7 +125,7 @@ START_TEST(notes_come_back)
 	struct note_common c;
 	struct note_rcpt r;
 
-	note_common_put(&common, mem);
+	ck_assert_uint_eq(note_common_put(&common, mem), len);
 	ck_assert_int_eq(note_common_get(span_of(mem, len), &c), 0);
 	ck_assert_uint_eq(c.time_ms, common.time_ms);
 	ck_assert_uint_eq(c.session, 77);
@@ -136,7 +136,7 @@ START_TEST(notes_come_back)
 	ck_assert_uint_eq(c.source.len, 0);
 	ck_assert_uint_eq(c.tls.len, 0);
 	len = note_rcpt_size(&rcpt);
-	note_rcpt_put(&rcpt, mem);
+	ck_assert_uint_eq(note_rcpt_put(&rcpt, mem), len);
 	ck_assert_int_eq(note_rcpt_get(span_of(mem, len), &r), 0);
 	ck_assert_uint_eq(r.verdict.code, 550);
 	ck_assert_uint_eq(r.verdict.enhanced.detail, 1);
@@ -166,14 +166,14 @@ START_TEST(long_and_odd_notes_come_back)
 		ri.queued_s = (uint32_t)in.time_ms;
 		ri.verdict.enhanced.detail = (uint16_t)in.time_ms;
 		len = note_common_size(&in);
-		note_common_put(&in, mem);
+		ck_assert_uint_eq(note_common_put(&in, mem), len);
 		ck_assert_int_eq(note_common_get(span_of(mem, len), &c), 0);
 		ck_assert_uint_eq(c.time_ms, in.time_ms);
 		ck_assert_uint_eq(c.session, in.session);
 		ck_assert(span_eq(c.site, in.site));
 		ck_assert(span_eq(c.host, in.host));
 		len = note_rcpt_size(&ri);
-		note_rcpt_put(&ri, mem);
+		ck_assert_uint_eq(note_rcpt_put(&ri, mem), len);
 		ck_assert_int_eq(note_rcpt_get(span_of(mem, len), &r), 0);
 		ck_assert_uint_eq(r.queued_s, ri.queued_s);
 		ck_assert_uint_eq(r.verdict.enhanced.detail,
