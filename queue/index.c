@@ -6,8 +6,10 @@
  *	u32 expires, u32 share, when moved u64 place, then the open
  *	recipients, a bit each
  *
- * One writer, one thread.  Reading goes through a read transaction that is
- * renewed for each call, so that none ever keeps old pages from being reused.
+ * One writer, one thread.  Reading goes through a read transaction that ends
+ * with each commit and is renewed by whoever reads next: it never sees less
+ * than what is committed, and never keeps old pages from being reused.  A new
+ * one for each read would have LMDB look for the tables again each time.
  */
 #include "queue/index_private.h"
 
@@ -298,6 +300,7 @@ static int open_env(struct index *x)
 		return err;
 	}
 	mdb_txn_reset(x->read);
+	x->reading = false;
 	return 0;
 }
 
@@ -363,16 +366,20 @@ int index_read(struct index *x, MDB_txn **txn_r)
 
 	if (x->env == NULL)
 		return -EIO;
-	rc = mdb_txn_renew(x->read);
+	rc = x->reading ? 0 : mdb_txn_renew(x->read);
 	if (rc != 0)
 		return index_error(rc);
+	x->reading = true;
 	*txn_r = x->read;
 	return 0;
 }
 
-void index_read_end(struct index *x)
+/* Somebody has committed: whoever reads next is to see it. */
+static void end_reading(struct index *x)
 {
-	mdb_txn_reset(x->read);
+	if (x->reading)
+		mdb_txn_reset(x->read);
+	x->reading = false;
 }
 
 int index_begin(struct index *x, uint64_t lsn)
@@ -421,6 +428,7 @@ int index_commit(struct index *x, bool *unsure_r)
 		return err;
 	}
 	rc = mdb_txn_commit(x->write);
+	end_reading(x);
 	x->write = NULL;
 	x->at = NULL; /* it went with its transaction */
 	forget_changes(x);
@@ -472,10 +480,8 @@ int index_scan(struct index *x, const struct index_key *from,
 		return err;
 	pack_key(from, key);
 	rc = mdb_cursor_open(txn, x->table[TABLE_TASK], &cursor);
-	if (rc != 0) {
-		index_read_end(x);
+	if (rc != 0)
 		return index_error(rc);
-	}
 	rc = mdb_cursor_get(cursor, &k, &v, MDB_SET_RANGE);
 	while (rc == 0 && n < room) {
 		err = parse_row(&k, &v, &rows_r[n]);
@@ -485,7 +491,6 @@ int index_scan(struct index *x, const struct index_key *from,
 			rc = mdb_cursor_get(cursor, &k, &v, MDB_NEXT);
 	}
 	mdb_cursor_close(cursor);
-	index_read_end(x);
 	if (err == 0 && rc != MDB_NOTFOUND)
 		err = index_error(rc);
 	if (err == 0)
@@ -537,10 +542,8 @@ int index_scan_places(struct index *x, struct index_key *at, uint32_t rows,
 		return err;
 	pack_key(at, key);
 	rc = mdb_cursor_open(txn, x->table[TABLE_TASK], &cursor);
-	if (rc != 0) {
-		index_read_end(x);
+	if (rc != 0)
 		return index_error(rc);
-	}
 	rc = mdb_cursor_get(cursor, &k, &v, MDB_SET_RANGE);
 	for (; rc == 0 && rows > 0 && found >= 0; rows--) {
 		found = look_at(x, &k, &v, in, &found_r[n]);
@@ -550,7 +553,6 @@ int index_scan_places(struct index *x, struct index_key *at, uint32_t rows,
 	if (rc == 0 && found >= 0 && parse_key(&k, at) < 0)
 		found = -EUCLEAN;
 	mdb_cursor_close(cursor);
-	index_read_end(x);
 	*count_r = n;
 	if (found < 0)
 		return found;

@@ -33,7 +33,8 @@ struct index_change {
 struct index {
 	MDB_env *env;
 	MDB_dbi table[TABLES];
-	MDB_txn *read;    /* reset between uses */
+	MDB_txn *read; /* of the last commit; reset unless reading */
+	bool reading;
 	MDB_txn *write;   /* NULL: none */
 	pthread_t writer; /* it began write, and alone may end it */
 	/* Of `write`, on the task rows; a row beside the last one is found
@@ -51,9 +52,9 @@ struct index {
 #define INDEX_VALUE_BYTES (24 + QUEUE_OPEN_WORDS * 8)
 
 int index_error(int rc); /* what LMDB says, as a negative errno value */
-/* A read transaction; index_read_end() must follow. */
+/* A read transaction of what is committed; it ends with the next commit, and
+ * what it shows is to be copied. */
 int index_read(struct index *x, MDB_txn **txn_r);
-void index_read_end(struct index *x);
 /* Note that a count is to change. */
 int index_change(struct index *x, struct index_change by);
 int index_flush(struct index *x); /* write the changed counts */

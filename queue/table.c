@@ -32,7 +32,6 @@ static int get(struct index *x, enum index_table table, MDB_val *k, void *p,
 		memcpy(p, v.mv_data, v.mv_size);
 		*len = v.mv_size;
 	}
-	index_read_end(x);
 	return err;
 }
 
@@ -60,7 +59,6 @@ static int next(struct index *x, enum index_table table, struct span key,
 		memcpy(p, v.mv_data, v.mv_size);
 		*len = v.mv_size;
 	}
-	index_read_end(x);
 	return err;
 }
 
@@ -370,7 +368,6 @@ int index_queue_next(struct index *x, const struct queue_filter *filter,
 	rc = next_number(x, txn, filter, looks_max, number_r);
 	if (rc == 0 && filter->domain.len > 0 && x->meta.names_whole)
 		rc = next_by_words(x, txn, filter, looks_max, number_r);
-	index_read_end(x);
 	return rc;
 }
 
