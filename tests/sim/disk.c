@@ -24,6 +24,7 @@ struct file {
 	uint64_t size, synced_size;
 	uint32_t low, high; /* dirty sectors are in here */
 	uint32_t writes;    /* since the last sync */
+	uint32_t blank;     /* from here on both images are zeros */
 };
 
 static struct disk {
@@ -45,10 +46,19 @@ static char *image(char *of, int fd)
 	return of + (size_t)fd * disk->bytes;
 }
 
+static void clear(int fd)
+{
+	memset(image(shown, fd), 0, disk->files[fd].blank);
+	memset(image(platter, fd), 0, disk->files[fd].blank);
+	disk->files[fd].blank = 0;
+}
+
 /* The seeds of a process have the same memory, one after the other: what one
  * has written is cleared, which takes less than memory from the kernel. */
 void disk_new(uint32_t segment_bytes)
 {
+	int i;
+
 	BUG_ON(segment_bytes > FILE_BYTES);
 	if (disk == NULL) {
 		disk = sim_shared(sizeof(*disk));
@@ -56,8 +66,8 @@ void disk_new(uint32_t segment_bytes)
 		platter = sim_shared((size_t)FILES * FILE_BYTES);
 		dirty = sim_shared(FILES * (FILE_BYTES / SECTOR));
 	}
-	memset(shown, 0, (size_t)disk->top * disk->bytes);
-	memset(platter, 0, (size_t)disk->top * disk->bytes);
+	for (i = 0; i < disk->top; i++)
+		clear(i);
 	memset(dirty, 0, (size_t)disk->top * sectors());
 	memset(disk, 0, sizeof(*disk));
 	disk->bytes = segment_bytes;
@@ -146,8 +156,29 @@ static void bring_over(int fd, uint32_t sector)
 {
 	size_t at = (size_t)sector * SECTOR;
 
+	if (at >= disk->files[fd].blank)
+		return;
 	memcpy(for_writing(image(platter, fd) + at), image(shown, fd) + at,
 	       SECTOR);
+}
+
+static bool is_zeros(const char *p, size_t len)
+{
+	return len == 0 || (*p == '\0' && memcmp(p, p + 1, len - 1) == 0);
+}
+
+/* Segments are made of zeros: those are there already, and where nothing else
+ * follows they take no memory. */
+static void show(int fd, const struct iovec *iov, uint64_t at)
+{
+	struct file *f = &disk->files[fd];
+	uint64_t end = at + iov->iov_len;
+
+	BUG_ON(end > disk->bytes);
+	if (at >= f->blank && is_zeros(iov->iov_base, iov->iov_len))
+		return;
+	memcpy(for_writing(image(shown, fd) + at), iov->iov_base, iov->iov_len);
+	f->blank = end > f->blank ? (uint32_t)end : f->blank;
 }
 
 static int64_t d_pwritev(void *arg, int fd, const struct iovec *iov, int count,
@@ -161,9 +192,7 @@ static int64_t d_pwritev(void *arg, int fd, const struct iovec *iov, int count,
 
 	(void)arg;
 	for (i = 0; i < count; i++) {
-		BUG_ON(at + iov[i].iov_len > disk->bytes);
-		memcpy(for_writing(image(shown, fd) + at), iov[i].iov_base,
-		       iov[i].iov_len);
+		show(fd, &iov[i], at);
 		at += iov[i].iov_len;
 	}
 	if (at == offset)
@@ -324,7 +353,7 @@ static void lose(int fd, const struct luck *l)
 			continue;
 		if (is_kept(l, i, d[i]))
 			bring_over(fd, i);
-		else
+		else if (at < f->blank)
 			memcpy(image(shown, fd) + at, image(platter, fd) + at,
 			       SECTOR);
 		d[i] = 0;
@@ -366,8 +395,7 @@ void disk_crash(bool keep)
 			f->named = true;
 			continue;
 		}
-		memset(image(shown, i), 0, disk->bytes);
-		memset(image(platter, i), 0, disk->bytes);
+		clear(i);
 		f->used = false;
 		disk->used--;
 	}
