@@ -10,8 +10,10 @@
  * Messages are gathered into frames of up to SUBMIT_FRAME_MESSAGES or
  * SUBMIT_FRAME_BYTES; at most SUBMIT_FRAMES_OPEN frames wait for their
  * answer.  A daemon with little to do gets what is there (64 KiB) while more
- * is being put, and waits with its sync for the rest of the batch.  A message is accepted when its result says so: it is durable then.
- * When the connection breaks, submit_put() and submit_flush() connect again
+ * is being put, and waits with its sync for the rest of the batch.
+ *
+ * A message is accepted when its result says so: it is durable then.  When the
+ * connection breaks, submit_put() and submit_flush() connect again
  * and repeat, under the same submission id and frame numbers, what was not
  * answered; the daemon takes each message once.  Ids are printed with
  * base/msgid.h.

@@ -439,6 +439,12 @@ START_TEST(a_frame_says_that_more_follow)
 		ck_assert(feed(c, p.b.p + p.b.len - 1, 1, 1));
 		ck_assert_uint_eq(ingress_more(c), says[i - 1] ? i : 0);
 	}
+	ck_assert_int_eq(pack_next(&p), 0);
+	ck_assert_int_eq(pack_add(&p, &m), 0);
+	pack_seal(&p, false);
+	frame_seal(&p.b, 0, FRAME_LARGE, 1, i);
+	ck_assert(feed(c, p.b.p, p.b.len, 1000));
+	ck_assert_uint_eq(ingress_more(c), 0);
 	frame_head_put(&(struct frame_head){ .type = FRAME_END }, octets);
 	ck_assert(feed(c, octets, FRAME_HEAD_SIZE, 100));
 	ck_assert_uint_eq(ingress_more(c), 0);

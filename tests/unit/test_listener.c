@@ -314,17 +314,21 @@ START_TEST(one_client_does_not_answer_for_another)
 }
 END_TEST
 
-START_TEST(who_goes_promises_no_more)
+static void one_promises_and_goes(void)
 {
-	struct client c;
+	struct client c = come(1);
 
-	start();
-	c = come(1);
 	say(&c, true);
 	take_one();
 	ck_assert_uint_ne(promised(), 0);
 	close(c.fd);
 	wait_until(nothing_promised);
+}
+
+START_TEST(who_goes_promises_no_more)
+{
+	start();
+	one_promises_and_goes();
 }
 END_TEST
 
@@ -333,7 +337,6 @@ START_TEST(a_file_promises_nothing)
 {
 	char path[TMPDIR_BYTES + 100], hello[FRAME_HELLO_SIZE];
 	const char *const folders[] = { "/incoming", "/incoming/new" };
-	struct client c;
 	struct pack p;
 	int fd, i;
 
@@ -352,12 +355,7 @@ START_TEST(a_file_promises_nothing)
 	take_one();
 	ck_assert_uint_eq(promised(), 0);
 	/* Nor has it taken anybody's promise back. */
-	c = come(1);
-	say(&c, true);
-	take_one();
-	ck_assert_uint_ne(promised(), 0);
-	close(c.fd);
-	wait_until(nothing_promised);
+	one_promises_and_goes();
 }
 END_TEST
 
