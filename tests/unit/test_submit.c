@@ -379,6 +379,35 @@ START_TEST(what_is_repeated_tells_of_no_more)
 }
 END_TEST
 
+/* Nor is the one that came back told of more before it has said what it
+ * knows. */
+START_TEST(nobody_is_told_of_more_before_the_welcome)
+{
+	struct submit_message m = message();
+	struct pollfd p = { .events = POLLIN };
+	struct submit *s;
+
+	d.ages = true;
+	d.hang_up_after = 2;
+	d.hang_ups_left = 1;
+	go();
+	s = open_and_be_welcomed();
+	ck_assert_int_eq(submit_put(s, &m), 0);
+	ck_assert_int_eq(submit_start(s), 0);
+	p.fd = submit_fd(s);
+	ck_assert_int_eq(poll(&p, 1, 60000), 1);
+	ck_assert_int_eq(submit_look(s), 0);
+	ck_assert_uint_eq(submit_connects(s), 2);
+	ck_assert_int_eq(submit_start(s), 0); /* sends, and reads nothing */
+	put_half_a_mib(s);
+	ck_assert_int_eq(submit_flush(s), 0);
+	submit_free(&s);
+	finish();
+	ck_assert_uint_eq(d.taken, 130);
+	ck_assert_uint_eq(d.mores, 0);
+}
+END_TEST
+
 /* Wait as a loop of many things would, and look; how often it had to wait for
  * room. */
 static unsigned wait_and_look(struct submit *s)
@@ -661,6 +690,7 @@ int main(void)
 	tcase_add_test(t, a_batch_is_looked_at_while_it_is_put);
 	tcase_add_test(t, an_old_daemon_is_told_of_no_more);
 	tcase_add_test(t, what_is_repeated_tells_of_no_more);
+	tcase_add_test(t, nobody_is_told_of_more_before_the_welcome);
 	tcase_add_test(t, a_loop_of_its_own_waits_for_room_and_answers);
 	tcase_add_test(t, large_messages_come_in_parts);
 	tcase_add_test(t, too_large_is_refused_and_the_rest_goes_on);
