@@ -286,6 +286,27 @@ START_TEST(a_broken_connection_is_repeated_without_doubles)
 }
 END_TEST
 
+/* Wait as a loop of many things would, and look; how often it had to wait for
+ * room. */
+static unsigned wait_and_look(struct submit *s)
+{
+	bool room = submit_unsent(s);
+	struct pollfd p = { submit_fd(s),
+			    (short)(POLLIN | (room ? POLLOUT : 0)), 0 };
+
+	ck_assert_int_eq(poll(&p, 1, 5000), 1);
+	ck_assert_int_eq(submit_look(s), 0);
+	return room;
+}
+
+/* The rest of the batch, to its end. */
+static void finish_with(struct submit *s)
+{
+	ck_assert_int_eq(submit_flush(s), 0);
+	submit_free(&s);
+	finish();
+}
+
 /* Half a MiB, in messages of 4 KiB. */
 static void put_half_a_mib(struct submit *s)
 {
@@ -302,11 +323,13 @@ static void put_half_a_mib(struct submit *s)
 		ck_assert_int_eq(submit_put(s, &m), 0);
 }
 
-static struct submit *open_and_be_welcomed(void)
+static struct submit *go_and_be_welcomed(void)
 {
 	struct submit_message m = message();
-	struct submit *s = open_one(5000);
+	struct submit *s;
 
+	go();
+	s = open_one(5000);
 	ck_assert_int_eq(submit_put(s, &m), 0);
 	ck_assert_int_eq(submit_flush(s), 0);
 	results(s, 1, 0);
@@ -318,22 +341,15 @@ static struct submit *open_and_be_welcomed(void)
 START_TEST(a_batch_is_looked_at_while_it_is_put)
 {
 	struct submit_result r;
-	struct pollfd p = { .events = POLLIN };
 	struct submit *s;
 
-	go();
-	s = open_and_be_welcomed();
+	s = go_and_be_welcomed();
 	put_half_a_mib(s);
-	p.fd = submit_fd(s);
-	ck_assert_int_eq(poll(&p, 1, 60000), 1);
-	ck_assert_int_eq(submit_look(s), 0);
+	wait_and_look(s);
 	ck_assert_int_eq(submit_next(s, &r), 1);
 	ck_assert_int_eq(r.code, 0);
 	ck_assert_uint_eq(r.index, 1);
-	ck_assert_int_eq(submit_flush(s), 0);
-	ck_assert_uint_eq(submit_unanswered(s), 0);
-	submit_free(&s);
-	finish();
+	finish_with(s);
 	ck_assert_uint_eq(d.taken, 129);
 	ck_assert_uint_ge(d.mores, 1);
 	ck_assert(!d.more);
@@ -346,12 +362,9 @@ START_TEST(an_old_daemon_is_told_of_no_more)
 	struct submit *s;
 
 	d.old = true;
-	go();
-	s = open_and_be_welcomed();
+	s = go_and_be_welcomed();
 	put_half_a_mib(s);
-	ck_assert_int_eq(submit_flush(s), 0);
-	submit_free(&s);
-	finish();
+	finish_with(s);
 	ck_assert_uint_eq(d.taken, 129);
 	ck_assert_uint_eq(d.mores, 0);
 }
@@ -365,8 +378,7 @@ START_TEST(what_is_repeated_tells_of_no_more)
 	d.ages = true;
 	d.hang_up_after = 60;
 	d.hang_ups_left = 1;
-	go();
-	s = open_and_be_welcomed();
+	s = go_and_be_welcomed();
 	put_half_a_mib(s);
 	put_half_a_mib(s);
 	ck_assert_int_eq(submit_flush(s), 0);
@@ -384,42 +396,23 @@ END_TEST
 START_TEST(nobody_is_told_of_more_before_the_welcome)
 {
 	struct submit_message m = message();
-	struct pollfd p = { .events = POLLIN };
 	struct submit *s;
 
 	d.ages = true;
 	d.hang_up_after = 2;
 	d.hang_ups_left = 1;
-	go();
-	s = open_and_be_welcomed();
+	s = go_and_be_welcomed();
 	ck_assert_int_eq(submit_put(s, &m), 0);
 	ck_assert_int_eq(submit_start(s), 0);
-	p.fd = submit_fd(s);
-	ck_assert_int_eq(poll(&p, 1, 60000), 1);
-	ck_assert_int_eq(submit_look(s), 0);
+	wait_and_look(s);
 	ck_assert_uint_eq(submit_connects(s), 2);
 	ck_assert_int_eq(submit_start(s), 0); /* sends, and reads nothing */
 	put_half_a_mib(s);
-	ck_assert_int_eq(submit_flush(s), 0);
-	submit_free(&s);
-	finish();
+	finish_with(s);
 	ck_assert_uint_eq(d.taken, 130);
 	ck_assert_uint_eq(d.mores, 0);
 }
 END_TEST
-
-/* Wait as a loop of many things would, and look; how often it had to wait for
- * room. */
-static unsigned wait_and_look(struct submit *s)
-{
-	bool room = submit_unsent(s);
-	struct pollfd p = { submit_fd(s),
-			    (short)(POLLIN | (room ? POLLOUT : 0)), 0 };
-
-	ck_assert_int_eq(poll(&p, 1, 5000), 1);
-	ck_assert_int_eq(submit_look(s), 0);
-	return room;
-}
 
 START_TEST(a_loop_of_its_own_waits_for_room_and_answers)
 {
