@@ -299,7 +299,6 @@ static unsigned wait_and_look(struct submit *s)
 	return room;
 }
 
-/* The rest of the batch, to its end. */
 static void finish_with(struct submit *s)
 {
 	ck_assert_int_eq(submit_flush(s), 0);
