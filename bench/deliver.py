@@ -25,6 +25,8 @@ UNITS = {
     "submitted_per_s": "messages/s",
     "daemon_cpu_ms_per_1000": "ms of CPU/1000 messages",
     "worker_user_percent": "% of the workers' CPU in user space",
+    "worker_user_us": "us of user time a message, all workers",
+    "worker_kernel_us": "us of kernel time a message, all workers",
     "sink_cpu_ms_per_1000": "ms of CPU/1000 messages",
     "messages_per_session": f"messages (at least {PER_SESSION_MIN})",
     "rss_anon_mib": "MiB",
@@ -100,6 +102,8 @@ def drain(box, a):
         "daemon_cpu_ms_per_1000": (cpu_s(pid) - daemon0) * 1000 / k,
         "sink_cpu_ms_per_1000": (cpu_s(box.sink.pid) - sink0) * 1000 / k,
         "worker_user_percent": 100 * user / max(user + system, 0.01),
+        "worker_user_us": user * 1000 / k,
+        "worker_kernel_us": system * 1000 / k,
         "rss_anon_mib": max(rss),
         "rss_peak_mib": memory_mib(pid)["VmHWM"],
     }
