@@ -1,6 +1,9 @@
 /*
  * base/crc32c.c - CRC32C with the CPU's instructions where it has them
  *
+ * The fastest way, where there is VPCLMULQDQ, is in crc32c_fold.c.  Which one
+ * this CPU has is asked once.  What comes next:
+ *
  * One crc32 instruction waits three cycles for the one before it, and another
  * could begin in each.  So a block is cut into three lanes that are read side
  * by side; three reads from memory are under way as well, and content that is
@@ -13,8 +16,10 @@
  */
 #include "base/crc32c.h"
 
+#include "base/crc32c_ways.h"
 #include "base/fetch.h"
 
+#include <stdatomic.h>
 #include <string.h>
 #if defined(__x86_64__)
 #include <immintrin.h>
@@ -45,19 +50,36 @@ uint32_t crc32c_portable(uint32_t crc, const void *p, size_t len)
 	return ~crc;
 }
 
+static bool here_always(void)
+{
+	return true;
+}
+
 #if defined(__x86_64__)
-__attribute__((target("sse4.2"))) static uint32_t
+__attribute__((target("sse4.2"))) uint32_t
 crc32c_sse42(uint32_t crc, const void *p, size_t len)
 {
 	const unsigned char *at = p;
 	uint64_t c = ~crc, word;
+	uint32_t half;
+	uint16_t pair;
 
 	for (; len >= 8; at += 8, len -= 8) {
 		memcpy(&word, at, 8);
-		c = __builtin_ia32_crc32di(c, word);
+		c = _mm_crc32_u64(c, word);
 	}
-	for (; len > 0; at++, len--)
-		c = __builtin_ia32_crc32qi((uint32_t)c, *at);
+	if (len & 4) {
+		memcpy(&half, at, 4);
+		c = _mm_crc32_u32((uint32_t)c, half);
+		at += 4;
+	}
+	if (len & 2) {
+		memcpy(&pair, at, 2);
+		c = _mm_crc32_u16((uint32_t)c, pair);
+		at += 2;
+	}
+	if (len & 1)
+		c = _mm_crc32_u8((uint32_t)c, *at);
 	return ~(uint32_t)c;
 }
 
@@ -92,15 +114,15 @@ WITH_LANES static uint64_t take_lanes(uint64_t a, const unsigned char *at,
 		memcpy(&word[0], at + i, 8);
 		memcpy(&word[1], at + lane->n + i, 8);
 		memcpy(&word[2], at + 2 * lane->n + i, 8);
-		a = __builtin_ia32_crc32di(a, word[0]);
-		b = __builtin_ia32_crc32di(b, word[1]);
-		c = __builtin_ia32_crc32di(c, word[2]);
+		a = _mm_crc32_u64(a, word[0]);
+		b = _mm_crc32_u64(b, word[1]);
+		c = _mm_crc32_u64(c, word[2]);
 	}
 	a = times(a, lane->two) ^ times(b, lane->one);
-	return __builtin_ia32_crc32di(0, a) ^ c;
+	return _mm_crc32_u64(0, a) ^ c;
 }
 
-WITH_LANES static uint32_t crc32c_lanes(uint32_t crc, const void *p, size_t len)
+WITH_LANES uint32_t crc32c_lanes(uint32_t crc, const void *p, size_t len)
 {
 	const unsigned char *at = p;
 	uint64_t c = ~crc;
@@ -118,18 +140,58 @@ WITH_LANES static uint32_t crc32c_lanes(uint32_t crc, const void *p, size_t len)
 	return crc32c_sse42(~(uint32_t)c, at, len);
 }
 
-uint32_t crc32c(uint32_t crc, const void *p, size_t len)
+static bool here_sse42(void)
 {
-	if (__builtin_cpu_supports("pclmul") &&
-	    __builtin_cpu_supports("sse4.2"))
-		return crc32c_lanes(crc, p, len);
-	if (__builtin_cpu_supports("sse4.2"))
-		return crc32c_sse42(crc, p, len);
-	return crc32c_portable(crc, p, len);
+	return __builtin_cpu_supports("sse4.2");
 }
-#else
-uint32_t crc32c(uint32_t crc, const void *p, size_t len)
+
+static bool here_lanes(void)
 {
-	return crc32c_portable(crc, p, len);
+	return here_sse42() && __builtin_cpu_supports("pclmul");
+}
+
+static bool here_fold_avx2(void)
+{
+	return here_sse42() && __builtin_cpu_supports("avx2") &&
+	       __builtin_cpu_supports("vpclmulqdq");
+}
+
+static bool here_fold_avx512(void)
+{
+	return here_fold_avx2() && __builtin_cpu_supports("avx512f") &&
+	       __builtin_cpu_supports("avx512vl");
 }
 #endif
+
+const struct crc32c_way crc32c_ways[] = {
+#if defined(__x86_64__)
+	{ "fold_avx512", here_fold_avx512, crc32c_fold_avx512 },
+	{ "fold_avx2", here_fold_avx2, crc32c_fold_avx2 },
+	{ "lanes", here_lanes, crc32c_lanes },
+	{ "sse42", here_sse42, crc32c_sse42 },
+#endif
+	{ "portable", here_always, crc32c_portable },
+};
+const size_t crc32c_way_count = sizeof(crc32c_ways) / sizeof(crc32c_ways[0]);
+
+typedef uint32_t crc_fn(uint32_t crc, const void *p, size_t len);
+
+static crc_fn first_use;
+
+/* Whoever comes first chooses; two at once choose the same. */
+static crc_fn *_Atomic chosen = first_use;
+
+static uint32_t first_use(uint32_t crc, const void *p, size_t len)
+{
+	const struct crc32c_way *way = crc32c_ways;
+
+	while (!way->here())
+		way++;
+	atomic_store_explicit(&chosen, way->crc, memory_order_relaxed);
+	return way->crc(crc, p, len);
+}
+
+uint32_t crc32c(uint32_t crc, const void *p, size_t len)
+{
+	return atomic_load_explicit(&chosen, memory_order_relaxed)(crc, p, len);
+}

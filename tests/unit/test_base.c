@@ -2,7 +2,6 @@
  * tests/unit/test_base.c - tables, heaps, rings and hashes against models
  */
 #include "base/buf.h"
-#include "base/crc32c.h"
 #include "base/hash.h"
 #include "base/heap.h"
 #include "base/list.h"
@@ -14,49 +13,6 @@
 #include <pthread.h>
 #include <sched.h>
 #include <stdlib.h>
-
-START_TEST(crc32c_known_answers)
-{
-	unsigned char zeros[32] = { 0 }, text[100];
-	size_t i, cut;
-
-	/* RFC 3720 B.4, and the check value of the catalogue of CRCs. */
-	ck_assert_uint_eq(crc32c(0, zeros, 32), 0x8a9136aau);
-	ck_assert_uint_eq(crc32c(0, "123456789", 9), 0xe3069283u);
-	for (i = 0; i < sizeof(text); i++)
-		text[i] = (unsigned char)hash_u64(i);
-	for (cut = 0; cut <= sizeof(text); cut++) {
-		uint32_t c = crc32c(0, text, cut);
-
-		ck_assert_uint_eq(c, crc32c_portable(0, text, cut));
-		c = crc32c(c, text + cut, sizeof(text) - cut);
-		ck_assert_uint_eq(c, crc32c(0, text, sizeof(text)));
-	}
-}
-END_TEST
-
-/* However the CPU goes about it: every length around the edges of the blocks
- * that it takes, anywhere in memory, and any two pieces. */
-START_TEST(crc32c_is_as_portable)
-{
-	static unsigned char text[7000];
-	uint64_t r = 1;
-	size_t i, len;
-
-	for (i = 0; i < sizeof(text); i++)
-		text[i] = (unsigned char)hash_u64(i);
-	for (len = 0; len < sizeof(text) - 64; len += len < 200 ? 1 : r % 61) {
-		const unsigned char *p = text + (r = hash_u64(r)) % 64;
-		uint32_t seed = (uint32_t)(r >> 32), c;
-		size_t cut = (r >> 16) % (len + 1);
-
-		c = crc32c_portable(seed, p, len);
-		ck_assert_uint_eq(crc32c(seed, p, len), c);
-		ck_assert_uint_eq(
-			crc32c(crc32c(seed, p, cut), p + cut, len - cut), c);
-	}
-}
-END_TEST
 
 START_TEST(hash_is_stable)
 {
@@ -308,8 +264,6 @@ int main(void)
 	int failed;
 
 	tcase_set_timeout(tc, 60);
-	tcase_add_test(tc, crc32c_known_answers);
-	tcase_add_test(tc, crc32c_is_as_portable);
 	tcase_add_test(tc, hash_is_stable);
 	tcase_add_test(tc, map_against_array);
 	tcase_add_test(tc, heap_against_scan);
