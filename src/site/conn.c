@@ -209,6 +209,17 @@ static uint32_t others_working(const struct site_conn *conn)
 	       (conn->state == CONN_READY ? 1u : 0u);
 }
 
+/* A yes is about its recipient alone, and in the same words from every
+ * provider. */
+static void conn_accepted(struct site_conn *conn,
+			  const struct smtp_verdict *verdict,
+			  struct reply_class *class_r)
+{
+	reply_classify(verdict, NULL, class_r);
+	conn_prove(conn);
+	conn->judged = true;
+}
+
 void site_conn_verdict(struct site_conn *conn,
 		       const struct smtp_verdict *verdict, uint64_t now_ms,
 		       struct reply_class *class_r)
@@ -216,9 +227,12 @@ void site_conn_verdict(struct site_conn *conn,
 	struct site *site = conn->site;
 	bool goodbye = is_goodbye(verdict);
 
+	if (verdict->result == SMTP_ACCEPTED) {
+		conn_accepted(conn, verdict, class_r);
+		return;
+	}
 	reply_classify(verdict, site_provider(site), class_r);
-	if (verdict->result != SMTP_ACCEPTED)
-		site_addr_why(conn->addr, verdict, now_ms);
+	site_addr_why(conn->addr, verdict, now_ms);
 	if (!goodbye || verdict->stage > SMTP_STAGE_MAIL)
 		conn_prove(conn);
 	conn->judged = conn->judged || !goodbye;

@@ -163,12 +163,11 @@ static const char *state(const struct earning *e, bool on, const char *good)
 	return e->trier != NULL ? "trying" : "unknown";
 }
 
-void site_earn_describe(const struct site_table *table,
-			const struct site_health *h, uint64_t now_ms,
+void site_earn_describe(const struct site_health *h, uint64_t now_ms,
 			struct site_host_info *info)
 {
-	const struct site_settings *set = &table->set;
-	uint64_t until = site_distrusted_until(table, &h->addr, now_ms);
+	const struct site_settings *set = &h->table->set;
+	uint64_t until = site_distrusted_until(h, now_ms);
 
 	info->ahead = until > 0 ? 1 : h->deeper + 1;
 	info->grouping = "off";

@@ -25,7 +25,7 @@ static size_t octets(const struct mx_addr *a)
 	return a->family == 4 ? 4 : 16;
 }
 
-uint64_t site_addr_hash(const struct mx_addr *a)
+static uint64_t hash_of(const struct mx_addr *a)
 {
 	return hash_pair(hash_bytes(a->ip, octets(a), 0),
 			 (uint64_t)a->family << 16 | a->port);
@@ -47,7 +47,7 @@ static bool is_of(const void *item, const void *key)
 struct site_health *site_health_get(struct site_table *table,
 				    const struct mx_addr *addr)
 {
-	uint64_t hash = site_addr_hash(addr);
+	uint64_t hash = hash_of(addr);
 	struct site_health *h = map_find(&table->health, hash, is_of, addr);
 
 	if (h != NULL) {

@@ -102,7 +102,7 @@ bool site_host(const struct site *site, uint32_t n, uint64_t now_ms,
 		.why = a->health->why == NULL ? "" : a->health->why,
 		.why_ms = a->health->why_ms,
 	};
-	site_earn_describe(site->table, a->health, now_ms, info_r);
+	site_earn_describe(a->health, now_ms, info_r);
 	return true;
 }
 

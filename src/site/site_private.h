@@ -154,23 +154,21 @@ void site_health_put(struct site_health **health);
 /* It has failed on a connection that was opened at opened_ms. */
 void site_health_fail(struct site_health *health, uint64_t opened_ms,
 		      uint64_t now_ms);
-uint64_t site_addr_hash(const struct mx_addr *addr);
 bool site_addr_same(const struct mx_addr *a, const struct mx_addr *b);
 
 /* trust.c */
 void site_trust_init(struct site_table *table);
 void site_trust_free(struct site_table *table);
 /* Until when it is not trusted; 0: it is. */
-uint64_t site_distrusted_until(const struct site_table *table,
-			       const struct mx_addr *addr, uint64_t now_ms);
+uint64_t site_distrusted_until(const struct site_health *health,
+			       uint64_t now_ms);
 
 /* earn.c: what was shown about chunks counts no more */
 void site_earn_anew(struct site_health *health);
 /* the connection goes */
 void site_earn_leave(struct site_conn *conn);
 /* See site_host_info. */
-void site_earn_describe(const struct site_table *table,
-			const struct site_health *health, uint64_t now_ms,
+void site_earn_describe(const struct site_health *health, uint64_t now_ms,
 			struct site_host_info *info);
 
 /* conn.c: a new connection, counted; NULL when out of memory. */

@@ -64,17 +64,16 @@ static void make_room(struct site_table *table, uint64_t now_ms)
 	forget(table, oldest(table));
 }
 
-static struct distrust *remember(struct site_table *table,
-				 const struct mx_addr *addr)
+static struct distrust *remember(const struct site_health *h)
 {
 	struct distrust *d = calloc(1, sizeof(*d));
 
 	if (d == NULL)
 		return NULL;
-	d->addr = *addr;
-	d->hash = site_addr_hash(addr);
+	d->addr = h->addr;
+	d->hash = h->hash;
 	list_init(&d->link);
-	if (map_put(&table->distrusted, d->hash, d) == 0)
+	if (map_put(&h->table->distrusted, d->hash, d) == 0)
 		return d;
 	free(d);
 	return NULL;
@@ -82,17 +81,17 @@ static struct distrust *remember(struct site_table *table,
 
 void site_conn_distrust(struct site_conn *conn, uint64_t now_ms)
 {
-	struct site_table *table = conn->site->table;
-	const struct mx_addr *addr = &conn->addr->addr;
+	struct site_health *h = conn->addr->health;
+	struct site_table *table = h->table;
 	struct distrust *d =
-		map_find(&table->distrusted, site_addr_hash(addr), same, addr);
+		map_find(&table->distrusted, h->hash, same, &h->addr);
 
 	/* To be earned again, in a day. */
-	conn->addr->health->group.good = 0;
-	site_earn_anew(conn->addr->health);
+	h->group.good = 0;
+	site_earn_anew(h);
 	if (d == NULL) {
 		make_room(table, now_ms);
-		d = remember(table, addr);
+		d = remember(h);
 	}
 	if (d == NULL) { /* without memory: nobody */
 		table->distrust_all_ms = now_ms + DISTRUST_MS;
@@ -103,11 +102,11 @@ void site_conn_distrust(struct site_conn *conn, uint64_t now_ms)
 	list_add_tail(&table->distrust, &d->link);
 }
 
-uint64_t site_distrusted_until(const struct site_table *table,
-			       const struct mx_addr *addr, uint64_t now_ms)
+uint64_t site_distrusted_until(const struct site_health *h, uint64_t now_ms)
 {
+	const struct site_table *table = h->table;
 	const struct distrust *d =
-		map_find(&table->distrusted, site_addr_hash(addr), same, addr);
+		map_find(&table->distrusted, h->hash, same, &h->addr);
 	uint64_t until = table->distrust_all_ms;
 
 	if (d != NULL && d->until_ms > until)
@@ -117,6 +116,5 @@ uint64_t site_distrusted_until(const struct site_table *table,
 
 bool site_conn_trusted(const struct site_conn *conn, uint64_t now_ms)
 {
-	return site_distrusted_until(conn->site->table, &conn->addr->addr,
-				     now_ms) == 0;
+	return site_distrusted_until(conn->addr->health, now_ms) == 0;
 }
