@@ -10,6 +10,8 @@
 
 #define SLAB_TASKS 256u
 #define SPAN_MAX   1000u
+#define LINE       64u /* of the cache */
+_Static_assert(SLAB_TASKS % LINE == 0, "aligned_alloc()");
 
 void sched_settings_default(struct sched_settings *set)
 {
@@ -57,7 +59,9 @@ uint32_t sched_pool_used(const struct sched_pool *pool)
 
 static bool pool_grow(struct sched_pool *pool)
 {
-	struct sched_task *slab = calloc(SLAB_TASKS, sizeof(*slab));
+	/* A task is a line and a half: none lies on three. */
+	struct sched_task *slab =
+		aligned_alloc(LINE, SLAB_TASKS * sizeof(*slab));
 	uint32_t i;
 
 	if (slab == NULL)

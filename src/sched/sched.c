@@ -8,6 +8,8 @@
  */
 #include "sched/sched_private.h"
 
+#include "base/fetch.h"
+
 #include <errno.h>
 #include <stdlib.h>
 
@@ -112,6 +114,27 @@ static void flow_count(struct sched_rq *rq, struct sched_flow *flow,
 		rq->counts.parked = (uint32_t)(rq->counts.parked + tasks);
 }
 
+/*
+ * Who is first now.  To ask when the answer is wanted takes four reads, each
+ * of where the one before it points to, all of a site that was busy long ago;
+ * whoever changes the order has just read them.
+ */
+static void guess_anew(struct sched_rq *rq)
+{
+	bool urgent = !list_empty(&rq->ring[SCHED_TRANSACTIONAL]);
+	int class = urgent ? SCHED_TRANSACTIONAL : SCHED_BULK;
+	const struct flow_class *fc;
+	const struct sched_queue *queue;
+
+	rq->guess = NULL;
+	if (list_empty(&rq->ring[class]))
+		return;
+	fc = CONTAINER_OF(rq->ring[class].next, struct flow_class, link);
+	queue = CONTAINER_OF(fc->queues.next - class, struct sched_queue,
+			     link[0]);
+	rq->guess = task_of(queue->tasks[class].next);
+}
+
 static void flow_wake(struct sched_rq *rq, struct sched_flow *flow)
 {
 	heap_del(&rq->parked, &flow->wake);
@@ -119,6 +142,7 @@ static void flow_wake(struct sched_rq *rq, struct sched_flow *flow)
 	rq->counts.parked -= flow->waiting;
 	flow_settle(rq, flow, SCHED_TRANSACTIONAL);
 	flow_settle(rq, flow, SCHED_BULK);
+	guess_anew(rq);
 }
 
 int sched_flow_park(struct sched_queue *queue, uint64_t until_ms)
@@ -135,6 +159,7 @@ int sched_flow_park(struct sched_queue *queue, uint64_t until_ms)
 	rq->counts.parked += flow->waiting;
 	flow_settle(rq, flow, SCHED_TRANSACTIONAL);
 	flow_settle(rq, flow, SCHED_BULK);
+	guess_anew(rq);
 	return 0;
 }
 
@@ -184,6 +209,7 @@ int sched_queue_attach(struct sched_rq *rq, struct sched_queue *queue)
 			list_add_tail(&flow->class[c].queues, &queue->link[c]);
 		flow_settle(rq, flow, (enum sched_class)c);
 	}
+	guess_anew(rq);
 	return 0;
 }
 
@@ -200,6 +226,7 @@ void sched_queue_detach(struct sched_queue *queue)
 		list_del(&queue->link[c]);
 		flow_settle(rq, flow, (enum sched_class)c);
 	}
+	guess_anew(rq);
 	rq->counts.queues--;
 	queue->rq = NULL;
 	queue->flow = NULL;
@@ -240,6 +267,8 @@ uint32_t sched_drain(struct sched_queue *queue, struct list *out)
 		flow_settle(queue->rq, queue->flow, (enum sched_class)c);
 	}
 	queue->waiting = 0;
+	if (queue->rq != NULL)
+		guess_anew(queue->rq);
 	return count;
 }
 
@@ -261,6 +290,7 @@ void sched_add(struct sched_queue *queue, struct sched_task *task)
 {
 	enum sched_class class = task->class;
 	struct sched_rq *rq = queue->rq;
+	bool first;
 
 	BUG_ON(rq == NULL || task->state != SCHED_TASK_IDLE);
 	BUG_ON((unsigned)class >= SCHED_CLASS_COUNT);
@@ -273,7 +303,10 @@ void sched_add(struct sched_queue *queue, struct sched_task *task)
 			      &queue->link[class]);
 	queue->waiting++;
 	flow_count(rq, queue->flow, class, 1);
+	first = list_empty(&rq->ring[class]);
 	flow_settle(rq, queue->flow, class);
+	if (first)
+		guess_anew(rq);
 }
 
 /* The flow whose turn it is. */
@@ -326,8 +359,7 @@ flow_take(struct sched_rq *rq, struct sched_flow *flow, enum sched_class class)
 	return task;
 }
 
-/* Wake what is due; when the next one is. */
-static uint64_t wake_due(struct sched_rq *rq, uint64_t now_ms)
+uint64_t sched_rq_wake(struct sched_rq *rq, uint64_t now_ms)
 {
 	struct heap_node *min;
 
@@ -339,7 +371,7 @@ static uint64_t wake_due(struct sched_rq *rq, uint64_t now_ms)
 struct sched_task *sched_next(struct sched_rq *rq, uint64_t now_ms,
 			      uint64_t *when_r)
 {
-	uint64_t when = wake_due(rq, now_ms);
+	uint64_t when = sched_rq_wake(rq, now_ms);
 	enum sched_class class = class_turn(rq);
 	struct sched_task *task;
 
@@ -348,24 +380,12 @@ struct sched_task *sched_next(struct sched_rq *rq, uint64_t now_ms,
 		return NULL;
 	}
 	task = flow_take(rq, ring_turn(rq, class), class);
+	guess_anew(rq);
+	if (rq->guess != NULL)
+		fetch_ahead(rq->guess, sizeof(*rq->guess));
 	BUG_ON(task->state != SCHED_TASK_WAITING);
 	task->state = SCHED_TASK_RUNNING;
 	return task;
-}
-
-const struct sched_task *sched_guess(const struct sched_rq *rq)
-{
-	bool urgent = !list_empty(&rq->ring[SCHED_TRANSACTIONAL]);
-	int class = urgent ? SCHED_TRANSACTIONAL : SCHED_BULK;
-	const struct flow_class *fc;
-	const struct sched_queue *queue;
-
-	if (list_empty(&rq->ring[class]))
-		return NULL;
-	fc = CONTAINER_OF(rq->ring[class].next, struct flow_class, link);
-	queue = CONTAINER_OF(fc->queues.next - class, struct sched_queue,
-			     link[0]);
-	return task_of(queue->tasks[class].next);
 }
 
 static void task_stop(struct sched_task *task, enum sched_state state)
@@ -392,6 +412,7 @@ void sched_put_back(struct sched_task *task)
 	queue->waiting++;
 	flow_count(queue->rq, queue->flow, class, 1);
 	flow_settle(queue->rq, queue->flow, class);
+	guess_anew(queue->rq);
 }
 
 void sched_done(struct sched_task *task)
@@ -401,6 +422,11 @@ void sched_done(struct sched_task *task)
 }
 
 /* --- looking ------------------------------------------------------------- */
+
+const struct sched_task *sched_guess(const struct sched_rq *rq)
+{
+	return rq->guess;
+}
 
 void sched_rq_counts(const struct sched_rq *rq, struct sched_counts *counts_r)
 {

@@ -67,6 +67,7 @@ struct sched_task {
 	uint8_t mark;           /* the worker's, 0 at first */
 	uint32_t loaded_s;      /* the worker's: when it came */
 	enum sched_class class; /* set before sched_add() */
+	bool recalled;          /* the worker's: it must not begin again here */
 	void *user;             /* the worker's, NULL at first */
 	/* ---- */
 	enum sched_state state;
@@ -168,6 +169,10 @@ uint32_t sched_drain(struct sched_queue *queue, struct list *out);
 /* Give no task of this queue's flow (tenant x campaign at this site) before
  * until_ms: a reply of tenant scope.  A later call replaces an earlier one. */
 int sched_flow_park(struct sched_queue *queue, uint64_t until_ms);
+/* Wake the parked flows whose time has come; now_ms of UINT64_MAX: all of
+ * them.  When the next one wakes, or UINT64_MAX: none is parked.  Who counts
+ * parked tasks out asks this first: nobody asks sched_next() then. */
+uint64_t sched_rq_wake(struct sched_rq *rq, uint64_t now_ms);
 
 struct sched_counts {
 	uint32_t waiting[SCHED_CLASS_COUNT]; /* tasks, parked ones as well */

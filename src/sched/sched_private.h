@@ -32,6 +32,7 @@ struct sched_flow {
 };
 
 struct sched_rq {
+	struct sched_task *guess; /* the first of its ring; NULL: none */
 	struct sched_pool *pool;
 	struct map flows;
 	struct list ring[SCHED_CLASS_COUNT];

@@ -196,6 +196,21 @@ void ledger_sessions(unsigned worker, uint32_t count)
 		unsynced[worker].sessions = count;
 }
 
+uint64_t ledger_allowed(void)
+{
+	uint64_t sum = 0;
+	unsigned w;
+
+	for (w = 0; w < world->plan.workers; w++) {
+		const struct unsynced *u = &unsynced[w];
+
+		/* One that has closed since may have had a dot out as well. */
+		sum += world->plan.cap +
+		       (u->answers > 0 ? u->sessions : net_open_of(w));
+	}
+	return sum;
+}
+
 static void durable(struct rcpt *r)
 {
 	if (r->teller != 0 && r->life == world->life)

@@ -53,9 +53,7 @@ void life_end(int how)
 {
 	struct life_sum *sum = &world->lives[world->life % LIVES];
 
-	sum->allowed =
-		how == 0 ? 0
-			 : world->plan.cap * world->plan.workers + net_open();
+	sum->allowed = how == 0 ? 0 : ledger_allowed();
 	world->count.turns += live_turns;
 	world->count.sync_points += life.points;
 	(void)fflush(stderr);
@@ -450,6 +448,7 @@ void life_run(const char *dir)
 	unsigned i;
 
 	life.control.fd = -1;
+	world->started_us = world->now_us;
 	choose_end();
 	settings(dir);
 	open_queue();

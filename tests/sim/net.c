@@ -205,11 +205,6 @@ bool net_ready(unsigned worker)
 	return nets[worker].count > 0 || nets[worker].woken;
 }
 
-uint32_t net_open(void)
-{
-	return open_count;
-}
-
 uint32_t net_open_of(unsigned worker)
 {
 	return nets[worker].open;

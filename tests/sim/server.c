@@ -16,10 +16,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define LINE_MAX_ 1100u
-#define MOOD_US   (600ull * 1000000)
-#define TOLD_MAX  16u
-#define SECOND_US 1000000ull
+#define LINE_MAX_  1100u
+#define MOOD_US    (600ull * 1000000)
+#define TOLD_MAX   16u
+#define SECOND_US  1000000ull
+#define DISLIKE_US (600 * SECOND_US)
 
 enum server_state {
 	GREET,
@@ -104,6 +105,24 @@ static void put(struct server *s, const char *words)
 		n = chance(700) ? 1 : some(len);
 		net_reply(s->conn, words, n, in_us + below(SECOND_US / 10));
 	}
+}
+
+/* It does not like the sender, whose other mail must wait as well: now and
+ * then, and when all is calm in the beginning, so that nothing but time can
+ * wake that. */
+static bool dislikes(struct server *s)
+{
+	bool early = world->now_us < world->started_us + DISLIKE_US;
+	bool goodbye;
+
+	if (world->calm ? !early || !chance(100) : !chance(s->fault / 8))
+		return false;
+	goodbye = chance(500);
+	put(s, goodbye ? "421 4.7.26 who is that\r\n"
+		       : "450 4.7.26 who is that\r\n");
+	if (goodbye)
+		leave(s);
+	return true;
 }
 
 /* A reply in place of the right one: true, it was drawn. */
@@ -277,7 +296,7 @@ static void dot(struct server *s)
 	s->state = COMMAND;
 	if (s->rcpts == 0)
 		say(s, "554 5.5.1 no recipients\r\n");
-	else if (!fails(s))
+	else if (!dislikes(s) && !fails(s))
 		tells = take(s);
 	if (!tells)
 		forget_mail(s);

@@ -224,7 +224,6 @@ void net_reply(uint32_t conn, const char *p, size_t len, uint64_t delay_us);
 void net_end(uint32_t conn, bool reset, uint64_t delay_us);
 bool net_ready(unsigned worker);
 void net_used(uint32_t conn); /* a MAIL has come */
-uint32_t net_open(void);
 uint32_t net_open_of(unsigned worker);
 unsigned net_worker(uint32_t conn);
 void net_sees(uint32_t conn); /* server_sees() what is being sent */
@@ -289,6 +288,8 @@ void ledger_told(uint32_t slot, uint32_t k);
 void ledger_told_mail(uint32_t slot, uint32_t k, unsigned worker);
 /* So many sessions has a worker now. */
 void ledger_sessions(unsigned worker, uint32_t count);
+/* Mails that a crash now may repeat although they were answered. */
+uint64_t ledger_allowed(void);
 void ledger_record(const struct queue_record *rec);
 /* Behind a start: what was promised is durable; then, when all records have
  * been read: is in the queue exactly once (if not whole, only counted, unless

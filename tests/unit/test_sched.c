@@ -56,6 +56,23 @@ static struct sched_task *next(void)
 	return sched_next(rq, 0, &when);
 }
 
+/* Whoever waits and is not parked: is one of them guessed? */
+static void guess_is_right(void)
+{
+	const struct sched_task *guess = sched_guess(rq);
+	struct sched_counts c;
+
+	sched_rq_counts(rq, &c);
+	if (c.waiting[SCHED_TRANSACTIONAL] + c.waiting[SCHED_BULK] ==
+	    c.parked) {
+		ck_assert_ptr_null(guess);
+		return;
+	}
+	ck_assert_ptr_nonnull(guess);
+	ck_assert_int_eq(guess->state, SCHED_TASK_WAITING);
+	ck_assert_ptr_eq(guess->queue->rq, rq);
+}
+
 static void finish(struct sched_task *t)
 {
 	sched_done(t);
@@ -69,6 +86,7 @@ static void queue_end(struct sched_queue *q)
 
 	list_init(&out);
 	sched_drain(q, &out);
+	guess_is_right();
 	while ((link = list_pop(&out)) != NULL) {
 		struct sched_task *t =
 			CONTAINER_OF(link, struct sched_task, link);
@@ -247,6 +265,7 @@ START_TEST(put_back_goes_to_the_front)
 	ck_assert_uint_eq(t->id, 1);
 	ck_assert_uint_eq(q.running, 1);
 	sched_put_back(t);
+	ck_assert_ptr_eq(sched_guess(rq), t);
 	ck_assert_uint_eq(q.running, 0);
 	sched_rq_counts(rq, &c);
 	ck_assert_uint_eq(c.waiting[SCHED_BULK], 2);
@@ -279,6 +298,7 @@ START_TEST(drain_takes_the_waiting_only)
 	running = next();
 	ck_assert_uint_eq(running->id, 3);
 	ck_assert_uint_eq(sched_first(&q)->id, 1);
+	ck_assert_uint_eq(sched_guess(rq)->id, 1);
 	ck_assert_uint_eq(sched_drain(&q, &out), 2);
 	ck_assert_ptr_null(next());
 	while ((link = list_pop(&out)) != NULL) {
@@ -303,12 +323,15 @@ START_TEST(a_queue_moves_with_its_tasks)
 
 	queue_make(&q, 1, 1);
 	add(&q, 1, SCHED_BULK, 1);
+	ck_assert_uint_eq(sched_guess(rq)->id, 1);
 	add(&q, 2, SCHED_TRANSACTIONAL, 1);
+	ck_assert_uint_eq(sched_guess(rq)->id, 2);
 	sched_queue_detach(&q);
 	ck_assert_ptr_null(next());
 	ck_assert(!sched_rq_ready(rq, 0));
 	ck_assert_int_eq(sched_queue_attach(rq2, &q), 0);
 	ck_assert(sched_rq_ready(rq2, 0));
+	ck_assert_uint_eq(sched_guess(rq2)->id, 2);
 	sched_rq_counts(rq2, &c);
 	ck_assert_uint_eq(c.waiting[0] + c.waiting[1], 2);
 	t = sched_next(rq2, 0, &when);
@@ -330,8 +353,10 @@ START_TEST(a_parked_flow_waits_others_do_not)
 	queue_make(&b, 2, 2);
 	add(&a, 1, SCHED_BULK, 1);
 	add(&b, 2, SCHED_BULK, 1);
+	ck_assert_uint_eq(sched_guess(rq)->id, 1);
 	ck_assert_int_eq(sched_flow_park(&a, 1000), 0);
 	add(&a, 3, SCHED_TRANSACTIONAL, 1);
+	ck_assert_uint_eq(sched_guess(rq)->id, 2);
 	sched_rq_counts(rq, &c);
 	ck_assert_uint_eq(c.parked, 2);
 	t = sched_next(rq, 999, &when);
@@ -347,6 +372,36 @@ START_TEST(a_parked_flow_waits_others_do_not)
 	finish(t);
 	sched_rq_counts(rq, &c);
 	ck_assert_uint_eq(c.parked, 0);
+	queue_end(&a);
+	queue_end(&b);
+}
+END_TEST
+
+/* Nobody asks for a task while none is to be had: the clock alone. */
+START_TEST(parked_flows_wake_unasked)
+{
+	struct sched_queue a, b;
+	struct sched_counts c;
+
+	queue_make(&a, 1, 1);
+	queue_make(&b, 2, 2);
+	add(&a, 1, SCHED_BULK, 1);
+	add(&b, 2, SCHED_BULK, 1);
+	ck_assert_uint_eq(sched_rq_wake(rq, 0), UINT64_MAX);
+	ck_assert_int_eq(sched_flow_park(&a, 1000), 0);
+	ck_assert_int_eq(sched_flow_park(&b, 2000), 0);
+	ck_assert_uint_eq(sched_rq_wake(rq, 999), 1000);
+	guess_is_right();
+	ck_assert_uint_eq(sched_rq_wake(rq, 1000), 2000);
+	guess_is_right();
+	sched_rq_counts(rq, &c);
+	ck_assert_uint_eq(c.parked, 1);
+	ck_assert_uint_eq(sched_guess(rq)->id, 1);
+	ck_assert_int_eq(sched_flow_park(&a, 3000), 0);
+	ck_assert_uint_eq(sched_rq_wake(rq, UINT64_MAX), UINT64_MAX);
+	sched_rq_counts(rq, &c);
+	ck_assert_uint_eq(c.parked, 0);
+	ck_assert(sched_rq_ready(rq, 0));
 	queue_end(&a);
 	queue_end(&b);
 }
@@ -370,6 +425,19 @@ START_TEST(the_pool_has_an_end)
 	sched_task_free(pool, &t);
 }
 END_TEST
+
+/* Its waiting tasks are gone, then the queue, which comes back. */
+static uint64_t move_away(struct sched_queue *q)
+{
+	uint64_t waiting = q->waiting;
+
+	if (q->running > 0)
+		return 0;
+	queue_end(q);
+	guess_is_right();
+	ck_assert_int_eq(sched_queue_attach(rq, q), 0);
+	return waiting;
+}
 
 /* Random steps: nothing is lost, nothing given twice, counts agree. */
 START_TEST(against_a_model)
@@ -401,6 +469,8 @@ START_TEST(against_a_model)
 			sched_put_back(running[at]);
 			running[at] = running[--n];
 			waiting++;
+		} else if (r % 8 == 6 && r % 64 == 14) {
+			waiting -= move_away(&q[r / 64 % 16]);
 		} else if (r % 8 == 6 && r % 64 == 6) {
 			ck_assert_int_eq(
 				sched_flow_park(&q[r / 64 % 16], step + 50), 0);
@@ -408,6 +478,7 @@ START_TEST(against_a_model)
 			finish(running[at]);
 			running[at] = running[--n];
 		}
+		guess_is_right();
 		sched_rq_counts(rq, &c);
 		ck_assert_uint_eq(c.waiting[0] + c.waiting[1], waiting);
 		ck_assert_uint_eq(c.running, n);
@@ -443,6 +514,7 @@ int main(void)
 	tcase_add_test(t, drain_takes_the_waiting_only);
 	tcase_add_test(t, a_queue_moves_with_its_tasks);
 	tcase_add_test(t, a_parked_flow_waits_others_do_not);
+	tcase_add_test(t, parked_flows_wake_unasked);
 	tcase_add_test(t, the_pool_has_an_end);
 	tcase_add_test(t, against_a_model);
 	suite_add_tcase(s, t);
