@@ -229,7 +229,8 @@ void smtp_session_tls_done(struct smtp_session *session, bool established,
 /*
  * Take the next batch to send: at most limit octets (limit is at least
  * SMTP_OUT_MIN) in up to SMTP_IOV_MAX pieces; returns how many pieces, 0 when
- * there is nothing to send now or events wait.  The batch is lent to the
+ * there is nothing to send now, events wait, or memory is out (ask again; the
+ * deadline ends the session if it stays away).  The batch is lent to the
  * transport until smtp_session_sent(); before that there is no other batch.
  * Short writes are the transport's affair.
  *
@@ -243,6 +244,9 @@ int smtp_session_output(struct smtp_session *session, struct iovec *iov,
 /* May the next batch hold a dot?  Then it is worth asking what has come from
  * the peer, for pending_input. */
 bool smtp_session_dot_next(const struct smtp_session *session);
+/* Does the next batch ask something while no answer is owed?  Then not before
+ * all that came was given: it would be taken for the answer (rule 3). */
+bool smtp_session_asks(const struct smtp_session *session);
 /*
  * Have some answers of a group come and not all, or of a flight or the proof
  * that comes before?  Then the rest may wait, by
@@ -331,6 +335,8 @@ uint32_t smtp_session_ahead(const struct smtp_session *session);
 
 /* It is called soon: have the processor fetch it. */
 void smtp_session_expect(const struct smtp_session *session);
+/* ... and what it points to: reads the session, which has come by then. */
+void smtp_session_expect_more(const struct smtp_session *session);
 /* When to call _tick() at the latest; SMTP_NEVER when nothing is awaited. */
 uint64_t smtp_session_deadline(const struct smtp_session *session);
 /* What the session knows. */

@@ -20,8 +20,6 @@
  */
 #include "smtp/session_private.h"
 
-#include <string.h>
-
 void group_init(struct smtp_group *g)
 {
 	g->count = g->limit = g->applied = g->text_len = 0;
@@ -29,32 +27,28 @@ void group_init(struct smtp_group *g)
 	g->why = NULL;
 }
 
-bool group_is_open(const struct smtp_session *s)
-{
-	return s->group != NULL && s->group->limit == 0;
-}
-
 static unsigned cls(const struct smtp_group *g, uint32_t i)
 {
 	return g->answer[i].code / 100u;
 }
 
-void group_keep(struct smtp_group *g, const struct smtp_verdict *v)
+/* Its words as well where somebody may be told: of a refusal, or what was said
+ * to the content.  Nobody hears how a command was accepted. */
+void group_keep(struct smtp_group *g, const struct smtp_reply *r, bool content)
 {
 	struct smtp_group_answer *a = &g->answer[g->count++];
-	size_t len = v->text.len, room = GROUP_TEXT - g->text_len;
+	size_t len = 0, room = GROUP_TEXT - g->text_len;
 
 	BUG_ON(g->count > GROUP_MAX);
-	if (len > SMTP_REPLY_LINE_KEPT)
-		len = SMTP_REPLY_LINE_KEPT;
-	if (len > room)
-		len = room;
-	*a = (struct smtp_group_answer){ .enhanced = v->enhanced,
-					 .code = v->code,
+	if (content || r->code >= 400)
+		len = smtp_reply_copy(r, g->text + g->text_len,
+				      room < SMTP_REPLY_LINE_KEPT
+					      ? room
+					      : SMTP_REPLY_LINE_KEPT);
+	*a = (struct smtp_group_answer){ .enhanced = r->enhanced,
+					 .code = r->code,
 					 .text_len = (uint16_t)len,
 					 .text_at = g->text_len };
-	if (len > 0)
-		memcpy(g->text + g->text_len, v->text.p, len);
 	g->text_len += (uint32_t)len;
 }
 
@@ -76,12 +70,11 @@ static bool agree(const struct smtp_group *g)
 void group_answer(struct smtp_session *s, bool left_over)
 {
 	struct smtp_group *g = s->group;
-	uint32_t all;
-	unsigned last = s->cls;
+	uint32_t all = tx_items(s->cur->next);
+	unsigned last = s->reply.code / 100u;
 
-	all = s->cur->next->mail.rcpt_count + 3;
 	BUG_ON(g->count >= all);
-	group_keep(g, &s->verdict);
+	group_keep(g, &s->reply, g->count == 0);
 	if (g->count < all) {
 		if (last == 3)
 			out_of_step(s); /* 354 elsewhere than at DATA */
@@ -105,7 +98,7 @@ void group_reset(struct smtp_session *s, bool left_over)
 {
 	struct smtp_group *g = s->group;
 
-	if (s->verdict.code != 250 || left_over) {
+	if (s->reply.code != 250 || left_over) {
 		out_of_step(s);
 		return;
 	}
@@ -146,7 +139,7 @@ void group_apply(struct smtp_session *s)
 	why = g->why;
 	if (g->applied < g->limit && s->state != ST_CLOSED) {
 		a = &g->answer[g->applied++];
-		session_verdict(s, a->code, a->enhanced,
+		session_verdict(s, a->code, &a->enhanced,
 				span_of(g->text + a->text_at, a->text_len));
 		session_answer(s);
 		return;

@@ -107,18 +107,39 @@ uint32_t smtp_session_room(const struct smtp_session *s)
 	return max < SMTP_GROUP_RCPTS_MAX ? max : SMTP_GROUP_RCPTS_MAX;
 }
 
+#define WORD           sizeof(uint64_t)
+#define EACH_OCTET(is) (UINT64_C(0x0101010101010101) * (is))
+
+/* Not 0 when an octet of these is below 0x20, or 0x7f: subtracted from, only
+ * such a one gets a high bit that it had not. */
+static uint64_t controls(const char *p)
+{
+	uint64_t w, del;
+
+	memcpy(&w, p, WORD);
+	del = w ^ EACH_OCTET(0x7f);
+	return (((w - EACH_OCTET(0x20)) & ~w) |
+		((del - EACH_OCTET(0x01)) & ~del)) &
+	       EACH_OCTET(0x80);
+}
+
 /* No CR, LF, NUL or other control may get into a command. */
 static bool is_clean(struct span text)
 {
-	size_t i;
-	unsigned bad = 0;
+	char few[WORD];
+	uint64_t bad = 0;
+	size_t at;
 
-	for (i = 0; i < text.len; i++) {
-		unsigned char c = (unsigned char)text.p[i];
-
-		bad |= (c < 0x20) | (c == 0x7f);
+	if (text.len == 0)
+		return true;
+	if (text.len < WORD) {
+		memset(few, ' ', sizeof(few));
+		memcpy(few, text.p, text.len);
+		return controls(few) == 0;
 	}
-	return bad == 0;
+	for (at = 0; at < text.len - WORD; at += WORD)
+		bad |= controls(text.p + at);
+	return (bad | controls(text.p + text.len - WORD)) == 0;
 }
 
 static bool is_command(struct span address, struct span params)
@@ -281,6 +302,25 @@ struct smtp_info smtp_session_info(const struct smtp_session *s)
 void smtp_session_expect(const struct smtp_session *s)
 {
 	fetch_ahead(s, sizeof(*s));
+}
+
+/* The answers to a flight are kept with their head, and the words of the first
+ * of them where words begin. */
+#define GROUP_HEAD  128u
+#define GROUP_WORDS 64u
+#define TX_HEAD     (offsetof(struct smtp_tx, rcpt) + 1)
+
+void smtp_session_expect_more(const struct smtp_session *s)
+{
+	if (s->cur == NULL)
+		return;
+	fetch_ahead(s->cur, TX_HEAD);
+	if (s->last != s->cur)
+		fetch_ahead(s->last, TX_HEAD);
+	if (s->group != NULL) {
+		fetch_ahead(s->group, GROUP_HEAD);
+		fetch_ahead(s->group->text, GROUP_WORDS);
+	}
 }
 
 /* --- time ------------------------------------------------------------- */

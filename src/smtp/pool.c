@@ -1,9 +1,10 @@
 /*
  * smtp/pool.c - memory that the sessions of one thread share
  *
- * One free list for each kind of object, last in first out, so that the
- * hottest memory is used again first.  A list keeps SPARES_MAX objects; what
- * comes back beyond that is freed.
+ * One stack of spares for each kind of object, last in first out, so that the
+ * hottest memory is used again first.  A stack keeps SPARES_MAX objects; what
+ * comes back beyond that is freed.  It stands beside the objects, and not in
+ * them: who takes one, to write to it, need not wait for its memory.
  */
 #include "smtp/session_private.h"
 
@@ -20,16 +21,12 @@ enum kind {
 	KIND_COUNT
 };
 
-struct spare {
-	struct spare *next;
-};
-
 struct smtp_pool {
 	uint32_t rcpts_max;
-	struct {
+	struct stack {
 		size_t bytes; /* of one object */
 		uint32_t spares, out;
-		struct spare *first;
+		void *spare[SPARES_MAX];
 	} kind[KIND_COUNT];
 };
 
@@ -59,12 +56,8 @@ void smtp_pool_free(struct smtp_pool **pool)
 		return;
 	for (k = 0; k < KIND_COUNT; k++) {
 		BUG_ON(p->kind[k].out != 0);
-		while (p->kind[k].first != NULL) {
-			struct spare *s = p->kind[k].first;
-
-			p->kind[k].first = s->next;
-			free(s);
-		}
+		while (p->kind[k].spares > 0)
+			free(p->kind[k].spare[--p->kind[k].spares]);
 	}
 	free(p);
 }
@@ -76,33 +69,29 @@ uint32_t pool_rcpts_max(const struct smtp_pool *p)
 
 static void *take(struct smtp_pool *p, enum kind k)
 {
-	struct spare *s = p->kind[k].first;
+	struct stack *s = &p->kind[k];
+	void *object;
 
-	if (s != NULL) {
-		p->kind[k].first = s->next;
-		p->kind[k].spares--;
-	} else {
-		s = malloc(p->kind[k].bytes);
-	}
-	p->kind[k].out += s != NULL;
-	return s;
+	if (s->spares > 0)
+		object = s->spare[--s->spares];
+	else
+		object = malloc(s->bytes);
+	s->out += object != NULL;
+	return object;
 }
 
 static void give(struct smtp_pool *p, enum kind k, void *object)
 {
-	struct spare *s = object;
+	struct stack *s = &p->kind[k];
 
-	if (s == NULL)
+	if (object == NULL)
 		return;
-	BUG_ON(p->kind[k].out == 0);
-	p->kind[k].out--;
-	if (p->kind[k].spares == SPARES_MAX) {
-		free(s);
-		return;
-	}
-	s->next = p->kind[k].first;
-	p->kind[k].first = s;
-	p->kind[k].spares++;
+	BUG_ON(s->out == 0);
+	s->out--;
+	if (s->spares == SPARES_MAX)
+		free(object);
+	else
+		s->spare[s->spares++] = object;
 }
 
 struct smtp_tx *pool_tx(struct smtp_pool *p)

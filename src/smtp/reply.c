@@ -3,8 +3,9 @@
  *
  * A line is read in three parts: the three digits, the octet behind them,
  * the text up to LF.  Text beyond SMTP_REPLY_LINE_KEPT is dropped, counted
- * towards the cap of the reply.  A line's text is cleaned in place when its
- * LF comes: CR off, enhanced code off.
+ * towards the cap of the reply.  A line's text is cleaned when its LF comes,
+ * CR off, enhanced code off: in buf where it came in parts, and on its way
+ * there when all of it is at hand, as it nearly always is.
  */
 #include "smtp/reply.h"
 
@@ -38,6 +39,13 @@ static size_t number(struct span t, uint16_t *value_r)
 	return n;
 }
 
+/* "d.d.d ", as most of them are. */
+static bool is_short_code(struct span t)
+{
+	return t.len >= 6 && is_digit(t.p[2]) && t.p[3] == '.' &&
+	       is_digit(t.p[4]) && t.p[5] == ' ';
+}
+
 size_t smtp_enhanced_parse(struct span t, uint16_t code,
 			   struct smtp_enhanced *code_r)
 {
@@ -50,6 +58,12 @@ size_t smtp_enhanced_parse(struct span t, uint16_t code,
 	/* RFC 2034 section 4: the classes agree, and 3yz has none. */
 	if (e.cls != code / 100 || e.cls == 3)
 		return 0;
+	if (is_short_code(t)) {
+		e.subject = (uint16_t)(t.p[2] - '0');
+		e.detail = (uint16_t)(t.p[4] - '0');
+		*code_r = e;
+		return 6;
+	}
 	n = number(span_of(t.p + at, t.len - at), &e.subject);
 	at += n;
 	if (n == 0 || at >= t.len || t.p[at++] != '.')
@@ -112,17 +126,19 @@ static void keep(struct smtp_reply *r, const char *p, size_t len)
 	r->text_len += (uint32_t)len;
 }
 
-/* LF came: clean the line's text.  Returns 1 when it was the last line. */
-static int end_line(struct smtp_reply *r)
+/* LF came: text is the line's, in buf or on its way there.  Returns 1 when it
+ * was the last line. */
+static int end_line(struct smtp_reply *r, struct span text)
 {
-	char *text = r->buf + r->line_text;
-	size_t len = r->text_len - r->line_text, cut;
+	size_t cut;
 
-	if (len > 0 && text[len - 1] == '\r')
-		len--;
-	cut = smtp_enhanced_parse(span_of(text, len), r->code, &r->enhanced);
-	memmove(text, text + cut, len - cut);
-	r->text_len = r->line_text + (uint32_t)(len - cut);
+	if (text.len > 0 && text.p[text.len - 1] == '\r')
+		text.len--;
+	cut = smtp_enhanced_parse(text, r->code, &r->enhanced);
+	text.len -= cut;
+	BUG_ON(r->line_text + text.len > SMTP_REPLY_BUF);
+	memmove(r->buf + r->line_text, text.p + cut, text.len);
+	r->text_len = r->line_text + (uint32_t)text.len;
 	if (r->lines > 0 && r->code != r->code_before)
 		r->codes_differ = true;
 	r->lines++;
@@ -145,27 +161,42 @@ static int take_text(struct smtp_reply *r, const char *p, size_t len,
 {
 	const char *lf = memchr(p, '\n', len);
 	size_t n = lf == NULL ? len : (size_t)(lf - p);
+	struct span text = span_of(p, n);
 
 	*used_r = n + (lf != NULL);
 	if (r->bare && n > 0)
 		return -1;
-	keep(r, p, n);
+	if (lf == NULL || r->line_len != HEAD ||
+	    n > SMTP_REPLY_LINE_KEPT - HEAD) {
+		keep(r, p, n);
+		text = span_of(r->buf + r->line_text,
+			       r->text_len - r->line_text);
+	}
 	r->line_len += (uint32_t)n;
-	return lf == NULL ? 0 : end_line(r);
+	return lf == NULL ? 0 : end_line(r, text);
+}
+
+/* A line, or what there is of it, from its head on. */
+static int take_line(struct smtp_reply *r, const char *p, size_t len,
+		     size_t *used_r)
+{
+	int done;
+
+	take_whole_head(r, p);
+	done = take_text(r, p + HEAD, len - HEAD, used_r);
+	*used_r += HEAD;
+	return done;
 }
 
 static int take_octets(struct smtp_reply *r, const char *p, size_t len,
 		       size_t *used_r)
 {
-	if (r->line_len == 0 && len >= HEAD && is_whole_head(p)) {
-		take_whole_head(r, p);
-		*used_r = HEAD;
-		return 0;
-	}
+	if (r->line_len == 0 && len >= HEAD && is_whole_head(p))
+		return take_line(r, p, len, used_r);
 	*used_r = 1;
 	if (r->line_len == 3 && *p == '\n') {
 		r->more = false; /* "ddd" LF */
-		return end_line(r);
+		return take_text(r, p, 1, used_r);
 	}
 	if (r->line_len >= HEAD)
 		return take_text(r, p, len, used_r);
@@ -198,4 +229,13 @@ int smtp_reply_input(struct smtp_reply *r, const void *data, size_t len,
 struct span smtp_reply_text(const struct smtp_reply *r)
 {
 	return span_of(r->buf, r->text_len);
+}
+
+size_t smtp_reply_copy(const struct smtp_reply *r, char *to, size_t room)
+{
+	size_t len = r->text_len < room ? r->text_len : room;
+
+	if (len > 0)
+		memcpy(to, r->buf, len);
+	return len;
 }

@@ -44,6 +44,8 @@ int smtp_reply_input(struct smtp_reply *r, const void *data, size_t len,
 		     size_t *used_r);
 /* The text without codes, lines joined by '\n'; lives in buf. */
 struct span smtp_reply_text(const struct smtp_reply *r);
+/* Copy the text, or as much of it as there is room for; returns how much. */
+size_t smtp_reply_copy(const struct smtp_reply *r, char *to, size_t room);
 
 /*
  * Read an enhanced code (RFC 3463: class "." subject "." detail) at the head

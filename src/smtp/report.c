@@ -19,7 +19,7 @@ static struct smtp_tx *first_to_tell(const struct smtp_session *s)
 	return s->cur != NULL && s->cur->tell_count > 0 ? s->cur : NULL;
 }
 
-bool session_event_due(const struct smtp_session *s)
+bool report_end_due(const struct smtp_session *s)
 {
 	if (first_to_tell(s) != NULL || group_due(s))
 		return true;

@@ -24,7 +24,8 @@ struct batch {
 	struct iovec *iov;
 	int n;
 	size_t room;      /* octets of content left */
-	uint32_t cmd_len; /* octets in s->cmd */
+	char *cmd;        /* the session's */
+	uint32_t cmd_len; /* octets in it */
 	uint32_t cmd_at;  /* of them those that stand in iov already */
 };
 
@@ -36,11 +37,12 @@ static void add_piece(struct batch *b, const void *p, size_t len)
 
 /* --- commands --------------------------------------------------------- */
 
-static void put(struct batch *b, struct span text)
+/* Inline: most of what is put are a few letters, known here. */
+static inline void put(struct batch *b, struct span text)
 {
 	BUG_ON(b->cmd_len + text.len > CMD_BUF);
 	if (text.len > 0)
-		memcpy(b->s->cmd + b->cmd_len, text.p, text.len);
+		memcpy(b->cmd + b->cmd_len, text.p, text.len);
 	b->cmd_len += (uint32_t)text.len;
 }
 
@@ -244,7 +246,7 @@ static void put_bdat(struct batch *b, struct smtp_tx *tx)
 static void place_commands(struct batch *b)
 {
 	if (b->cmd_len > b->cmd_at)
-		add_piece(b, b->s->cmd + b->cmd_at, b->cmd_len - b->cmd_at);
+		add_piece(b, b->cmd + b->cmd_at, b->cmd_len - b->cmd_at);
 	b->cmd_at = b->cmd_len;
 }
 
@@ -336,8 +338,9 @@ static void put_group(struct batch *b)
 	if (s->group == NULL)
 		return;
 	group_init(s->group);
-	put_envelope(b, tx);
-	BUG_ON(tx->sent != tx->mail.rcpt_count + 2);
+	BUG_ON(!is_pipelining(s));
+	while (tx->sent < tx->mail.rcpt_count + 2)
+		put_item(b, tx);
 }
 
 static void put_tx(struct batch *b, bool hold_dot)
@@ -376,6 +379,14 @@ static bool has_output(const struct smtp_session *s)
 	return tx->go || envelope_waits(s, tx);
 }
 
+bool smtp_session_asks(const struct smtp_session *s)
+{
+	if (s->lent || !has_output(s))
+		return false;
+	return s->solo != SMTP_STAGE_NONE ||
+	       (!s->cur->go && s->cur->sent == s->cur->got);
+}
+
 bool smtp_session_dot_next(const struct smtp_session *s)
 {
 	if (s->state != ST_MAIL || s->solo != SMTP_STAGE_NONE || s->lent)
@@ -402,7 +413,9 @@ bool smtp_session_gathers(const struct smtp_session *s)
 {
 	if (s->state != ST_MAIL || s->solo != SMTP_STAGE_NONE)
 		return false;
-	return group_is_open(s) && s->group->count > 0 && !session_event_due(s);
+	/* It opens when no event waits, and while it is open nobody is told
+	 * anything; smtp_session_input() asserts that. */
+	return group_is_open(s) && s->group->count > 0;
 }
 
 int smtp_session_output(struct smtp_session *s, struct iovec *iov, size_t limit,
@@ -414,10 +427,9 @@ int smtp_session_output(struct smtp_session *s, struct iovec *iov, size_t limit,
 	if (s->lent || session_event_due(s) || !has_output(s))
 		return 0;
 	s->cmd = pool_cmd(s->pool);
-	if (s->cmd == NULL) {
-		session_break(s, "out of memory");
+	if (s->cmd == NULL)
 		return 0;
-	}
+	b.cmd = s->cmd;
 	b.room = limit - CMD_BUF - DOT_LEN;
 	if (s->solo != SMTP_STAGE_NONE)
 		put_solo(&b);

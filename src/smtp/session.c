@@ -74,6 +74,8 @@ static enum smtp_stage stage_of(const struct smtp_tx *tx, uint32_t item)
 
 enum smtp_stage session_stage(const struct smtp_session *s)
 {
+	const struct smtp_tx *tx;
+
 	if (s->solo != SMTP_STAGE_NONE)
 		return s->solo;
 	if (s->state == ST_TLS)
@@ -82,8 +84,9 @@ enum smtp_stage session_stage(const struct smtp_session *s)
 		return SMTP_STAGE_MAIL; /* what would come next */
 	if (group_is_open(s) && s->group->count > 0)
 		return stage_of(s->cur->next, s->group->count - 1);
-	if (!group_due(s) && stream_hears(s) != NULL)
-		return stream_stage(stream_hears(s));
+	tx = s->group == NULL ? stream_hears(s) : NULL;
+	if (tx != NULL && !stream_due(s))
+		return stream_stage(tx);
 	return stage_of(s->cur, s->cur->got);
 }
 
@@ -389,6 +392,13 @@ static void skip_data(struct smtp_tx *tx)
 
 static void on_rcpt(struct smtp_session *s, struct smtp_tx *tx, uint32_t i)
 {
+	if (s->cls == 2 && tx->refused) {
+		/* Nobody takes it into a transaction that there is not.  In a
+		 * row that is out of step this was MAIL's answer, and a later
+		 * 354 would let content follow to another mail's recipients. */
+		session_nonsense(s, "RCPT was accepted behind a refused MAIL");
+		return;
+	}
 	tx->got++;
 	if (s->cls == 2)
 		tx->taken++;
@@ -405,24 +415,10 @@ static void on_rcpt(struct smtp_session *s, struct smtp_tx *tx, uint32_t i)
 	settle(tx, i);
 }
 
-/* What DATA's answer may not be; NULL when it may. */
-static const char *bad_go(const struct smtp_session *s,
-			  const struct smtp_tx *tx)
-{
-	if (s->cls == 2)
-		return "DATA was answered by 2yz"; /* rule 16 */
-	if (s->cls == 3 && tx->refused && tx->taken > 0)
-		/* A lone dot would give them an empty mail. */
-		return "354 after MAIL was refused";
-	return NULL;
-}
-
 static void on_data(struct smtp_session *s, struct smtp_tx *tx)
 {
-	const char *why = bad_go(s, tx);
-
-	if (why != NULL) {
-		session_nonsense(s, why);
+	if (s->cls == 2) { /* rule 16 */
+		session_nonsense(s, "DATA was answered by 2yz");
 		return;
 	}
 	tx->got++;
@@ -518,22 +514,22 @@ void session_answer(struct smtp_session *s)
 
 /* --- input ------------------------------------------------------------ */
 
-void session_verdict(struct smtp_session *s, uint16_t code,
-		     struct smtp_enhanced enhanced, struct span text)
+static enum smtp_result result_of(uint16_t cls)
 {
-	static const enum smtp_result results[] = {
-		[2] = SMTP_ACCEPTED,
-		[3] = SMTP_ACCEPTED,
-		[4] = SMTP_DEFERRED,
-		[5] = SMTP_REJECTED,
-	};
+	if (cls < 4)
+		return SMTP_ACCEPTED;
+	return cls == 4 ? SMTP_DEFERRED : SMTP_REJECTED;
+}
 
+void session_verdict(struct smtp_session *s, uint16_t code,
+		     const struct smtp_enhanced *enhanced, struct span text)
+{
 	s->cls = code / 100;
 	BUG_ON(s->cls < 2 || s->cls > 5);
-	s->verdict = (struct smtp_verdict){ .result = results[s->cls],
+	s->verdict = (struct smtp_verdict){ .result = result_of(s->cls),
 					    .stage = session_stage(s),
 					    .code = code,
-					    .enhanced = enhanced,
+					    .enhanced = *enhanced,
 					    .text = text };
 }
 
@@ -542,23 +538,16 @@ static bool may_be_early(const struct smtp_session *s)
 {
 	if (group_is_open(s))
 		return false;
-	return s->verdict.code == 421 ||
+	return s->reply.code == 421 ||
 	       (s->state == ST_MAIL && s->cur->go && !tx_dot_sent(s->cur));
 }
 
-static void take_reply(struct smtp_session *s, bool left_over)
+/* An answer that says something now, or as one of a flight. */
+static void take_answer(struct smtp_session *s, bool left_over)
 {
-	session_verdict(s, s->reply.code, s->reply.enhanced,
+	session_verdict(s, s->reply.code, &s->reply.enhanced,
 			smtp_reply_text(&s->reply));
-	s->reply.bytes = 0;
-	s->odd_replies += s->reply.codes_differ;
-	if (s->early && !may_be_early(s))
-		session_nonsense(s, "the server spoke out of turn");
-	else if (group_is_open(s) && s->solo != SMTP_STAGE_NONE)
-		group_reset(s, left_over);
-	else if (group_is_open(s))
-		group_answer(s, left_over);
-	else if (stream_hears(s) != NULL)
+	if (stream_hears(s) != NULL)
 		stream_answer(s, left_over);
 	else if (s->proving && s->verdict.code != 421)
 		chunk_proof(s, left_over);
@@ -567,6 +556,20 @@ static void take_reply(struct smtp_session *s, bool left_over)
 		session_nonsense(s, "clear text after STARTTLS");
 	else
 		session_answer(s);
+}
+
+static void take_reply(struct smtp_session *s, bool left_over)
+{
+	s->reply.bytes = 0;
+	s->odd_replies += s->reply.codes_differ;
+	if (s->early && !may_be_early(s))
+		session_nonsense(s, "the server spoke out of turn");
+	else if (!group_is_open(s))
+		take_answer(s, left_over);
+	else if (s->solo != SMTP_STAGE_NONE)
+		group_reset(s, left_over);
+	else
+		group_answer(s, left_over);
 }
 
 size_t smtp_session_input(struct smtp_session *s, const void *data, size_t len,

@@ -32,14 +32,14 @@ enum rcpt_state {
 	RCPT_TOLD
 };
 
-/* One mail in progress. */
+/* One mail in progress.  What each answer asks stands in front. */
 struct smtp_tx {
 	struct smtp_tx *next; /* behind this one, or in the list of done ones */
-	struct smtp_mail mail;
-	uint32_t sent, got; /* items, see above */
-	uint32_t taken;     /* RCPTs answered 2yz */
-	uint32_t settled;   /* recipients in RCPT_TELL or RCPT_TOLD */
-	uint32_t tell_from; /* no RCPT_TELL before this one */
+	struct smtp_group *answers; /* of a flight, until they are judged */
+	uint32_t sent, got;         /* items, see above */
+	uint32_t taken;             /* RCPTs answered 2yz */
+	uint32_t settled;           /* recipients in RCPT_TELL or RCPT_TOLD */
+	uint32_t tell_from;         /* no RCPT_TELL before this one */
 	uint32_t tell_count;
 	bool bdat;    /* content goes as a chunk */
 	bool flight;  /* ... without waiting for the answers to RCPT */
@@ -58,8 +58,8 @@ struct smtp_tx {
 	enum smtp_stage broke_stage;
 	uint32_t piece; /* content: piece and octet to send next */
 	size_t piece_at;
-	struct smtp_group *answers; /* of a flight, until they are judged */
-	uint8_t rcpt[];             /* enum rcpt_state */
+	struct smtp_mail mail;
+	uint8_t rcpt[]; /* enum rcpt_state */
 };
 
 /* The answers of one group, kept until they can be judged as a whole. */
@@ -154,8 +154,6 @@ static inline bool is_pipelining(const struct smtp_session *s)
 
 /* Which answer comes next. */
 enum smtp_stage session_stage(const struct smtp_session *s);
-/* Something waits for smtp_session_event(), now. */
-bool session_event_due(const struct smtp_session *s);
 
 /* Take the answer in s->verdict and s->cls. */
 void session_answer(struct smtp_session *s);
@@ -165,7 +163,7 @@ void session_break(struct smtp_session *s, const char *why);
 void session_nonsense(struct smtp_session *s, const char *why);
 /* Make s->verdict of what the server said. */
 void session_verdict(struct smtp_session *s, uint16_t code,
-		     struct smtp_enhanced enhanced, struct span text);
+		     const struct smtp_enhanced *enhanced, struct span text);
 /* Begin the command stage outside of mails, in this state. */
 void session_solo(struct smtp_session *s, enum session_state state,
 		  enum smtp_stage stage);
@@ -173,18 +171,21 @@ void session_set_state(struct smtp_session *s, enum session_state next);
 
 void group_init(struct smtp_group *g);
 /* Are the answers that come now those of a group? */
-bool group_is_open(const struct smtp_session *s);
-/* Keep the present answer; judge when the last one came. */
+static inline bool group_is_open(const struct smtp_session *s)
+{
+	return s->group != NULL && s->group->limit == 0;
+}
+/* Keep the answer in s->reply; judge when the last one came. */
 void group_answer(struct smtp_session *s, bool left_over);
-/* RSET was answered: case (b). */
+/* RSET was answered, in s->reply: case (b). */
 void group_reset(struct smtp_session *s, bool left_over);
 /* The connection ended: case (c).  False when it is none of a group's. */
 bool group_ended(struct smtp_session *s, const char *why);
 /* Hand one judged answer to session_answer(). */
 void group_apply(struct smtp_session *s);
 
-/* Keep an answer. */
-void group_keep(struct smtp_group *g, const struct smtp_verdict *v);
+/* Keep an answer, to the content or to a command. */
+void group_keep(struct smtp_group *g, const struct smtp_reply *r, bool content);
 
 /* chunk.c: may mails go as chunks? */
 bool chunk_may(const struct smtp_session *s);
@@ -199,14 +200,25 @@ void chunk_proof(struct smtp_session *s, bool left_over);
 /* A chunk was refused: what that says, in s->verdict. */
 void chunk_verdict(struct smtp_session *s, const struct smtp_tx *tx);
 
-/* stream.c: do mails go in flights now, the present one too? */
-bool stream_is_on(const struct smtp_session *s);
+/* stream.c: may the present mail fly, as the first? */
+bool stream_may_begin(const struct smtp_session *s);
+/* Do mails go in flights now, the present one too? */
+static inline bool stream_is_on(const struct smtp_session *s)
+{
+	return s->cur->flight || (s->cur->bdat && stream_may_begin(s));
+}
 /* May another mail follow, as far as is known before it is? */
 bool stream_has_room(const struct smtp_session *s);
 /* ... with so much content? */
 bool stream_fits(const struct smtp_session *s, uint64_t content_bytes);
-/* The flight whose answers come next, or NULL. */
-struct smtp_tx *stream_hears(const struct smtp_session *s);
+/* The flight whose answers come next, or NULL; and as much when the present
+ * mail is one. */
+struct smtp_tx *stream_first_unheard(const struct smtp_session *s);
+static inline struct smtp_tx *stream_hears(const struct smtp_session *s)
+{
+	return s->cur != NULL && s->cur->flight ? stream_first_unheard(s)
+						: NULL;
+}
 /* Which answer that is. */
 enum smtp_stage stream_stage(const struct smtp_tx *tx);
 /* As group_answer(), group_ended(): for the flights that are out. */
@@ -223,6 +235,16 @@ static inline bool stream_due(const struct smtp_session *s)
 static inline bool group_due(const struct smtp_session *s)
 {
 	return (s->group != NULL && s->group->limit > 0) || stream_due(s);
+}
+
+/* report.c: as session_event_due(), when a mail or the session is over. */
+bool report_end_due(const struct smtp_session *s);
+/* Something waits for smtp_session_event(), now. */
+static inline bool session_event_due(const struct smtp_session *s)
+{
+	if (s->done != NULL || s->tell != 0)
+		return report_end_due(s);
+	return (s->cur != NULL && s->cur->tell_count > 0) || group_due(s);
 }
 
 /* NULL when out of memory. */

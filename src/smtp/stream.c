@@ -37,13 +37,12 @@
 
 /* --- may it fly? ----------------------------------------------------------- */
 
-bool stream_is_on(const struct smtp_session *s)
+bool stream_may_begin(const struct smtp_session *s)
 {
 	const struct smtp_tx *tx = s->cur;
 
-	return tx->flight || (tx->bdat && tx->sent == 0 && s->proven &&
-			      tx->mail.rcpt_count == 1 &&
-			      tx->mail.content_bytes <= STREAM_BYTES_MAX);
+	return tx->sent == 0 && s->proven && tx->mail.rcpt_count == 1 &&
+	       tx->mail.content_bytes <= STREAM_BYTES_MAX;
 }
 
 bool stream_has_room(const struct smtp_session *s)
@@ -60,7 +59,7 @@ bool stream_fits(const struct smtp_session *s, uint64_t content_bytes)
 
 /* --- whose answer ---------------------------------------------------------- */
 
-struct smtp_tx *stream_hears(const struct smtp_session *s)
+struct smtp_tx *stream_first_unheard(const struct smtp_session *s)
 {
 	struct smtp_tx *tx = s->cur;
 
@@ -165,7 +164,7 @@ void stream_answer(struct smtp_session *s, bool left_over)
 		session_nonsense(s, why);
 		return;
 	}
-	group_keep(tx->answers, &s->verdict);
+	group_keep(tx->answers, &s->reply, last);
 	if (bye || place(tx) == 1)
 		judge_before(s, tx);
 	tx->heard = last;

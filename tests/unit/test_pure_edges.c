@@ -14,6 +14,7 @@
 #include <fcntl.h>
 #include <setjmp.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 /* --- base ------------------------------------------------------------------ */
@@ -217,6 +218,60 @@ START_TEST(a_mail_without_addresses_is_refused)
 }
 END_TEST
 
+/* Rule 26: at each place of addresses and parameters of many lengths. */
+static int give_octet(struct smtp_session *s, size_t len, size_t at, int c)
+{
+	char *text = malloc(len); /* its own: ASan sees who reads beyond */
+	struct smtp_rcpt to = { { text, len }, { NULL, 0 } };
+	struct smtp_mail m = mail;
+	int rc;
+
+	ck_assert_ptr_nonnull(text);
+	memset(text, 'a', len);
+	text[at] = (char)c;
+	m.rcpts = &to;
+	rc = smtp_session_mail(s, &m, 0);
+	if (rc < 0) {
+		m.rcpts = &rcpt;
+		m.sender = to.address;
+		ck_assert_int_eq(smtp_session_mail(s, &m, 0), rc);
+		text[0] = ' '; /* as parameters begin */
+		m.sender = mail.sender;
+		m.params = span_of(text, len);
+		if (at > 0)
+			ck_assert_int_eq(smtp_session_mail(s, &m, 0), rc);
+	}
+	free(text);
+	return rc;
+}
+
+START_TEST(no_control_octet_gets_into_a_command)
+{
+	struct smtp_pool *pool = smtp_pool_new(1);
+	struct smtp_session *s = NULL;
+	size_t len = (size_t)_i, at;
+	int c;
+
+	for (at = 0; at < len; at++)
+		for (c = 0; c <= 0xff; c++) {
+			bool control = c < 0x20 || c == 0x7f;
+
+			if (s == NULL) {
+				s = smtp_session_new(&settings, pool, 0);
+				hear(s, "220 mx\r\n");
+				hear(s, "250 mx\r\n");
+			}
+			ck_assert_msg(give_octet(s, len, at, c) ==
+					      (control ? -EINVAL : 0),
+				      "octet %d at %zu of %zu", c, at, len);
+			if (!control)
+				smtp_session_free(&s);
+		}
+	smtp_session_free(&s);
+	smtp_pool_free(&pool);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("pure_edges");
@@ -231,6 +286,7 @@ int main(void)
 	tcase_add_test(tc, a_session_has_names_for_its_states);
 	tcase_add_test(tc, a_session_is_freed_with_untold_mails);
 	tcase_add_test(tc, a_mail_without_addresses_is_refused);
+	tcase_add_loop_test(tc, no_control_octet_gets_into_a_command, 1, 27);
 	suite_add_tcase(suite, tc);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_NORMAL);
