@@ -17,18 +17,18 @@
 #define LOG_LOOK_BYTES  (16u << 20) /* look at the disk's room this often */
 #define LOG_EARLY_BYTES (64u << 10) /* worth a write before the commit */
 
-/* A message or decision that is to be moved, opened and checked. */
+/* Of a message or decision that is to be moved, beside its view. */
 struct log_source {
-	struct queue_view view; /* of a decision: without a word */
-	struct span raw;        /* its envelope */
-	const uint32_t *crcs;   /* of each piece of its content */
-	uint32_t crc;           /* the only one */
+	struct span raw;      /* its envelope */
+	const uint32_t *crcs; /* of each piece of its content */
+	uint32_t crc;         /* the only one */
 };
 
 /* A move that is being put, record by record. */
 struct log_mover {
 	bool busy, open;
-	uint64_t id, place; /* the LSN of its MOVE, once that is staged */
+	uint64_t id, place;     /* the LSN of its MOVE, once that is staged */
+	struct queue_view view; /* of a decision: without a word */
 	struct log_source from;
 	int next; /* piece of the content */
 	int why;  /* it failed: what is left is to say so */
@@ -65,7 +65,7 @@ struct queue_log {
 /* at: its id, its place, its type.  Errors as queue_message_open(); given
  * back with queue_message_close().  Not to be copied. */
 int log_source_open(struct queue *q, const struct queue_move *at,
-		    struct log_source *to);
+		    struct queue_view *view_r, struct log_source *source_r);
 
 /* The set is open; the tail is not known yet. */
 int log_new(struct segments *set, struct queue_log **log_r);

@@ -24,7 +24,7 @@ void log_mover_drop(struct queue_log *log)
 	struct log_mover *m = &log->mover;
 
 	if (m->open)
-		queue_message_close(NULL, &m->from.view);
+		queue_message_close(NULL, &m->view);
 	*m = (struct log_mover){ .busy = false };
 }
 
@@ -32,7 +32,7 @@ void log_mover_drop(struct queue_log *log)
 static int copy_piece(struct queue_log *log, struct log_draft *d)
 {
 	const struct log_mover *m = &log->mover;
-	const struct iovec *piece = &m->from.view.content[m->next];
+	const struct iovec *piece = &m->view.content[m->next];
 
 	log_draft_copy(log, d, piece->iov_base, piece->iov_len);
 	if (d->crc == m->from.crcs[m->next])
@@ -47,7 +47,7 @@ static int put_first(struct queue *q, const struct queue_move *move)
 	size_t before = RECORD_MOVE_SIZE + move->tasks.len;
 	struct log_draft d;
 	int err = log_draft_begin(q, ROOM_MOVE, before + m->from.raw.len,
-				  m->from.view.content[0].iov_len, &d);
+				  m->view.content[0].iov_len, &d);
 
 	if (err < 0)
 		return err;
@@ -65,12 +65,12 @@ static int put_further(struct queue *q)
 	uint64_t offset = 0;
 	struct log_draft d;
 	int i, err = log_draft_begin(q, ROOM_MOVE, RECORD_PART_SIZE,
-				     m->from.view.content[m->next].iov_len, &d);
+				     m->view.content[m->next].iov_len, &d);
 
 	if (err < 0)
 		return err;
 	for (i = 0; i < m->next; i++)
-		offset += m->from.view.content[i].iov_len;
+		offset += m->view.content[i].iov_len;
 	record_part_write(m->place, offset, d.rec + RECORD_HEAD);
 	err = copy_piece(q->log, &d);
 	if (err == 0)
@@ -103,7 +103,7 @@ static void begin(struct queue *q, const struct queue_move *move)
 	struct log_mover *m = &q->log->mover;
 
 	*m = (struct log_mover){ .busy = true, .id = move->id };
-	m->why = log_source_open(q, move, &m->from);
+	m->why = log_source_open(q, move, &m->view, &m->from);
 	m->open = m->why == 0;
 }
 
@@ -118,7 +118,7 @@ int queue_put_move(struct queue *q, const struct queue_move *move)
 	/* One record a group: mail need not wait for more than that. */
 	if (err == 0 && m->why == 0) {
 		err = m->next == 0 ? put_first(q, move) : put_further(q);
-		if (err == 0 && ++m->next < m->from.view.content_count)
+		if (err == 0 && ++m->next < m->view.content_count)
 			return -EAGAIN;
 		if (err < 0 && err != -EAGAIN && q->log->failed == 0)
 			m->why = err;
@@ -133,9 +133,10 @@ int queue_put_move(struct queue *q, const struct queue_move *move)
 bool queue_place_ok(struct queue *q, const struct queue_move *at)
 {
 	struct log_source from;
-	int err = log_source_open(q, at, &from);
+	struct queue_view view;
+	int err = log_source_open(q, at, &view, &from);
 
 	if (err == 0)
-		queue_message_close(q, &from.view);
+		queue_message_close(q, &view);
 	return err == 0;
 }

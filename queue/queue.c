@@ -45,6 +45,7 @@ int queue_settings_take(struct queue *q, const struct queue_settings *set)
 	DEFAULT(s->segments_ahead, 8);
 	DEFAULT(s->tasks_max, 1000000);
 	DEFAULT(s->queue_tasks_max, 10000);
+	DEFAULT(s->queues_max, 200000);
 	DEFAULT(s->checkpoint_s, 30);
 	DEFAULT(s->checkpoint_age_s, 5);
 	DEFAULT(s->checkpoint_log_bytes, 1ull << 30);

@@ -323,23 +323,41 @@ static int pieces_grow(struct pieces *s)
 	return 0;
 }
 
+/*
+ * The head's page and the next one at once, where a record as a rule ends:
+ * each bringing in costs more than a page.  If that fails it may be for what
+ * is behind the record: then the head alone.
+ */
+static int show_head(struct segments *set, struct segment *seg, uint64_t offset,
+		     uint64_t room, uint64_t *shown_r, const char **p_r)
+{
+	uint64_t both = (offset / PAGE + 2) * PAGE - offset;
+
+	*shown_r = room < both ? room : both;
+	if (segment_show(set, seg, offset, *shown_r, p_r) == 0)
+		return 0;
+	*shown_r = RECORD_HEAD;
+	return segment_show(set, seg, offset, RECORD_HEAD, p_r);
+}
+
 /* The record at lsn in a pinned segment, brought in whole and checked. */
 static int whole_record(struct segments *set, struct segment *seg, uint64_t lsn,
 			struct record_head *h_r, const char **p_r)
 {
-	uint64_t end = atomic_load(&seg->end), offset = lsn % set->bytes;
+	uint64_t end = atomic_load(&seg->end), offset = lsn % set->bytes, shown;
 	int err;
 
 	if (lsn >= end || lsn % 8 != 0 || offset < SEGMENT_HEAD)
 		return -ENOENT;
 	if (end - lsn < RECORD_HEAD)
 		return -EUCLEAN;
-	err = segment_show(set, seg, offset, RECORD_HEAD, p_r);
+	err = show_head(set, seg, offset, end - lsn, &shown, p_r);
 	if (err < 0)
 		return err;
 	if (!record_head_read(*p_r, end - lsn, lsn, h_r))
 		return -EUCLEAN;
-	err = segment_show(set, seg, offset, h_r->length, p_r);
+	if (h_r->length > shown)
+		err = segment_show(set, seg, offset, h_r->length, p_r);
 	if (err < 0)
 		return err;
 	if (!record_envelope_ok(*p_r, h_r) || !record_content_ok(*p_r, h_r))
@@ -414,9 +432,9 @@ static int add_parts(struct queue *q, struct pieces *s,
 
 /* A message of several records: the first one's pin is handed over. */
 static int open_parts(struct queue *q, const struct queue_record *rec,
-		      struct segment *seg, struct log_source *to)
+		      const struct record_head *h, struct segment *seg,
+		      struct pieces **pieces_r)
 {
-	struct queue_view *view = &to->view;
 	struct pieces *s = calloc(1, sizeof(*s));
 	int err;
 
@@ -433,13 +451,10 @@ static int open_parts(struct queue *q, const struct queue_record *rec,
 	}
 	memmove(s->iov + 1, s->iov, (size_t)s->count * sizeof(s->iov[0]));
 	memmove(s->crcs + 1, s->crcs, (size_t)s->count * sizeof(s->crcs[0]));
-	s->iov[0] = view->one;
-	s->crcs[0] = to->crc;
+	s->iov[0] = content_of(rec->envelope - RECORD_HEAD, h);
+	s->crcs[0] = h->content_crc;
 	s->pins[s->count++] = seg;
-	view->content = s->iov;
-	view->content_count = s->count;
-	view->pin = s;
-	to->crcs = s->crcs;
+	*pieces_r = s;
 	return 0;
 }
 
@@ -454,9 +469,10 @@ static bool is_it(const struct queue_record *rec, const struct queue_move *at)
 
 /* Decode into the view; the segment stays pinned on success. */
 static int open_pinned(struct queue *q, const struct queue_move *at,
-		       struct segment *seg, struct log_source *to)
+		       struct segment *seg, struct queue_view *view,
+		       struct log_source *to)
 {
-	struct queue_view *view = &to->view;
+	struct pieces *pieces = NULL;
 	struct record_head h;
 	struct queue_record rec;
 	const char *p;
@@ -470,16 +486,18 @@ static int open_pinned(struct queue *q, const struct queue_move *at,
 		return -EUCLEAN;
 	if (!is_it(&rec, at))
 		return -ENOENT;
+	if (rec.content_bytes < rec.msg.size)
+		err = open_parts(q, &rec, &h, seg, &pieces);
+	if (err < 0)
+		return err;
 	*view = rec.msg;
 	view->one = content_of(p, &h);
+	view->content = pieces == NULL ? &view->one : pieces->iov;
+	view->content_count = pieces == NULL ? 1 : pieces->count;
+	view->pin = pieces == NULL ? (void *)seg : pieces;
 	to->raw = rec.raw;
 	to->crc = h.content_crc;
-	if (rec.content_bytes < rec.msg.size)
-		return open_parts(q, &rec, seg, to);
-	to->crcs = &to->crc;
-	view->content = &view->one;
-	view->content_count = 1;
-	view->pin = seg;
+	to->crcs = pieces == NULL ? &to->crc : pieces->crcs;
 	return 0;
 }
 
@@ -495,7 +513,8 @@ static void unshare(struct queue_pins *pins, const struct segments *set,
 }
 
 static int source_open(struct queue *q, struct queue_pins *pins,
-		       const struct queue_move *at, struct log_source *to)
+		       const struct queue_move *at, struct queue_view *view,
+		       struct log_source *to)
 {
 	struct segments *set = q->log->set;
 	struct segment *seg;
@@ -503,19 +522,21 @@ static int source_open(struct queue *q, struct queue_pins *pins,
 
 	if (err < 0) /* one that is being freed holds nothing that lives */
 		return -ENOENT;
-	err = open_pinned(q, at, seg, to);
-	if (err < 0)
+	err = open_pinned(q, at, seg, view, to);
+	if (err < 0) {
 		segment_unpin_shared(pins, seg);
-	else if (pins != NULL && to->view.content != &to->view.one)
+		return err;
+	}
+	if (pins != NULL && view->content != &view->one)
 		unshare(pins, set, at->from, seg);
-	to->view.pins = pins;
-	return err;
+	view->pins = pins;
+	return 0;
 }
 
 int log_source_open(struct queue *q, const struct queue_move *at,
-		    struct log_source *to)
+		    struct queue_view *view_r, struct log_source *source_r)
 {
-	return source_open(q, NULL, at, to);
+	return source_open(q, NULL, at, view_r, source_r);
 }
 
 int queue_message_open_shared(struct queue *q, struct queue_pins *pins,
@@ -525,15 +546,9 @@ int queue_message_open_shared(struct queue *q, struct queue_pins *pins,
 	struct queue_move at = { .id = id,
 				 .from = place,
 				 .type = QUEUE_REC_MSG };
-	struct log_source from;
-	int err = source_open(q, pins, &at, &from);
+	struct log_source source;
 
-	if (err < 0)
-		return err;
-	*view_r = from.view;
-	if (from.view.content == &from.view.one)
-		view_r->content = &view_r->one;
-	return 0;
+	return source_open(q, pins, &at, view_r, &source);
 }
 
 int queue_message_open_at(struct queue *q, uint64_t id, uint64_t place,

@@ -88,6 +88,11 @@ struct rest {
 	bool wrong;
 };
 
+static struct rest rest_of(struct span envelope)
+{
+	return (struct rest){ envelope.p, envelope.len, false };
+}
+
 static const void *take(struct rest *r, size_t len)
 {
 	const char *p = r->p;
@@ -156,10 +161,11 @@ static void take_stands(struct rest *r, const struct disk_msg *d,
 	memcpy(v->origin_spool, d->submission, sizeof(v->origin_spool));
 }
 
-static bool decode_msg(struct rest r, struct queue_record *rec)
+static bool decode_msg(struct span envelope, struct queue_record *rec)
 {
+	struct rest r = rest_of(envelope);
 	struct queue_view *v = &rec->msg;
-	const char *end = r.p + r.left;
+	const char *end = envelope.p + envelope.len;
 	struct disk_msg d;
 
 	if (!take_struct(&r, &d, sizeof(d)) || d.rcpt_count == 0 ||
@@ -180,6 +186,9 @@ static bool decode_msg(struct rest r, struct queue_record *rec)
 	v->expires_s = d.expires_s;
 	v->flags = d.flags & ~ADOPTED;
 	v->size = d.size;
+	v->content = NULL;
+	v->content_count = 0;
+	v->pin = v->pins = NULL;
 	rec->due_s = d.due_s;
 	rec->submission_number = d.number;
 	memcpy(rec->submission, d.submission, sizeof(rec->submission));
@@ -220,9 +229,10 @@ bool queue_view_stand(const struct queue_view *view, uint32_t i,
 	return true;
 }
 
-static bool decode_part(struct rest r, const struct record_head *h,
+static bool decode_part(struct span envelope, const struct record_head *h,
 			struct queue_record *rec)
 {
+	struct rest r = rest_of(envelope);
 	struct disk_part d;
 
 	if (!take_struct(&r, &d, sizeof(d)) ||
@@ -235,9 +245,10 @@ static bool decode_part(struct rest r, const struct record_head *h,
 	return true;
 }
 
-static bool decode_out(struct rest r, struct queue_out_rcpt *rcpts,
+static bool decode_out(struct span envelope, struct queue_out_rcpt *rcpts,
 		       struct queue_out *out)
 {
+	struct rest r = rest_of(envelope);
 	struct disk_out d;
 	const char *table;
 	uint32_t i;
@@ -274,8 +285,9 @@ static bool decode_out(struct rest r, struct queue_out_rcpt *rcpts,
 	return !r.wrong;
 }
 
-static bool decode_dec(struct rest r, struct queue_decision *dec)
+static bool decode_dec(struct span envelope, struct queue_decision *dec)
 {
+	struct rest r = rest_of(envelope);
 	struct disk_dec d;
 	struct span place;
 
@@ -295,7 +307,7 @@ static bool decode_dec(struct rest r, struct queue_decision *dec)
 
 bool record_task_next(struct span *tasks, struct record_task *task_r)
 {
-	struct rest r = { tasks->p, tasks->len, false };
+	struct rest r = rest_of(*tasks);
 	struct disk_task d;
 	const void *open;
 
@@ -317,9 +329,10 @@ bool record_task_next(struct span *tasks, struct record_task *task_r)
 	return true;
 }
 
-static bool decode_move(struct rest r, const struct record_head *h,
+static bool decode_move(struct span envelope, const struct record_head *h,
 			struct queue_record *rec)
 {
+	struct rest r = rest_of(envelope);
 	struct queue_move *move = &rec->move;
 	struct record_task task;
 	struct disk_move d;
@@ -344,8 +357,8 @@ static bool decode_move(struct rest r, const struct record_head *h,
 	if (d.why != 0)
 		return true;
 	if (d.type == QUEUE_REC_DEC)
-		return decode_dec(r, &rec->dec);
-	if (!decode_msg(r, rec))
+		return decode_dec(rec->raw, &rec->dec);
+	if (!decode_msg(rec->raw, rec))
 		return false;
 	rec->msg.id = d.id;
 	return true;
@@ -354,33 +367,37 @@ static bool decode_move(struct rest r, const struct record_head *h,
 bool record_decode(const void *p, const struct record_head *h,
 		   struct queue_out_rcpt *rcpts, struct queue_record *rec_r)
 {
-	struct rest r = { (const char *)p + RECORD_HEAD, h->envelope, false };
 	struct disk_ckpt ckpt;
+	struct rest r;
 
-	memset(rec_r, 0, sizeof(*rec_r));
+	/* What is not of a message takes longer to clear than a message to
+	 * read, and nobody looks at it. */
+	if (h->type != QUEUE_REC_MSG)
+		memset(rec_r, 0, sizeof(*rec_r));
 	rec_r->lsn = h->lsn;
 	rec_r->end = record_end(h);
 	rec_r->type = (enum queue_record_type)h->type;
 	rec_r->content_bytes = record_content_bytes(h);
-	rec_r->raw = span_of(r.p, r.left);
-	rec_r->envelope = r.p;
+	rec_r->envelope = (const char *)p + RECORD_HEAD;
+	rec_r->raw = span_of(rec_r->envelope, h->envelope);
 	switch (rec_r->type) {
 	case QUEUE_REC_MSG:
-		return decode_msg(r, rec_r);
+		return decode_msg(rec_r->raw, rec_r);
 	case QUEUE_REC_PART:
-		return decode_part(r, h, rec_r);
+		return decode_part(rec_r->raw, h, rec_r);
 	case QUEUE_REC_OUT:
-		return decode_out(r, rcpts, &rec_r->out);
+		return decode_out(rec_r->raw, rcpts, &rec_r->out);
 	case QUEUE_REC_DEC:
-		return decode_dec(r, &rec_r->dec);
+		return decode_dec(rec_r->raw, &rec_r->dec);
 	case QUEUE_REC_CKPT:
+		r = rest_of(rec_r->raw);
 		if (!take_struct(&r, &ckpt, sizeof(ckpt)))
 			return false;
 		rec_r->ckpt.lsn = ckpt.lsn;
 		rec_r->ckpt.made_s = ckpt.made_s;
 		return true;
 	case QUEUE_REC_MOVE:
-		return decode_move(r, h, rec_r);
+		return decode_move(rec_r->raw, h, rec_r);
 	case QUEUE_REC_BODY:
 		return true;
 	}

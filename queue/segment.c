@@ -24,6 +24,7 @@
 
 #define SCAN_STEP 4096u /* a page: what an unreadable disk costs at once */
 #define ZEROS     (64u << 10)
+#define AT_ONCE   32 /* of them in one write: 2 MiB, see write_zeros() */
 
 static const char zeros[ZEROS];
 
@@ -75,16 +76,22 @@ bool segment_head_ok(const struct segment_head *h)
 	       h->crc == head_crc(h);
 }
 
+/*
+ * In writes of what one entry of a page table maps: a kernel that keeps a file
+ * in large folios (ext4: Linux 6.16) makes one of each, and later maps content
+ * of all messages in it by that entry.  With an entry for each 4 KiB, opening a
+ * message waits for walks through tables that are as cold as the message.
+ */
 static int write_zeros(struct segments *set, int fd, uint64_t at, uint64_t to)
 {
-	struct iovec iov[16];
+	struct iovec iov[AT_ONCE];
 	int err = 0;
 
 	while (at < to && err == 0) {
 		uint64_t left = to - at, n = 0;
 		int i;
 
-		for (i = 0; i < 16 && left > 0; i++) {
+		for (i = 0; i < AT_ONCE && left > 0; i++) {
 			size_t len = left < ZEROS ? (size_t)left : ZEROS;
 
 			iov[i].iov_base = (char *)(uintptr_t)zeros;

@@ -620,7 +620,7 @@ int queue_store_open(struct queue *q, uint32_t now_s,
 	q->store = s;
 	delta_init(&s->delta, q->set.queue_tasks_max);
 	list_init(&s->partials);
-	s->lines_max = STORE_LINES_MAX;
+	s->lines_max = q->set.queues_max;
 	s->checkpoint.run_rows = STORE_RUN_ROWS;
 	s->checkpoint.step_rows = STORE_STEP_ROWS;
 	s->outside_slot = 0; /* nothing was looked at yet */

@@ -16,7 +16,6 @@
 #include "queue/delta.h"
 #include "queue/queue_private.h"
 
-#define STORE_LINES_MAX 200000u /* queues in memory, 256 octets each */
 #define STORE_MARKS     64
 #define STORE_RUN_ROWS  16384 /* of the index in one transaction */
 #define STORE_STEP_ROWS 512   /* a call */

@@ -54,6 +54,7 @@ struct queue_settings { /* 0 takes the default in brackets */
 	uint32_t segments_ahead;       /* prewritten [8] */
 	uint32_t tasks_max;            /* loaded at once [1,000,000] */
 	uint32_t queue_tasks_max;      /* of one queue [10,000] */
+	uint32_t queues_max;           /* in memory at once [200,000] */
 	uint32_t checkpoint_s;         /* [30] */
 	uint32_t checkpoint_age_s;     /* younger records wait [5] */
 	uint64_t checkpoint_log_bytes; /* [1 GiB] */
@@ -388,7 +389,8 @@ struct queue_ckpt { /* CKPT */
 
 /*
  * A record without its content: content is never touched while following
- * (msg.content is NULL); queue_message_open() hands it out.
+ * (msg.content is NULL); queue_message_open() hands it out.  What is not of
+ * its type means nothing.
  */
 struct queue_record {      /* borrowed until the next call with the cursor */
 	uint64_t lsn, end; /* the next record is at end or behind it */

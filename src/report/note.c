@@ -181,20 +181,37 @@ static bool get_site(struct span *rest, struct span host, struct span *s_r)
 	return take(&host, (size_t)(number / 2), s_r);
 }
 
-size_t note_common_size(const struct note_common *n)
+size_t note_peer_size(const struct note_common *n)
 {
 	size_t site = site_number(n);
 
+	return span_size(n->host, SPAN_MAX) + number_size(site) +
+	       (site % 2 == 0 ? site / 2 : 0) + span_size(n->source, SPAN_MAX);
+}
+
+size_t note_common_size(const struct note_common *n)
+{
 	return 1 + number_size(n->time_ms) + number_size(n->session) +
 	       number_size(n->size) + span_size(n->from, SPAN_MAX) +
-	       span_size(n->host, SPAN_MAX) + number_size(site) +
-	       (site % 2 == 0 ? site / 2 : 0) + span_size(n->source, SPAN_MAX) +
+	       (n->peer.len > 0 ? n->peer.len : note_peer_size(n)) +
 	       span_size(n->tls, SPAN_MAX);
+}
+
+size_t note_peer_put(const struct note_common *n, void *to)
+{
+	size_t site = site_number(n);
+	uint8_t *at = to;
+
+	at = put_span(at, n->host, SPAN_MAX);
+	at = put_number(at, site);
+	if (site % 2 == 0)
+		at = put_octets(at, n->site.p, site / 2);
+	at = put_span(at, n->source, SPAN_MAX);
+	return (size_t)(at - (uint8_t *)to);
 }
 
 size_t note_common_put(const struct note_common *n, void *to)
 {
-	size_t site = site_number(n);
 	uint8_t *at = to;
 
 	*at++ = VERSION;
@@ -202,11 +219,10 @@ size_t note_common_put(const struct note_common *n, void *to)
 	at = put_number(at, n->session);
 	at = put_number(at, n->size);
 	at = put_span(at, n->from, SPAN_MAX);
-	at = put_span(at, n->host, SPAN_MAX);
-	at = put_number(at, site);
-	if (site % 2 == 0)
-		at = put_octets(at, n->site.p, site / 2);
-	at = put_span(at, n->source, SPAN_MAX);
+	if (n->peer.len > 0)
+		at = put_octets(at, n->peer.p, n->peer.len);
+	else
+		at += note_peer_put(n, at);
 	at = put_span(at, n->tls, SPAN_MAX);
 	return (size_t)(at - (uint8_t *)to);
 }

@@ -97,17 +97,11 @@ def in_time(seconds):
 
 
 def boot(d):
-    box, mtaq = d.box, d.box.mtaq
+    box = d.box
     up = int(time.clock_gettime(time.CLOCK_BOOTTIME))
     for i, seconds in enumerate(UPTIMES):
         d.kill()
-        wrapper = box.dir / "mtaq-in-time"
-        wrapper.write_text("#!/bin/sh\nexec " + " ".join(
-            in_time(max(seconds, 1 - up))) + f" {mtaq} \"$@\"\n")
-        wrapper.chmod(0o755)
-        box.mtaq = str(wrapper)
-        box.start_daemon()
-        box.mtaq = mtaq
+        box.start_daemon(within=in_time(max(seconds, 1 - up)))
         more_mail(d, f"boot{i}")
         must("expired" not in box.count_events(), f"expired: {seconds} s")
         d.counts["harmed"] += 1

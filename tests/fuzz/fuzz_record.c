@@ -141,12 +141,11 @@ static void write_decision(const struct queue_decision *dec)
 	free(p);
 }
 
-static void touch_record(const struct queue_record *rec)
+/* Of a message these are not set. */
+static void touch_other(const struct queue_record *rec)
 {
-	static struct queue_rcpt rcpts[QUEUE_RCPTS_MAX];
 	uint32_t i;
 
-	touch(rec->raw);
 	touch(rec->out.tenant);
 	touch(rec->out.note);
 	touch(rec->dec.note);
@@ -154,6 +153,16 @@ static void touch_record(const struct queue_record *rec)
 		sink += (unsigned)rec->dec.ids[i];
 	for (i = 0; i < rec->out.rcpt_count; i++)
 		touch(rec->out.rcpts[i].note);
+}
+
+static void touch_record(const struct queue_record *rec)
+{
+	static struct queue_rcpt rcpts[QUEUE_RCPTS_MAX];
+	uint32_t i;
+
+	touch(rec->raw);
+	if (rec->type != QUEUE_REC_MSG)
+		touch_other(rec);
 	for (i = 0; i < rec->msg.rcpt_count; i++) {
 		queue_view_rcpt(&rec->msg, i, &rcpts[i]);
 		touch(rcpts[i].address);

@@ -201,12 +201,17 @@ static void on_early(struct judge *j, const struct gen_said *said)
 		j->last.slot = AT_DOT; /* of a mail: it is not idle */
 }
 
-static bool may_be_3yz(const struct judge *j, const struct judge_item *it)
+/* Rules 12, 16: what no server in step with us says. */
+static bool is_odd(const struct judge *j, const struct judge_item *it,
+		   unsigned c)
 {
-	if (it->slot != AT_DATA)
+	if (c == 3)
+		return it->slot != AT_DATA;
+	if (c != 2)
 		return false;
-	/* A lone dot would give the accepted ones an empty mail. */
-	return !(is_refused(j, it->mail) && judge_taken_any(j, it->mail));
+	return it->slot == AT_DATA ||
+	       (it->slot >= AT_RCPT_1 && it->slot < AT_DATA &&
+		is_refused(j, it->mail));
 }
 
 /* The whole group came: rule 19. */
@@ -336,8 +341,8 @@ static void on_answer(struct judge *j, const struct gen_said *said,
 	struct judge_item *it = &j->items[j->heard];
 	unsigned c = said->code / 100;
 
-	if ((c == 3 && !may_be_3yz(j, it)) || (c == 2 && it->slot == AT_DATA)) {
-		judge_nonsense(j); /* rule 16 */
+	if (is_odd(j, it, c)) {
+		judge_nonsense(j);
 		return;
 	}
 	if (it->slot == AT_DOT && j->mail[it->mail].bdat && c == 2 &&

@@ -33,7 +33,10 @@ uint32_t qmodel_random(struct qmodel *m, uint32_t below)
 static void open_queue(struct qmodel *m)
 {
 	struct queue_report report;
-	int err = queue_open(&m->set, m->now_s, &m->q, &report);
+	int err;
+
+	m->set.queues_max = m->lines_max;
+	err = queue_open(&m->set, m->now_s, &m->q, &report);
 
 	ck_assert_msg(err == 0, "open: %d %s", err, report.words);
 	if (m->run_rows > 0) {
@@ -42,8 +45,6 @@ static void open_queue(struct qmodel *m)
 	}
 	if (m->live_percent > 0)
 		m->q->store->compact->percent = m->live_percent;
-	if (m->lines_max > 0)
-		m->q->store->lines_max = m->lines_max;
 }
 
 void qmodel_open(struct qmodel *m, const struct queue_settings *set,

@@ -613,17 +613,31 @@ START_TEST(reading_needs_no_descriptor)
 }
 END_TEST
 
+/* It costs what lies on it, and nothing that ends before or begins behind. */
 START_TEST(an_unreadable_page_is_an_errno)
 {
-	uint64_t id;
+	uint64_t ids[21], page, from, i;
+	char path[4096];
 
-	ck_assert_int_eq(qhelp_add(q, 3, 2000, &id), 0);
-	/* its head; or its head can be read, the rest cannot */
-	for (int nth = 1; nth <= 2; nth++) {
-		qfile_fail(disk, QFILE_POPULATE, nth, 0, -EIO);
-		ck_assert_int_eq(qhelp_check(q, id, 3), -EIO);
-		ck_assert_int_eq(qhelp_check(q, id, 3), 0);
+	(void)snprintf(path, sizeof(path), "%s/log/seg-00000000", dir);
+	for (i = 0; i < 20; i++)
+		ck_assert_int_eq(
+			qhelp_add(q, i, 400 + i * 1777 % 11000, &ids[i]), 0);
+	ids[20] = queue_durable_lsn(q);
+	ck_assert_uint_eq(ids[0] / SEG, ids[20] / SEG);
+	for (page = 1; page <= ids[20] % SEG / 4096 + 1; page++) {
+		from = page * 4096;
+		qfile_spoil(disk, path, from);
+		for (i = 0; i < 20; i++)
+			ck_assert_int_eq(qhelp_check(q, ids[i], i),
+					 ids[i] % SEG < from + 4096 &&
+							 from < ids[i + 1] % SEG
+						 ? -EIO
+						 : 0);
 	}
+	qfile_spoil(disk, NULL, 0);
+	for (i = 0; i < 20; i++)
+		ck_assert_int_eq(qhelp_check(q, ids[i], i), 0);
 }
 END_TEST
 

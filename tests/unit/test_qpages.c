@@ -15,6 +15,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #define SEG      (1u << 20)
@@ -89,11 +90,13 @@ START_TEST(records_across_the_border_are_whole)
 }
 END_TEST
 
-/* Who follows the log reads it the same way. */
+/* Who follows the log reads it the same way; a message says all of itself,
+ * whatever the record was before. */
 START_TEST(a_walk_meets_each_record)
 {
 	struct queue_report report;
 	struct queue_record rec;
+	struct queue_stand stand;
 	struct queue_walk *w;
 	struct queue *q;
 	int i;
@@ -102,8 +105,15 @@ START_TEST(a_walk_meets_each_record)
 	open_queue(&q, &report);
 	ck_assert_int_eq(queue_walk_open(q, 0, &w), 0);
 	for (i = 0; i < MESSAGES; i++) {
+		memset(&rec, 0xff, sizeof(rec));
 		ck_assert_int_eq(queue_log_next(w, &rec), 1);
 		ck_assert_uint_eq(rec.lsn, ids[i]);
+		ck_assert_uint_eq(rec.msg.id, ids[i]);
+		ck_assert_uint_eq(rec.msg.adopted_s, 0);
+		ck_assert(!queue_view_stand(&rec.msg, 0, &stand));
+		ck_assert(rec.msg.content == NULL && rec.msg.pin == NULL &&
+			  rec.msg.pins == NULL);
+		ck_assert_int_eq(rec.msg.content_count, 0);
 	}
 	ck_assert_int_eq(queue_log_next(w, &rec), 0);
 	queue_walk_close(&w);

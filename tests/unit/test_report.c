@@ -146,6 +146,21 @@ START_TEST(notes_come_back)
 }
 END_TEST
 
+/* What is kept of a session stands in the octets as if it were not. */
+static void check_peer(const struct note_common *n, struct span whole)
+{
+	struct note_common mail = *n;
+	char peer[NOTE_COMMON_MAX], mem[NOTE_COMMON_MAX];
+	size_t len = note_peer_size(n);
+
+	ck_assert_uint_eq(note_peer_put(n, peer), len);
+	mail.host = mail.site = mail.source = SPAN("?");
+	mail.peer = span_of(peer, len);
+	ck_assert_uint_eq(note_common_size(&mail), whole.len);
+	ck_assert_uint_eq(note_common_put(&mail, mem), whole.len);
+	ck_assert(span_eq(span_of(mem, whole.len), whole));
+}
+
 /* Numbers of every length; a site that is not the front of its host. */
 START_TEST(long_and_odd_notes_come_back)
 {
@@ -172,6 +187,7 @@ START_TEST(long_and_odd_notes_come_back)
 		ck_assert_uint_eq(c.session, in.session);
 		ck_assert(span_eq(c.site, in.site));
 		ck_assert(span_eq(c.host, in.host));
+		check_peer(&in, span_of(mem, len));
 		len = note_rcpt_size(&ri);
 		ck_assert_uint_eq(note_rcpt_put(&ri, mem), len);
 		ck_assert_int_eq(note_rcpt_get(span_of(mem, len), &r), 0);
@@ -179,6 +195,30 @@ START_TEST(long_and_odd_notes_come_back)
 		ck_assert_uint_eq(r.verdict.enhanced.detail,
 				  ri.verdict.enhanced.detail);
 	}
+}
+END_TEST
+
+/* Who puts a note has this much room. */
+START_TEST(no_note_is_longer)
+{
+	static const char endless[2000] = "x";
+	struct span all = span_of(endless, sizeof(endless));
+	struct note_common n = {
+		.time_ms = UINT64_MAX,
+		.session = UINT64_MAX,
+		.size = UINT64_MAX,
+		.from = all,
+		.site = SPAN("y"),
+		.host = all,
+		.source = all,
+		.tls = all,
+	};
+	char mem[NOTE_COMMON_MAX], site[2000] = "y";
+
+	ck_assert_uint_gt(note_common_size(&n), 4 * 1024);
+	n.site = span_of(site, sizeof(site));
+	ck_assert_uint_le(note_common_size(&n), NOTE_COMMON_MAX);
+	check_peer(&n, span_of(mem, note_common_put(&n, mem)));
 }
 END_TEST
 
@@ -425,6 +465,7 @@ int main(void)
 	tcase_add_test(tc, json_members);
 	tcase_add_test(tc, notes_come_back);
 	tcase_add_test(tc, long_and_odd_notes_come_back);
+	tcase_add_test(tc, no_note_is_longer);
 	tcase_add_test(tc, notes_are_short);
 	tcase_add_loop_test(tc, numbers_are_bounded, 0, 4);
 	tcase_add_test(tc, old_notes_are_read);
