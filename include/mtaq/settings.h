@@ -16,11 +16,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define SETTINGS_FILE       "/etc/mtaq/mtaq.yaml"
-#define SETTINGS_FILE_ENV   "MTAQ_CONFIG"
-#define SETTINGS_LIST_MAX   100u       /* items of one list */
-#define SETTINGS_ROUTES_MAX 10000u     /* entries of routes: */
-#define SETTINGS_FILE_MAX   (4u << 20) /* octets of the file */
+#define SETTINGS_FILE        "/etc/mtaq/mtaq.yaml"
+#define SETTINGS_FILE_ENV    "MTAQ_CONFIG"
+#define SETTINGS_LIST_MAX    100u       /* items of one list */
+#define SETTINGS_TIMES_MAX   16u        /* of retry */
+#define SETTINGS_SERVERS_MAX 8u         /* of dns.servers */
+#define SETTINGS_ROUTES_MAX  10000u     /* entries of routes: */
+#define SETTINGS_FILE_MAX    (4u << 20) /* octets of the file */
 
 enum settings_io {
 	SETTINGS_IO_AUTO,
@@ -130,7 +132,6 @@ struct settings {
 	} limits;
 
 	struct settings_routes routes;
-	char *providers; /* preset file; "": none */
 
 	struct settings_times retry; /* at least one; the last repeats */
 	uint32_t age_limit_s;
@@ -148,7 +149,7 @@ struct settings {
 	} host;
 
 	struct {
-		uint32_t connections; /* per source, site and host */
+		uint32_t connections; /* per site */
 		uint32_t connects_per_second;
 	} site;
 

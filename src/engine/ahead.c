@@ -10,7 +10,8 @@
  *
  *	3 ahead	connection
  *	2 ahead	session, mail in flight, the site's next task
- *	1 ahead	the task of the mail, and the next task's message
+ *	1 ahead	the session's mails and their answers, the task of the mail,
+ *		and the next task's message
  *
  * All of it is guesses: nothing here may change anything.
  */
@@ -57,6 +58,7 @@ static void look_1(const struct worker_state *s, const struct conn *c)
 
 	if (c->smtp == NULL)
 		return;
+	smtp_session_expect_more(c->smtp);
 	if (a != NULL)
 		fetch_ahead(a->task, sizeof(*a->task));
 	next = sched_guess(c->site->rq);

@@ -202,7 +202,7 @@ static void add_flight(const struct conn *c, const struct attempt *a,
 {
 	char text[256];
 
-	conn_text(c, text, sizeof(text));
+	whost_text(c->host, text, sizeof(text));
 	admin_begin(out, "flight");
 	admin_number(out, "session", c->number);
 	admin_text(out, "host", span_str(text));
@@ -241,8 +241,10 @@ static void act(struct worker_state *s, struct wsite *ws,
 
 	if (pauses && !ask->dry)
 		site_pause(ws->site, ask->verb == SITE_ASK_PAUSE);
-	if (ask->verb == SITE_ASK_RETRY && !ask->dry)
+	if (ask->verb == SITE_ASK_RETRY && !ask->dry) {
 		site_retry(ws->site, s->now_ms);
+		(void)sched_rq_wake(ws->rq, UINT64_MAX);
+	}
 	if ((pauses || ask->verb == SITE_ASK_RETRY) && !ask->dry)
 		worker_kick(s, ws);
 	add_site(s, ws, ask);

@@ -199,7 +199,7 @@ int attempt_begin(struct worker_state *s, struct conn *c,
 	if (err < 0) {
 		attempt_free(s, a);
 		if (queue_is_short(err))
-			ours_short(s, err);
+			ours_short(s, OURS_READING, err);
 		else
 			*settled_r = give_up_damaged(s, task, c->site) == 0;
 		return err;
@@ -317,9 +317,11 @@ static void judge(struct worker_state *s, struct attempt *a,
 	a->judged = true;
 	a->judged_stage = v->stage;
 	a->class = *class;
-	if (class->scope == SCOPE_TENANT && class->pause_s > 0)
+	if (class->scope == SCOPE_TENANT && class->pause_s > 0) {
 		sched_flow_park(&wqueue_of(a->task)->q,
 				s->now_ms + class->pause_s * UINT64_C(1000));
+		worker_kick(s, a->wsite); /* its timer is for the end of that */
+	}
 }
 
 void attempt_verdict(struct worker_state *s, struct attempt *a, uint32_t rcpt,
@@ -360,41 +362,35 @@ void attempt_verdict(struct worker_state *s, struct attempt *a, uint32_t rcpt,
 	note.notify = (uint8_t)dsn_notify(a->rcpts[rcpt].params);
 	note.kind = (uint8_t) class.kind;
 	note.scope = (uint8_t) class.scope;
-	note.queued_s = s->now_s - a->view.arrived_s;
+	note.queued_s = clock_since_s(s->now_s, a->view.arrived_s);
 	add_out(s, a, &plan, &note, a->index[rcpt]);
 }
 
 /* --- outcomes to the log --------------------------------------------------- */
 
-static void make_common(struct attempt *a)
+static struct span make_common(const struct worker_state *s,
+			       const struct attempt *a,
+			       char octets[NOTE_COMMON_MAX])
 {
 	struct note_common n = {
-		.time_ms = clock_wall_ms(),
+		.time_ms = s->wall_ms,
 		.size = a->view.size,
 		.from = a->view.sender,
-		.site = span_str(site_name(a->wsite->site)),
 	};
-	size_t size;
 
 	if (a->conn != NULL) {
-		conn_text(a->conn, a->host, sizeof(a->host));
-		n.host = span_str(a->host);
 		n.session = a->conn->number;
-		if (a->conn->source != NULL)
-			n.source = span_str(a->conn->source->text);
+		n.peer = whost_note(a->conn->host);
+	} else {
+		n.site = span_str(site_name(a->wsite->site));
 	}
-	buf_clear(&a->common);
-	size = note_common_size(&n);
-	if (buf_reserve(&a->common, size) == 0) {
-		BUG_ON(note_common_put(&n, a->common.p) != size);
-		a->common.len = size;
-	}
+	return span_of(octets, note_common_put(&n, octets));
 }
 
 /* As many recipients from out_sent on as fit in one record. */
-static uint32_t chunk(const struct attempt *a)
+static uint32_t chunk(const struct attempt *a, struct span common)
 {
-	size_t size = a->common.len + 4 * QUEUE_WORD_MAX;
+	size_t size = common.len + 4 * QUEUE_WORD_MAX;
 	uint32_t n = 0;
 
 	while (a->out_sent + n < a->out_count) {
@@ -407,24 +403,24 @@ static uint32_t chunk(const struct attempt *a)
 }
 
 /* False: no room in the lane. */
-static bool put_outs(struct worker_state *s, struct attempt *a)
+static bool put_outs(struct worker_state *s, struct attempt *a,
+		     struct span common)
 {
 	struct lane *lane = &s->w->set.log->lane;
-	struct queue_rcpt r;
-	struct queue_out out = {
-		.id = a->task->id,
-		.slot = a->task->slot,
-		.tenant = a->view.tenant,
-		.campaign = a->view.campaign,
-		.note = buf_span(&a->common),
-	};
 	void *p;
 
-	queue_view_rcpt(&a->view, a->task->first, &r);
-	out.domain = r.domain;
 	while (a->out_sent < a->out_count) {
-		out.rcpts = &a->outs[a->out_sent];
-		out.rcpt_count = chunk(a);
+		struct queue_out out = {
+			.id = a->task->id,
+			.slot = a->task->slot,
+			.tenant = a->view.tenant,
+			.campaign = a->view.campaign,
+			.domain = a->domain,
+			.note = common,
+			.rcpts = &a->outs[a->out_sent],
+			.rcpt_count = chunk(a, common),
+		};
+
 		p = lane_reserve_or_wait(lane, out_wire_size(&out));
 		if (p == NULL)
 			return false;
@@ -491,13 +487,18 @@ static void finish(struct worker_state *s, struct attempt *a)
 
 static void hand_over(struct worker_state *s, struct attempt *a)
 {
+	char octets[NOTE_COMMON_MAX];
+	struct span common = make_common(s, a, octets);
+
 	place_notes(a);
-	make_common(a);
 	list_del(&a->link);
-	if (list_empty(&s->stuck) && put_outs(s, a))
+	if (list_empty(&s->stuck) && put_outs(s, a, common)) {
 		finish(s, a);
-	else
-		list_add_tail(&s->stuck, &a->link);
+		return;
+	}
+	/* Without memory for it the event says less. */
+	(void)buf_add_span(&a->common, common);
+	list_add_tail(&s->stuck, &a->link);
 }
 
 /* The next one of the connection is its first now. */
@@ -532,7 +533,7 @@ void attempt_unstick(struct worker_state *s)
 		struct attempt *a =
 			CONTAINER_OF(s->stuck.next, struct attempt, link);
 
-		if (!put_outs(s, a))
+		if (!put_outs(s, a, buf_span(&a->common)))
 			return;
 		list_del(&a->link);
 		finish(s, a);
@@ -570,12 +571,13 @@ static void local_rcpt(struct worker_state *s, struct attempt *a, int rule,
 			     .text = span_str(
 				     plan_local_words((enum local_rule)rule)) },
 		.rule = (uint8_t)rule,
-		.queued_s = s->now_s - a->view.arrived_s,
+		.queued_s = clock_since_s(s->now_s, a->view.arrived_s),
 	};
 	struct queue_rcpt r;
 	struct plan plan;
 
 	queue_view_rcpt(&a->view, index, &r);
+	a->domain = r.domain;
 	note.to = r.address;
 	note.notify = (uint8_t)dsn_notify(r.params);
 	plan_local(&s->backoff, &ask, (enum local_rule)rule, &plan);

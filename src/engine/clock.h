@@ -38,6 +38,11 @@ uint32_t clock_mail_s(const struct clock *c);
 bool clock_expired(const struct clock *c, uint32_t now_s, uint32_t expires_s);
 /* What of the clocks an operator should know: "ok", or words. */
 void clock_words(const struct clock *c, char *words, size_t size);
+/* How long ago: another thread, or another node, may be seconds ahead. */
+static inline uint32_t clock_since_s(uint32_t now_s, uint32_t then_s)
+{
+	return now_s > then_s ? now_s - then_s : 0;
+}
 uint64_t clock_now_ms(void);
 uint64_t clock_wall_ms(void);
 

@@ -24,25 +24,6 @@ static struct io_token token_of(const struct conn *c)
 	return (struct io_token){ .slot = c->slot, .gen = c->gen };
 }
 
-void conn_text(const struct conn *c, char *text, size_t size)
-{
-	char at[IO_ADDR_TEXT_MAX];
-	struct io_addr addr;
-	size_t host = strlen(c->host), len;
-
-	io_addr_from_mx(&c->addr, &addr);
-	io_addr_text(&addr, at);
-	len = strlen(at);
-	BUG_ON(size < IO_ADDR_TEXT_MAX + 3);
-	if (host > size - len - 3)
-		host = size - len - 3;
-	/* By hand: each mail has it in its outcome. */
-	memcpy(text, c->host, host);
-	text[host] = '[';
-	memcpy(text + host + 1, at, len);
-	memcpy(text + host + 1 + len, "]", 2);
-}
-
 /* When it has something to do although nothing came. */
 static uint64_t due_ms(const struct conn *c)
 {
@@ -83,6 +64,7 @@ static void conn_release(struct worker_state *s, struct conn *c)
 		trace_close(s, c);
 	wheel_del(&s->wheel, &c->timer);
 	list_del(&c->ready);
+	whost_put(&c->host);
 	c->state = CONN_FREE;
 	c->gen++;
 	s->conns_used--;
@@ -136,25 +118,28 @@ static void connect_failed(struct worker_state *s, struct conn *c, int err)
 int conn_open(struct worker_state *s, struct wsite *ws,
 	      const struct site_target *target, bool picky)
 {
-	struct list *l = list_pop(&s->conns_free);
+	const struct source_addr *source = NULL;
+	int handle = source_of(s, ws, &target->addr, &source);
+	struct whost *host = whost_get(ws, target, source);
+	struct list *l = host == NULL ? NULL : list_pop(&s->conns_free);
 	struct site_conn *sc = target->conn;
 	struct io_addr to;
 	struct conn *c;
-	int handle = -EMFILE;
 
 	if (l == NULL) {
+		handle = host == NULL ? -ENOMEM : -EMFILE;
+		whost_put(&host);
 		site_conn_close(&sc, NULL, s->now_ms, NULL);
 		s->no_connect_until_ms = s->now_ms + OURS_PAUSE_MS;
-		return -EMFILE;
+		ours_short(s, OURS_RESOURCES, handle);
+		return handle;
 	}
 	c = CONTAINER_OF(l, struct conn, ready);
 	io_addr_from_mx(&target->addr, &to);
-	c->source = NULL;
-	handle = source_of(s, ws, &target->addr, &c->source);
 	if (handle == 0)
-		handle = io_connect(s->io,
-				    c->source != NULL ? &c->source->addr : NULL,
-				    &to, token_of(c));
+		handle =
+			io_connect(s->io, source != NULL ? &source->addr : NULL,
+				   &to, token_of(c));
 	s->conns_used++;
 	ws->conns++;
 	c->state = CONN_CONNECTING;
@@ -163,8 +148,7 @@ int conn_open(struct worker_state *s, struct wsite *ws,
 	c->io = handle;
 	c->site = ws;
 	c->sc = sc;
-	c->host = target->host;
-	c->addr = target->addr;
+	c->host = host;
 	c->keep_ms = SITE_NEVER;
 	c->read_ms = 0;
 	c->drip = (struct drip){ 0 };
@@ -237,7 +221,7 @@ static void tell_odd(const struct worker_state *s, const struct conn *c)
 
 	if (odd == 0 || s->set->log.level < SETTINGS_LEVEL_INFO)
 		return;
-	conn_text(c, text, sizeof(text));
+	whost_text(c->host, text, sizeof(text));
 	fprintf(stderr,
 		"mtaq: %s gave %u repl%s with several codes; the last code of "
 		"each counted\n",
@@ -337,6 +321,9 @@ static void send_some(struct worker_state *s, struct conn *c, bool pending)
 
 	if (c->sending || c->asked_close || c->send_failed)
 		return;
+	/* received() comes again when all was heard. */
+	if ((pending || c->received_waits) && smtp_session_asks(c->smtp))
+		return;
 	if (c->iov == NULL)
 		c->iov = take_iov(s);
 	if (c->iov == NULL)
@@ -359,8 +346,10 @@ void conn_turn(struct worker_state *s, struct conn *c, bool pending)
 	list_del(&c->ready);
 	if (take_events(s, c))
 		return;
+	/* Not before all that came was heard: an answer too many is known for
+	 * one only while none is owed. */
 	if (c->idle && list_empty(&c->attempts) && !c->quitting &&
-	    !c->send_failed) {
+	    !c->send_failed && !pending && !c->received_waits) {
 		if (deliver_next(s, c))
 			list_add_tail(&c->site->ready, &c->ready);
 		else if (c->state != CONN_OPEN || take_events(s, c))
@@ -414,6 +403,13 @@ void conn_timer(struct worker_state *s, struct conn *c)
 
 /* --- completions ----------------------------------------------------------- */
 
+/* All that was received has been taken, but the memory for it was full: what is
+ * behind that was not seen.  The next receive brings it, and comes again. */
+static bool is_cut(struct worker_state *s, const struct conn *c, size_t len)
+{
+	return len == sizeof(c->in) && io_pending(s->io, c->io) > 0;
+}
+
 static void received(struct worker_state *s, struct conn *c, int result)
 {
 	size_t at = 0, len = result > 0 ? (size_t)result : 0, used;
@@ -431,7 +427,7 @@ static void received(struct worker_state *s, struct conn *c, int result)
 		at += used;
 		if (at < len && smtp_session_gathers(c->smtp))
 			continue;
-		conn_turn(s, c, at < len);
+		conn_turn(s, c, at < len || is_cut(s, c, len));
 		if (c->smtp == NULL)
 			return;
 	}
@@ -464,8 +460,6 @@ static void sent(struct worker_state *s, struct conn *c, int result)
 	c->send_failed = c->send_failed || result < 0;
 	if (result < 0 && c->read_ms != 0)
 		receive(s, c);
-	if (result < 0 && !c->receiving)
-		smtp_session_eof(c->smtp);
 	conn_turn(s, c, false);
 }
 

@@ -104,8 +104,7 @@ static void begin_row(struct buf *out, const char *verb,
 	admin_number(out, "size", view->size);
 	admin_number(out, "recipients", view->rcpt_count);
 	admin_number(out, "arrived", view->arrived_s);
-	admin_number(out, "age_s",
-		     now_s > view->arrived_s ? now_s - view->arrived_s : 0);
+	admin_number(out, "age_s", clock_since_s(now_s, view->arrived_s));
 }
 
 static void add_row(struct buf *out, const struct control_task *t,
@@ -198,7 +197,7 @@ static uint32_t add_task(struct control *c, struct buf *out,
 		return 0; /* it has come to its end meanwhile */
 	if (err < 0)
 		view = unread(t, now_s);
-	if (now_s - view.arrived_s < w->older_s) {
+	if (clock_since_s(now_s, view.arrived_s) < w->older_s) {
 		if (err == 0)
 			queue_message_close(c->e->queue, &view);
 		return 0;

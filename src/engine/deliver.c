@@ -192,7 +192,7 @@ static uint64_t scan_every_ms(const struct settings *set)
 }
 
 /* Tasks whose age limit has passed while their site was dead, paused, slowed
- * or full. */
+ * or full, or some of them parked. */
 static void scan_expired(struct worker_state *s, struct wsite *ws)
 {
 	struct list tasks, *l;
@@ -279,8 +279,10 @@ static void open_more(struct worker_state *s, struct wsite *ws)
 				return;
 			continue;
 		}
-		/* What it waits for may be another site's: of its provider. */
-		if (answer == SITE_FULL && when == SITE_NEVER)
+		/* What it waits for may be another site's: of its provider.
+		 * And nobody kicks it when a probe has proved its host. */
+		if ((answer == SITE_FULL || answer == SITE_PROBING) &&
+		    when == SITE_NEVER)
 			when = s->now_ms + HUNGER_MS;
 		set_timer(s, ws, when);
 		if (answer == SITE_DEAD)
@@ -291,8 +293,21 @@ static void open_more(struct worker_state *s, struct wsite *ws)
 	}
 }
 
+/* Parked tasks are no load: nothing else here asks when they go on, or looks
+ * for those that are too old by then. */
+static void mind_parked(struct worker_state *s, struct wsite *ws)
+{
+	struct sched_counts c;
+
+	set_timer(s, ws, sched_rq_wake(ws->rq, s->now_ms));
+	sched_rq_counts(ws->rq, &c);
+	if (c.parked > 0 && !s->stopping)
+		scan_expired(s, ws);
+}
+
 void deliver_turn(struct worker_state *s, struct wsite *ws)
 {
+	mind_parked(s, ws);
 	feed_ready(s, ws);
 	set_timer(s, ws, picky_turn(s, ws));
 	open_more(s, ws);

@@ -103,7 +103,8 @@ static int make_resolver(struct engine *e, char *words, size_t size)
 	uint32_t i;
 	int err;
 
-	for (i = 0; i < e->set->dns.servers.count && i < DNS_SERVERS_MAX; i++) {
+	_Static_assert(DNS_SERVERS_MAX == SETTINGS_SERVERS_MAX, "dns.servers");
+	for (i = 0; i < e->set->dns.servers.count; i++) {
 		const struct settings_endpoint *at =
 			&e->set->dns.servers.items[i];
 

@@ -110,7 +110,7 @@ static void add_rcpt(struct local *l, const struct queue_view *view,
 	queue_view_rcpt(view, index, &r);
 	note.to = r.address;
 	note.notify = (uint8_t)dsn_notify(r.params);
-	note.queued_s = l->s->now_s - view->arrived_s;
+	note.queued_s = clock_since_s(l->s->now_s, view->arrived_s);
 	size = note_rcpt_size(&note);
 	BUG_ON(note_rcpt_put(&note, l->notes + l->len) != size);
 	rcpt.rcpt = (uint16_t)index;

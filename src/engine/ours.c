@@ -78,19 +78,20 @@ void ours_words(const struct ours *o, uint64_t now_ms, char *words, size_t size)
 
 static void tell(enum ours_kind kind, int err, const struct conn *c)
 {
+	const struct source_addr *source = c->host->source;
 	char host[300];
 
-	conn_text(c, host, sizeof(host));
+	whost_text(c->host, host, sizeof(host));
 	fprintf(stderr,
 		"mtaq: %s: %s (%s%s%s); no host is blamed, mail waits or goes "
 		"to other hosts, and this is tried again by itself\n",
-		what(kind), cause(err), c->source == NULL ? "" : "from ",
-		c->source == NULL ? "to " : c->source->text,
-		c->source == NULL ? host : "");
+		what(kind), cause(err), source == NULL ? "" : "from ",
+		source == NULL ? "to " : source->text,
+		source == NULL ? host : "");
 }
 
 /* False: not ours. */
-static bool kind_of(const struct conn *c, int err, enum ours_kind *kind_r)
+static bool kind_of(const struct whost *h, int err, enum ours_kind *kind_r)
 {
 	struct io_addr to;
 
@@ -108,8 +109,8 @@ static bool kind_of(const struct conn *c, int err, enum ours_kind *kind_r)
 	case -ENETUNREACH:
 	case -EHOSTUNREACH:
 	case -EACCES:
-		io_addr_from_mx(&c->addr, &to);
-		if (io_way_out(c->source != NULL ? &c->source->addr : NULL,
+		io_addr_from_mx(&h->addr, &to);
+		if (io_way_out(h->source != NULL ? &h->source->addr : NULL,
 			       &to) == 0)
 			return false; /* a router or the host said it */
 		break;
@@ -118,7 +119,7 @@ static bool kind_of(const struct conn *c, int err, enum ours_kind *kind_r)
 	default:
 		return false;
 	}
-	*kind_r = c->addr.family == 6 ? OURS_IPV6 : OURS_IPV4;
+	*kind_r = h->addr.family == 6 ? OURS_IPV6 : OURS_IPV4;
 	return true;
 }
 
@@ -127,7 +128,7 @@ bool ours_took(struct worker_state *s, struct conn *c, int err)
 	uint64_t again_ms = s->now_ms + OURS_PAUSE_MS;
 	enum ours_kind kind;
 
-	if (!kind_of(c, err, &kind))
+	if (!kind_of(c->host, err, &kind))
 		return false;
 	if (kind == OURS_RESOURCES) {
 		site_conn_close(&c->sc, NULL, s->now_ms, NULL);
@@ -142,12 +143,12 @@ bool ours_took(struct worker_state *s, struct conn *c, int err)
 	return true;
 }
 
-void ours_short(struct worker_state *s, int err)
+void ours_short(struct worker_state *s, enum ours_kind kind, int err)
 {
-	if (ours_note(s->w->set.ours, OURS_READING, err, s->now_ms,
+	if (ours_note(s->w->set.ours, kind, err, s->now_ms,
 		      s->now_ms + OURS_PAUSE_MS))
 		fprintf(stderr,
-			"mtaq: %s: %s; it stays in the queue and is tried "
+			"mtaq: %s: %s; mail stays in the queue and is tried "
 			"again\n",
-			what(OURS_READING), cause(err));
+			what(kind), cause(err));
 }

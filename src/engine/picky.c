@@ -129,6 +129,20 @@ static bool connect_for(struct worker_state *s, struct wsite *ws,
 	return false;
 }
 
+void picky_recall(struct worker_state *s, struct wsite *ws,
+		  const struct to_worker_recall *m)
+{
+	LIST_FOR_EACH_SAFE (at, next, &ws->picky) {
+		struct picky *p = CONTAINER_OF(at, struct picky, link);
+
+		if (!recall_wants(m, p->task))
+			continue;
+		p->task->recalled = true;
+		worker_task_back(s, p->task);
+		drop(ws, p);
+	}
+}
+
 /* One that waits lets the next one have its turn. */
 uint64_t picky_turn(struct worker_state *s, struct wsite *ws)
 {

@@ -1,11 +1,20 @@
 /*
  * engine/recall.c - a worker hands back what a decision covers
  *
- * Tasks that wait go back to the store unattempted; those that are being sent
- * end as they would have (their own outcome wins).  Of a domain that has moved
- * away, what is left of those goes back as well.
+ * Tasks that wait go back to the store unattempted, also those that wait for
+ * another host (picky.c).  Those that are being sent end as they would have
+ * (their own outcome wins) and are marked: what is then left of one, to be
+ * begun again, goes back instead.  The same holds for a domain that has moved
+ * away.
  */
 #include "engine/worker_private.h"
+
+bool recall_wants(const struct to_worker_recall *m,
+		  const struct sched_task *task)
+{
+	return recall_covers(m, &wqueue_of(task)->words) &&
+	       recall_names(m, task->id);
+}
 
 static void recall_queue(struct worker_state *s, struct wqueue *q,
 			 const struct to_worker_recall *m)
@@ -26,13 +35,33 @@ static void recall_queue(struct worker_state *s, struct wqueue *q,
 	}
 }
 
+/* attempts: in flight, or with outcomes that found no room. */
+static void mark(const struct list *attempts, const struct to_worker_recall *m)
+{
+	LIST_FOR_EACH (at, attempts) {
+		struct sched_task *t =
+			CONTAINER_OF(at, struct attempt, link)->task;
+
+		if (recall_wants(m, t))
+			t->recalled = true;
+	}
+}
+
 void recall_take(struct worker_state *s, const struct to_worker_recall *m)
 {
 	struct wqueue *q;
+	struct wsite *ws;
 	size_t at = 0;
+	uint32_t i;
 
 	while ((q = map_walk(&s->queue_map, &at)) != NULL)
 		recall_queue(s, q, m);
+	at = 0;
+	while ((ws = map_walk(&s->site_map, &at)) != NULL)
+		picky_recall(s, ws, m);
+	for (i = 0; i < s->conns_max; i++)
+		mark(&s->conns[i].attempts, m);
+	mark(&s->stuck, m);
 }
 
 void recall_task(struct worker_state *s, struct sched_task *task)

@@ -49,6 +49,7 @@ void share_fill(struct attempt *a, uint32_t max)
 			a->utf8 = needs;
 		else if (needs != a->utf8)
 			continue;
+		a->domain = r.domain;
 		a->index[a->count] = (uint16_t)(task->first + at);
 		a->rcpts[a->count++] = (struct smtp_rcpt){
 			.address = r.address,

@@ -73,7 +73,7 @@ static void put_line(struct worker_state *s, const struct conn *c,
 	struct trace_line *line;
 	char host[256], *at;
 
-	conn_text(c, host, sizeof(host));
+	whost_text(c->host, host, sizeof(host));
 	line = lane_reserve(s->w->set.to_trace,
 			    sizeof(*line) + site.len + strlen(host) + text.len);
 	if (line == NULL) {

@@ -9,10 +9,9 @@ void tune_backoff(const struct settings *set, struct backoff_settings *b)
 {
 	uint32_t i;
 
+	_Static_assert(BACKOFF_STEPS_MAX == SETTINGS_TIMES_MAX, "retry");
 	backoff_settings_default(b);
-	b->retry_count = set->retry.count < BACKOFF_STEPS_MAX
-				 ? set->retry.count
-				 : BACKOFF_STEPS_MAX;
+	b->retry_count = set->retry.count;
 	for (i = 0; i < b->retry_count; i++)
 		b->retry_s[i] = set->retry.items_s[i];
 	b->greylist_s = set->greylist_s;
@@ -83,6 +82,7 @@ void tune_queue(const struct settings *set, struct queue_settings *q)
 		.segments_ahead = set->queue.segments_ahead,
 		.tasks_max = set->limits.tasks,
 		.queue_tasks_max = set->limits.queue_tasks,
+		.queues_max = set->limits.queues,
 		.checkpoint_s = set->checkpoint.interval_s,
 		.checkpoint_age_s = set->checkpoint.age_s,
 		.checkpoint_log_bytes = set->checkpoint.log_bytes,

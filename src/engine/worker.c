@@ -61,6 +61,7 @@ static struct wsite *site_make(struct worker_state *s, uint32_t number,
 	list_init(&ws->capped);
 	list_init(&ws->starved);
 	list_init(&ws->queues);
+	list_init(&ws->hosts);
 	list_init(&ws->picky);
 	wheel_node_init(&ws->timer);
 	site_key(set, s->w->set.presets, s->w->set.preset_count, 0, 0, &key);
@@ -244,7 +245,7 @@ void worker_task_back(struct worker_state *s, struct sched_task *task)
 	struct wqueue *q = wqueue_of(task);
 	bool running = task->state == SCHED_TASK_RUNNING;
 
-	if (q->moved) {
+	if (q->moved || task->recalled) {
 		if (running)
 			sched_done(task);
 		recall_task(s, task);
@@ -400,20 +401,23 @@ void worker_read_clocks(struct worker_state *s)
 {
 	s->now_ms = io_now_ms(s->io);
 	s->now_s = clock_mail_s(s->w->set.clock);
+	s->wall_ms = clock_wall_ms();
 }
 
 /* Up to the wait, and how long that may be. */
 static int turn_begin(struct worker_state *s)
 {
-	bool more = take_lane(s);
+	bool more;
 
+	/* Before anything is looked at: who rings behind that look is heard. */
+	bell_doze(&s->w->bell);
+	more = take_lane(s);
 	ask_turn(s);
 	recall_turn(s);
 	attempt_unstick(s);
 	worker_uncap(s);
 	take_kicked(s);
 	lane_flush(&s->w->set.log->lane);
-	bell_doze(&s->w->bell);
 	lane_settle(s->w->set.from_store);
 	more = more || mring_fill(s->w->set.from_store->ring) > 0 ||
 	       mring_fill(s->w->set.from_control->ring) > 0;

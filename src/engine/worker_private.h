@@ -4,7 +4,8 @@
 /*
  * A worker's own: worker.c (the loop and the lanes), deliver.c (a site's
  * turn: who sends next, who connects), conn.c (a connection and its session),
- * attempt.c (a mail in flight and its outcomes).
+ * whost.c (what connections to one address share), attempt.c (a mail in flight
+ * and its outcomes).
  */
 #include "base/list.h"
 #include "base/map.h"
@@ -32,6 +33,7 @@ struct wsite {           /* a site, as this worker sees it */
 	struct wheel_node timer; /* ask site_want() again */
 	uint64_t timer_ms;
 	struct list queues;
+	struct list hosts; /* struct whost, while connections lead there */
 	struct list picky; /* tasks that not every host takes: picky.c */
 	uint32_t picky_count;
 	bool dead_told;   /* people know that it is parked */
@@ -85,9 +87,7 @@ struct conn {
 	struct list ready; /* in wsite.ready, or alone; or in the free list */
 	struct list attempts;
 	struct iovec *iov; /* while sending */
-	const char *host;
-	const struct source_addr *source; /* NULL: the kernel's choice */
-	struct mx_addr addr;
+	struct whost *host;
 	uint64_t number;          /* of the session, for events */
 	struct conn_trace *trace; /* NULL: nobody looks on */
 	char in[512];
@@ -98,6 +98,7 @@ struct attempt {          /* one mail in flight */
 	struct sched_task *task;
 	struct conn *conn;
 	struct queue_view view;
+	struct span domain; /* of its recipients; lies in view */
 	struct smtp_rcpt *rcpts;
 	uint16_t *index; /* of each in the message */
 	uint32_t count, size;
@@ -112,9 +113,8 @@ struct attempt {          /* one mail in flight */
 	struct reply_class class; /* of the verdict on the whole mail */
 	struct queue_out_rcpt *outs;
 	uint32_t out_count, out_sent;
-	struct buf notes; /* outs[].note lie in here, by offset in .p */
-	struct buf common;
-	char host[160];
+	struct buf notes;  /* outs[].note lie in here, by offset in .p */
+	struct buf common; /* while it is stuck */
 };
 
 struct source_addr { /* of ours */
@@ -123,13 +123,23 @@ struct source_addr { /* of ours */
 	uint64_t hash;
 };
 
+struct whost { /* an address of a site, for all connections to it: whost.c */
+	struct list link; /* in wsite.hosts */
+	uint32_t conns;
+	uint16_t note_at, note_len;       /* in octets */
+	const struct source_addr *source; /* NULL: the kernel's choice */
+	struct mx_addr addr;
+	char octets[];
+};
+
 struct worker_state {
 	struct worker *w;
 	struct tracing *tracing; /* NULL: nobody traces anything */
 	const struct settings *set;
 	struct io *io;
 	struct wheel wheel;
-	uint64_t now_ms;
+	uint64_t now_ms; /* the three clocks (clock.h), once a turn */
+	uint64_t wall_ms;
 	uint32_t now_s;
 	struct site_table *sites;
 	struct sched_pool *pool;
@@ -178,7 +188,7 @@ static inline struct wqueue *wqueue_of(const struct sched_task *task)
 /* The task, idle or running, is over here: free it, and mind its queue. */
 void worker_task_end(struct worker_state *s, struct sched_task *task);
 /* What is left of it, idle or running, waits on: first in its queue, or, when
- * its domain has moved, back in the store. */
+ * its domain has moved or it is recalled, back in the store. */
 void worker_task_back(struct worker_state *s, struct sched_task *task);
 /* Tell the store; false: its lane is full, come again. */
 bool worker_tell_store(struct worker_state *s, uint32_t type,
@@ -197,6 +207,8 @@ void worker_uncap(struct worker_state *s);
 
 /* recall.c: operators' words */
 void recall_take(struct worker_state *s, const struct to_worker_recall *m);
+bool recall_wants(const struct to_worker_recall *m,
+		  const struct sched_task *task);
 void recall_moved(struct worker_state *s, const struct to_worker_moved *m);
 /* One task that is idle. */
 void recall_task(struct worker_state *s, struct sched_task *task);
@@ -257,6 +269,23 @@ void source_free(struct worker_state *s);
 int source_of(const struct worker_state *s, const struct wsite *ws,
 	      const struct mx_addr *to, const struct source_addr **from_r);
 
+/* whost.c */
+/* Until whost_put() by each who got it.  NULL: out of memory. */
+struct whost *whost_get(struct wsite *ws, const struct site_target *target,
+			const struct source_addr *source);
+void whost_put(struct whost **host);
+static inline const char *whost_name(const struct whost *h)
+{
+	return h->octets;
+}
+/* As note_peer_put() wrote it. */
+static inline struct span whost_note(const struct whost *h)
+{
+	return span_of(h->octets + h->note_at, h->note_len);
+}
+/* "mx.example[192.0.2.1:25]"; the name is cut if size is too small. */
+void whost_text(const struct whost *h, char *text, size_t size);
+
 /* conn.c */
 /* picky: for mail in ws->picky alone; its host is not the one whose turn it
  * would be for other mail. */
@@ -270,7 +299,6 @@ void conn_timer(struct worker_state *s, struct conn *c);
 void conn_turn(struct worker_state *s, struct conn *c, bool pending);
 void conn_quit(struct worker_state *s, struct conn *c);
 void conn_abort(struct worker_state *s, struct conn *c);
-void conn_text(const struct conn *c, char *text, size_t size);
 
 /* ahead.c */
 /* Have the processor fetch what the completions that come next will want. */
@@ -281,8 +309,9 @@ void ahead_look(struct worker_state *s, const struct io_done *next, int count);
 /* c's connect failed with err.  True: for a reason of ours; c has left its
  * site, which goes on with what it can. */
 bool ours_took(struct worker_state *s, struct conn *c, int err);
-/* A message could not be opened: queue_is_short(err). */
-void ours_short(struct worker_state *s, int err);
+/* A message could not be opened (queue_is_short(err)), or a connection not be
+ * begun: for want of memory or descriptors. */
+void ours_short(struct worker_state *s, enum ours_kind kind, int err);
 
 /* share.c */
 /* The next open recipient at or behind `at`, or task->span. */
@@ -314,6 +343,9 @@ struct sched_task *picky_take(struct worker_state *s, struct conn *c);
 /* Connect for them, end those that have waited enough; when to come again, or
  * SITE_NEVER. */
 uint64_t picky_turn(struct worker_state *s, struct wsite *ws);
+/* Those that the recall wants go back to the store. */
+void picky_recall(struct worker_state *s, struct wsite *ws,
+		  const struct to_worker_recall *m);
 void picky_free(struct worker_state *s, struct wsite *ws);
 
 /* attempt.c */

@@ -250,7 +250,7 @@ static int add_time(struct settings *set, const struct option_row *o,
 
 	if (r == 0)
 		r = grow(&items, t->count, sizeof(t->items_s[0]),
-			 SETTINGS_LIST_MAX, why);
+			 SETTINGS_TIMES_MAX, why);
 	if (r < 0)
 		return r;
 	t->items_s = items;
@@ -295,7 +295,7 @@ static int add_server(struct settings *set, const struct option_row *o,
 	}
 	if (r == 0)
 		r = grow(&items, list->count, sizeof(list->items[0]),
-			 SETTINGS_LIST_MAX, why);
+			 SETTINGS_SERVERS_MAX, why);
 	if (r < 0) {
 		free(to.host);
 		return r;

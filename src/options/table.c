@@ -49,7 +49,8 @@ const struct option_row option_table[] = {
 
 { "dns", OPTION_SECTION, 0, 0, 0, NULL, NULL, "Finding mail exchangers." },
 { "dns.servers", OPTION_SERVERS, AT(dns.servers), 1, 53, "[127.0.0.1:53]", NULL,
-  "Resolvers to ask, in this order. A validating one on this machine is best." },
+  "Resolvers to ask, in this order, at most 8. A validating one on this machine "
+  "is best." },
 { "dns.timeout", OPTION_MS, AT(dns.timeout_ms), 100, MINUTE, "5s", NULL,
   "How long one server may take for one answer." },
 { "dns.outstanding_max", OPTION_NUMBER, AT(dns.outstanding_max), 1, 20000, "2000",
@@ -99,7 +100,8 @@ const struct option_row option_table[] = {
   "/var/log/mtaq/events.jsonl", NULL,
   "The event log, one JSON object a line; empty: none." },
 { "log.level", OPTION_CHOICE, AT(log.level), 0, 0, "info", level_names,
-  "What is told to people on standard error." },
+  "What is told to people on standard error: warning and error leave out that a "
+  "site is parked or answers again, and odd replies; debug is as info." },
 
 { "metrics", OPTION_SECTION, 0, 0, 0, NULL, NULL,
   "Figures for Prometheus, at /metrics." },
@@ -131,11 +133,10 @@ const struct option_row option_table[] = {
   "Where the mail of a domain goes instead of to its mail exchangers: "
   "example.net: \"192.0.2.1:25\". \"*\" (in quotes) is every domain without "
   "an entry of its own." },
-{ "providers", OPTION_PATH, AT(providers), 0, 4000, "", NULL,
-  "A file of presets for large receivers; empty: none." },
 
 { "retry", OPTION_TIMES, AT(retry), 1, 30 * DAYS_S, "[6m, 15m, 30m, 1h, 2h, 4h]",
-  NULL, "Delays between the attempts for a recipient; the last repeats." },
+  NULL, "Delays between the attempts for a recipient, at most 16; the last "
+  "repeats." },
 { "age_limit", OPTION_SECONDS, AT(age_limit_s), 1, 90 * DAYS_S, "5d", NULL,
   "A recipient older than this expires." },
 { "greylist", OPTION_SECONDS, AT(greylist_s), 1, DAYS_S, "5m", NULL,
@@ -149,7 +150,8 @@ const struct option_row option_table[] = {
 { "session.idle", OPTION_MS, AT(session.idle_ms), 0, 5 * MINUTE, "5s", NULL,
   "Kept open this long without mail, for mail that may come." },
 { "session.messages", OPTION_NUMBER, AT(session.messages), 1, 1000000, "100",
-  NULL, "Messages over one session." },
+  NULL, "Messages over one session; to the large receivers of site: as many as "
+  "they are known to take." },
 { "session.age", OPTION_MS, AT(session.age_ms), SECOND, DAY, "10m", NULL,
   "No new message over a session older than this." },
 { "session.grouping", OPTION_CHOICE, AT(session.grouping), 0, 0, "auto",
@@ -165,13 +167,18 @@ const struct option_row option_table[] = {
   "At most." },
 
 { "site", OPTION_SECTION, 0, 0, 0, NULL, NULL,
-  "Limits towards one site, unless a preset says otherwise." },
+  "Limits towards one site: domains with the same mail exchangers. Those of "
+  "Google, Yahoo, Outlook, Office 365, iCloud, Comcast, Orange, GMX, Mimecast, "
+  "QQ and NetEase are known by name and have limits of their own (2 to 25 "
+  "sessions, 5 to 1000 messages over each), which all sites of one of them "
+  "share." },
 { "site.connections", OPTION_NUMBER, AT(site.connections), 1, 100000, "10", NULL,
-  "Sessions with one host at once, from each source address, at most: for bulk "
+  "Sessions with one site at once, over all its hosts, at most: for bulk "
   "mail they open step by step, and none is added while mtaq has no CPU time "
   "left for it." },
 { "site.connects_per_second", OPTION_NUMBER, AT(site.connects_per_second), 1,
-  100000, "10", NULL, "New connections to one host." },
+  100000, "10", NULL, "New connections to one site in a second, over all its "
+  "hosts, after a first burst of 10." },
 
 { "unsure", OPTION_SECTION, 0, 0, 0, NULL, NULL,
   "The connection broke before the final dot was answered: the server may "

@@ -1,7 +1,9 @@
 /*
- * Has a thread time left?  The rule, and a thread that works or sleeps.
+ * Has a thread time left?  The rule, and a thread that works or sleeps.  And
+ * how long ago something was, by clocks that are seconds apart.
  */
 #include "engine/busy.h"
+#include "engine/clock.h"
 
 #include <check.h>
 #include <pthread.h>
@@ -65,6 +67,14 @@ START_TEST(work_and_sleep)
 }
 END_TEST
 
+START_TEST(what_is_yet_to_come_is_new)
+{
+	ck_assert_uint_eq(clock_since_s(1000, 990), 10);
+	ck_assert_uint_eq(clock_since_s(1000, 1000), 0);
+	ck_assert_uint_eq(clock_since_s(1000, 1003), 0);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("busy");
@@ -74,6 +84,7 @@ int main(void)
 
 	tcase_add_test(tc, the_rule);
 	tcase_add_test(tc, work_and_sleep);
+	tcase_add_test(tc, what_is_yet_to_come_is_new);
 	suite_add_tcase(s, tc);
 	sr = srunner_create(s);
 	srunner_run_all(sr, CK_NORMAL);

@@ -259,6 +259,10 @@ static const struct {
 { "hostname: a.b\nretry: 5\n", ":2:8: ", "with a unit" },
 { "hostname: a.b\nretry: [5s, 1500ms]\n", ":2:13: ", "whole seconds" },
 { "hostname: a.b\nretry: []\n", ":2:8: ", "at least one" },
+{ "hostname: a.b\nretry: [1s, 1s, 1s, 1s, 1s, 1s, 1s, 1s, 1s, 1s, 1s, 1s, 1s, 1s, "
+  "1s, 1s, 1s]\n", ":2:", "too many" },
+{ "hostname: a.b\ndns: { servers: [::1, ::1, ::1, ::1, ::1, ::1, ::1, ::1, ::1] }\n",
+  ":2:", "too many" },
 { "hostname: a.b\nretry: { a: 5s }\n", ":2:8: ", "a list of durations" },
 { "hostname: a.b\nmin_free: 1ZB\n", ":2:11: ", "must be a size" },
 { "hostname: a.b\nmin_free: 1B\n", ":2:11: ", "1MiB to 1TiB" },
