@@ -135,13 +135,15 @@ class Box:
         self.conf.write_text(to_yaml(conf))
         return self
 
-    def launch_daemon(self, env=None, **kw):
-        """Not waiting for anything.  env: variables besides ours."""
+    def launch_daemon(self, env=None, within=(), **kw):
+        """Not waiting for anything.  env: variables besides ours; within:
+        the command that runs it."""
         with open(self.daemon_log, "ab") as log:
             self.log_from = log.tell()
             self.daemon = ending.start(
-                [self.mtaq, "run", "-c", str(self.conf)], stderr=log,
-                process_group=0, env={**os.environ, **(env or {})}, **kw)
+                [*within, self.mtaq, "run", "-c", str(self.conf)],
+                stderr=log, process_group=0,
+                env={**os.environ, **(env or {})}, **kw)
 
     def start_daemon(self, timeout=60, env=None, **kw):
         self.launch_daemon(env, **kw)

@@ -2,23 +2,33 @@
  * tests/e2e/sick_disk.c - a disk that takes nothing into the log any more
  *
  * Preloaded: while the file that SICK_DISK names is there, what is written to
- * or synced of a segment fails with EIO.
+ * or synced of a segment fails with EIO.  While the one that SLOW_DISK names is
+ * there, a sync by the thread that writes the log does not end.  (A sync of the
+ * thread "store" that does not end would stop what was accepted on its way to
+ * the workers.)
  */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
+static int is_there(const char *name)
+{
+	const char *flag = getenv(name);
+
+	return flag != NULL && access(flag, F_OK) == 0;
+}
+
 static int is_sick(int fd)
 {
-	const char *flag = getenv("SICK_DISK");
 	char link[64], path[4096];
 	ssize_t n;
 
-	if (flag == NULL || access(flag, F_OK) < 0)
+	if (!is_there("SICK_DISK"))
 		return 0;
 	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
 	n = readlink(link, path, sizeof(path) - 1);
@@ -43,8 +53,18 @@ ssize_t pwritev64(int fd, const struct iovec *iov, int count, off_t offset)
 	return pwritev(fd, iov, count, offset);
 }
 
+static int is_log_thread(void)
+{
+	char name[16] = "";
+
+	prctl(PR_GET_NAME, name);
+	return strcmp(name, "log") == 0;
+}
+
 int fdatasync(int fd)
 {
+	while (is_log_thread() && is_there("SLOW_DISK"))
+		usleep(20000);
 	return is_sick(fd) ? -1 : (int)syscall(SYS_fdatasync, fd);
 }
 

@@ -54,12 +54,14 @@ class World:
         self.mx.close()
         self.dns.__exit__()
 
-    def submit(self, *to, body=BODY):
-        """The ids, one for each domain and body."""
+    def submit(self, *to, body=BODY, campaign=None, each=False):
+        """The ids, one for each domain and body, or for each recipient."""
+        options = ["--campaign", campaign] if campaign else []
+        options += ["--each"] * each
         file = self.box.dir / "m.eml"
         file.write_text(body)
         done = self.box.run("submit", "-c", self.box.conf, "--from",
-                            "a@from.test", *[w for t in to
+                            "a@from.test", *options, *[w for t in to
                                              for w in ("--to", t)], file)
         return done.stdout.split()
 
@@ -162,6 +164,22 @@ def rule_08_a_second_connect_starts_after_two_seconds(mtaq):
                 s.close()
         must(2 <= took < 25, f"after {took:.1f} s")
     return f"after {took:.1f} s"
+
+
+def rule_08_a_host_that_is_back_gets_all_its_sessions(mtaq):
+    """Soon after the probe's first mail, and not with the next look at a
+    site whose mail waits."""
+    def slowly(_):
+        time.sleep(0.5)
+        return "250 2.0.0 taken"
+
+    with World(mtaq, m1={"greet": "554 no"}, host__bad_first="1s") as w:
+        w.submit(*[f"r{i}@one.test" for i in range(300)], each=True)
+        w.mx.wait(lambda: w.mx[M1].sessions, "the first connection")
+        w.mx[M1].on = {"dot": slowly}
+        w.mx.wait(lambda: w.mx[M1].mails, "the probe's mail")
+        w.mx.wait(lambda: sum(s.mails > 0 for s in w.mx[M1].sessions) > 1,
+                  "a second session", 15)
 
 
 def rule_08_both_families_are_used(mtaq):
@@ -599,6 +617,41 @@ def rule_31_the_age_limit_finds_mail_wherever_it_is(mtaq):
             raise Failed(f"{e}: {left} are left") from None
         must(all(e["enhanced"] == "4.4.7" for e in w.events("expired")),
              str(w.events("expired")))
+
+
+WHO = "450 4.7.26 who is that"
+
+
+def rule_31_the_age_limit_finds_parked_mail(mtaq):
+    """The site refuses the sender: what waits for that expires all the same,
+    though nothing else happens there."""
+    def late(_):
+        time.sleep(2)       # the others are in its queue by then
+        return WHO
+
+    with World(mtaq, m1={"dot": late}, age_limit="6s", retry='["1h"]',
+               session__idle="1m", site__connections="1") as w:
+        w.submit("a@one.test", "b@one.test", "c@one.test", each=True)
+        first = {e["to"] for e in w.wait("deferred")}
+        w.box.wait_for(lambda: len({e["to"] for e in w.events("expired")} -
+                                   first) == 2, 20, "the end of the others")
+        must(w.mx[M1].asked["dot"] == 1, "the flow was not parked")
+
+
+def rule_31_an_operator_ends_what_parks_mail(mtaq):
+    with World(mtaq, m1={"dot": [WHO, "250 2.0.0 taken"]}) as w:
+        w.submit("first@one.test")
+        w.wait("deferred")
+        w.submit("a@one.test")
+
+        def limit():
+            rows = [r for r in w.row("site", "list") if r.get("tasks") == 2]
+            return rows[0]["limit"] if rows else None
+        w.box.wait_for(lambda: limit() == "tenant", 30, "two parked mails")
+        w.row("site", "retry", "m1.test", "-n")
+        must(limit() == "tenant", "a dry run woke them")
+        w.row("site", "retry", "m1.test")
+        w.wait("delivered", 2, 30)
 
 
 TESTS = [t for n, t in sorted(globals().items()) if n.startswith("rule_")]

@@ -3,14 +3,17 @@
 
 test_faults.py MTAQ [NAME...]
 """
+import json
 import os
 import resource
 import signal
 import socket
 import struct
 import threading
+import time
 
 from harness import Box, main, must
+from scripted import CLOSE, Server
 
 MAIL = "From: a@b.test\nSubject: x\n\nhello\n"
 
@@ -58,6 +61,35 @@ def a_disk_that_fails_for_good_stops_the_daemon(mtaq):
         submit(box, "after@d3.test")
         box.wait_for(lambda: box.count_events().get("delivered", 0) >= 2, 60,
                      "both mails")
+        box.stop_daemon()
+
+
+def outcomes_that_find_no_room_wait(mtaq):
+    """The disk takes its time, and the lane to the log fills with answers of
+    large messages: what does not fit comes later, and says as much."""
+    must("MTAQ_TEST_SICK_DISK" in os.environ,
+         "MTAQ_TEST_SICK_DISK must name the built sick_disk library")
+    with Box(mtaq) as box:
+        flag = box.dir / "slow"
+        env = {"LD_PRELOAD": os.environ["MTAQ_TEST_SICK_DISK"],
+               "SLOW_DISK": str(flag),
+               "ASAN_OPTIONS": "verify_asan_link_order=0"}
+        box.start_sink("--delay", 1000)
+        box.configure()
+        box.start_daemon(env=env)
+        box.load("--messages", 100, "--rcpts", 200, "--size", 200)
+        flag.touch()
+        box.wait_for(lambda: box.ledger_file.exists() and
+                     box.ledger_file.read_bytes().count(b"\n") > 5000, 60,
+                     "more at the sink than the lanes hold")
+        time.sleep(2)                  # the answers are on their way
+        must(not box.count_events().get("delivered"), "the disk is not slow")
+        flag.unlink()
+        box.wait_final(20000)
+        said = [json.loads(line) for line in box.events.open()]
+        lacks = [e for e in said if e["type"] == "delivered" and not
+                 (e.get("host") and e.get("session") and e.get("from"))]
+        must(not lacks, f"{len(lacks)} lack words: {lacks[:1]}")
         box.stop_daemon()
 
 
@@ -118,6 +150,41 @@ def no_descriptor_left_loses_nothing(mtaq):
              not got.get("held"), str(got))
         must("answers no more" not in box.daemon_log.read_text(), "dead site")
         box.stop_daemon()
+
+
+# --- a peer that reads nothing -------------------------------------------------
+
+def a_stop_ends_whose_send_hangs_and_who_drips(mtaq):
+    """It says 250 with most of the content unread, then an octet at a time, so
+    that it is not even listened to; the grace of the stop ends all that."""
+    dripped, gone = threading.Event(), threading.Event()
+
+    def content(conn, f, session):
+        conn.sendall(b"250 2.0.0 ok\r\n")
+        for i, octet in enumerate(b"250-" + b"x" * 400):
+            conn.sendall(bytes([octet]))
+            if i == 20:
+                dripped.set()
+            if gone.wait(0.02):    # each in a packet of its own
+                break
+        return CLOSE
+
+    with Server(content=content) as server, Box(mtaq) as box:
+        # So that 200 KiB and the dot stay with the client's kernel.
+        server.listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, 536)
+        server.listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        box.configure(routes=f'{{ "*": "{server.address}" }}',
+                      stop_grace="200ms")
+        box.start_daemon()
+        box.run("submit", "-c", box.conf, "--to", "x@d1.test", "-",
+                input=MAIL + ("x" * 70 + "\n") * 2900)
+        must(dripped.wait(60), "it did not drip")
+        try:
+            box.stop_daemon()
+        finally:
+            gone.set()
+        got = box.count_events()
+        must(got.get("delivered") == 1 and not got.get("unsure"), str(got))
 
 
 # --- the daemon at the socket ---------------------------------------------------
@@ -235,8 +302,10 @@ def who_is_sent_away_for_now_comes_again(mtaq):
 
 
 TESTS = [a_disk_that_fails_for_good_stops_the_daemon,
+         outcomes_that_find_no_room_wait,
          an_event_log_that_cannot_be_opened_is_tried_again,
          no_descriptor_left_loses_nothing,
+         a_stop_ends_whose_send_hangs_and_who_drips,
          a_daemon_that_answers_is_believed,
          nonsense_from_the_daemon_is_told_and_final,
          who_is_sent_away_for_now_comes_again]

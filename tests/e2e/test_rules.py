@@ -180,6 +180,68 @@ def rule_03_nonsense_is_unsure_behind_the_dot_only(mtaq):
             must(len(server.sessions) == 1, "it was tried again at once")
 
 
+def rule_03_no_mail_begins_while_an_answer_waits_unread(mtaq):
+    """In one packet with the dot's answer comes one that nobody asked for: it
+    must not become the answer to the next mail's MAIL."""
+    def answer(session, line):
+        return "250 2.0.0 ok\r\n250 2.1.0 stray" if line == "." else None
+
+    with Server(answer=answer) as server, \
+            box_of(mtaq, server, session__grouping='"off"',
+                   site__connections="1") as box:
+        box.start_daemon()
+        submit(box, *(w for i in range(4) for w in ("-t", f"r@x{i}.test")))
+        box.wait_final(4, 60)
+        must(len(events(box, "delivered")) == 4, "not delivered")
+        mails = [len(s.heard("MAIL")) for s in server.sessions]
+        must(max(mails) == 1, f"mails of each session: {mails}")
+        status = json.loads(box.run("status", "-c", box.conf, "--json").stdout)
+        must(status["transactions"] == 4, f"begun: {status['transactions']}")
+
+
+def refused_and_one_too_many(mtaq, answer):
+    """Four mails whose recipients are refused, one answer too many behind the
+    last that is owed: no RSET, no second mail over that session."""
+    with Server(answer=answer) as server, \
+            box_of(mtaq, server, site__connections="1") as box:
+        box.start_daemon()
+        submit(box, *(w for i in range(4) for w in ("-t", f"r@x{i}.test")))
+        box.wait_final(4, 60)
+        must(len(events(box, "bounced")) == 4, "not refused")
+        must(not server.heard("RSET"), "RSET went out")
+        mails = [len(s.heard("MAIL")) for s in server.sessions]
+        must(max(mails) == 1, f"mails of each session: {mails}")
+
+
+def rule_03_no_command_goes_while_an_answer_waits_unread(mtaq):
+    """In one packet with the last answer to a refused mail comes one too many:
+    it must not become RSET's, since RSET's would then be the next MAIL's."""
+    def answer(session, line):
+        if line.startswith("RCPT"):
+            return "550 5.1.1 nobody"
+        return "503 5.5.1 for whom\r\n250 2.0.0 stray" \
+            if line == "DATA" else None
+
+    refused_and_one_too_many(mtaq, answer)
+
+
+def rule_03_what_lies_behind_a_full_buffer_is_not_forgotten(mtaq):
+    """As above, but what has room where answers are received (512 octets) ends
+    with the last answer that is owed."""
+    owed = "250 2.1.0 ok\r\n550 5.1.1 nobody\r\n503-\r\n503 5.5.1 for whom"
+
+    def answer(session, line):
+        if line[:4] in ("MAIL", "RCPT"):
+            return []
+        if line != "DATA":
+            return None
+        room = 512 - len(owed) - len("\r\n")
+        return owed.replace("503-", "503-" + "x" * room) \
+            + "\r\n250 2.0.0 stray"
+
+    refused_and_one_too_many(mtaq, answer)
+
+
 def rule_05_silent_close_after_a_message_charges_nothing(mtaq):
     """Two messages a session, then the server hangs up at MAIL."""
     def answer(session, line):

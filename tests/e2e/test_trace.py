@@ -162,7 +162,7 @@ def a_message_of_a_group_is_seen_to_its_answer(mtaq):
         t = Trace(box, "--domain", "d1.test", "--for", "60s")
         box.run("campaign", "resume", "c", "-c", box.conf)
         box.wait_final(40)
-        lines = t.end()
+        lines = t.wait("client", "RCPT TO:<u39-0@d1.test>").end()
         said = texts(lines, "client")
         rcpts = [x for x in said if "@d1.test>" in x]
         must(len(rcpts) == len(set(rcpts)) == 20, str(lines))

@@ -66,8 +66,10 @@ def format_of_index(spool):
 
 
 def versions_of_segments(spool):
-    """Of those that were begun: (version, sequence) of each header."""
-    heads = [p.open("rb").read(24) for p in (spool / "log").iterdir()]
+    """Of those that hold a part of the log.  One that a kill left unfinished
+    has no header yet: its first page is missing, or zeros."""
+    heads = [p.open("rb").read(4096) for p in (spool / "log").iterdir()]
+    heads = [h for h in heads if h.strip(b"\0")]
     must(all(h[:8] == b"mtaqseg\0" for h in heads), "a header")
     return {int.from_bytes(h[8:12], "little") for h in heads
             if int.from_bytes(h[16:24], "little") > 0}
