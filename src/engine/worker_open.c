@@ -46,7 +46,8 @@ static int make_io(struct worker_state *s)
 		[SETTINGS_IO_EPOLL] = IO_BACKEND_EPOLL,
 	};
 	struct io_settings io = { .backend = backends[s->set->io_backend],
-				  .conns_max = s->conns_max + 1 };
+				  .conns_max = s->conns_max + 1,
+				  .gathers = true };
 	int err = io_new(&io, s->w->why, &s->io);
 
 	if (err == 0)

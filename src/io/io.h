@@ -87,6 +87,9 @@ struct io_settings {
 	enum io_backend backend;
 	unsigned entries;   /* submissions a turn; 0: 1024 */
 	unsigned conns_max; /* handles alive at once; 0: 1024 */
+	/* Where completions come in numbers, io_wait() may stay for half a
+	 * millisecond until some more are there (gather.h; io_uring alone). */
+	bool gathers;
 };
 
 struct io_counters {

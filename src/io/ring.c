@@ -17,6 +17,7 @@
  * Descriptors are blocking here: on a nonblocking one io_uring would answer
  * EAGAIN instead of waiting.
  */
+#include "io/gather.h"
 #include "io/io_private.h"
 
 #include <errno.h>
@@ -41,7 +42,8 @@ struct ring {
 	uint64_t *backlog; /* io_pack(op, gen, index), a FIFO */
 	size_t back_head, back_count, back_size;
 	int wake_fd;
-	bool wake_armed, stopping;
+	struct gather gather;
+	bool gathers, wake_armed, stopping;
 	uint64_t wake_count; /* lent to the read of wake_fd */
 	_Atomic bool woken;
 };
@@ -315,8 +317,9 @@ static int reap(struct ring *r, struct io_done *done, size_t max)
 	return (int)n;
 }
 
-/* Hand over what is prepared and wait for a completion, wait_ms at most. */
-static int enter(struct ring *r, uint64_t wait_ms)
+/* Hand over what is prepared and wait, wait_ms at most, for a completion, or
+ * for some where they come in numbers. */
+static int enter(struct ring *r, uint64_t wait_ms, bool *waited_r)
 {
 	struct __kernel_timespec ts = {
 		.tv_sec = (long long)(wait_ms / 1000),
@@ -326,11 +329,15 @@ static int enter(struct ring *r, uint64_t wait_ms)
 	int err;
 
 	r->io.counters.syscalls++;
-	if (wait_ms == 0 || r->back_count > 0 || io_uring_cq_ready(&r->ring))
-		err = io_uring_submit_and_get_events(&r->ring);
+	*waited_r = wait_ms > 0 && r->back_count == 0 &&
+		    io_uring_cq_ready(&r->ring) == 0;
+	if (r->gather.goal > 1)
+		ts = (struct __kernel_timespec){ .tv_nsec = GATHER_NS };
+	if (*waited_r)
+		err = io_uring_submit_and_wait_timeout(
+			&r->ring, &cqe, r->gather.goal, &ts, NULL);
 	else
-		err = io_uring_submit_and_wait_timeout(&r->ring, &cqe, 1, &ts,
-						       NULL);
+		err = io_uring_submit_and_get_events(&r->ring);
 	/* EAGAIN, EBUSY: the kernel is short of something for now. */
 	if (err == -ETIME || err == -EINTR || err == -EAGAIN || err == -EBUSY)
 		err = 0;
@@ -349,10 +356,14 @@ static int ring_wait(struct io *io, int timeout_ms, struct io_done *done,
 	end = now + (uint64_t)timeout_ms;
 	for (;;) {
 		int n, err;
+		bool waited;
 
 		drain_backlog(r);
-		err = enter(r, end - now);
+		err = enter(r, end - now, &waited);
 		n = reap(r, done, max);
+		if (r->gathers)
+			gather_learn(&r->gather, (unsigned)n,
+				     io->counters.conns_open, waited);
 		if (n > 0 || err < 0)
 			return n > 0 ? n : err;
 		if (timeout_ms > 0)
@@ -673,6 +684,8 @@ int ring_new(const struct io_settings *settings, char why[IO_WHY_MAX],
 	}
 	r->io.ops = &ring_ops;
 	r->wake_fd = -1;
+	r->gathers = settings->gathers;
+	r->gather.goal = 1;
 	err = ring_init(r, settings, why);
 	if (err < 0) {
 		ring_fini(r);

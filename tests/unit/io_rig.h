@@ -38,7 +38,8 @@ static inline struct io_token token(void)
 
 static inline bool rig_io(int backend, unsigned entries, unsigned conns_max)
 {
-	struct io_settings s = { (enum io_backend)backend, entries, conns_max };
+	struct io_settings s = { (enum io_backend)backend, entries, conns_max,
+				 .gathers = true };
 	char why[IO_WHY_MAX];
 	int err = io_new(&s, why, &rig.io);
 
