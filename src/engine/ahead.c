@@ -8,18 +8,23 @@
  * completion is taken, those behind it are looked at, in steps, since each
  * step reads what the one before has had fetched:
  *
- *	3 ahead	connection
- *	2 ahead	session, mail in flight, the site's next task
- *	1 ahead	the session's mails and their answers, the task of the mail,
- *		and the next task's message
+ *	6 ahead	connection
+ *	5 ahead	session, mails in flight, site, host
+ *	4 ahead	the session's mails and their answers, the task of the mail,
+ *		the site's tasks, the host's address
+ *	3 ahead	the site's next task, the queue of the mail, its recipient,
+ *		the host's health
+ *	2 ahead	the next task's message
  *
  * All of it is guesses: nothing here may change anything.
  */
 #include "engine/worker_private.h"
 
 #include "base/fetch.h"
+#include "site/site.h"
 
 #define CONN_OCTETS offsetof(struct conn, in)
+#define SITE_OCTETS (offsetof(struct wsite, timer))
 
 static const struct conn *conn_of(const struct worker_state *s,
 				  const struct io_done *done)
@@ -29,51 +34,95 @@ static const struct conn *conn_of(const struct worker_state *s,
 	return &s->conns[done->token.slot];
 }
 
+/* Two are in flight where the next mail goes with the last one's dot: the
+ * reply ends the first and begins the second. */
+static const struct attempt *attempt_at(const struct conn *c,
+					const struct list *at)
+{
+	return at == &c->attempts ? NULL
+				  : CONTAINER_OF(at, struct attempt, link);
+}
+
 static const struct attempt *attempt_of(const struct conn *c)
 {
-	return list_empty(&c->attempts)
-		       ? NULL
-		       : CONTAINER_OF(c->attempts.next, struct attempt, link);
+	return attempt_at(c, c->attempts.next);
 }
 
-static void look_2(const struct conn *c)
+static void look_5(const struct conn *c)
 {
-	const struct attempt *a = attempt_of(c);
-	const struct sched_task *next;
+	const struct attempt *first = attempt_of(c);
+	const struct attempt *last = attempt_at(c, c->attempts.prev);
 
-	if (c->smtp == NULL)
-		return;
 	smtp_session_expect(c->smtp);
-	if (a != NULL)
-		fetch_ahead(a, sizeof(*a));
-	next = sched_guess(c->site->rq);
-	if (next != NULL)
-		fetch_ahead(next, sizeof(*next));
+	if (first != NULL)
+		fetch_ahead(first, sizeof(*first));
+	if (last != first)
+		fetch_ahead(last, sizeof(*last));
+	fetch_ahead(c->site, SITE_OCTETS);
+	fetch_ahead(c->host, sizeof(*c->host));
+	site_conn_expect(c->sc);
 }
 
-static void look_1(const struct worker_state *s, const struct conn *c)
+static void look_4(const struct conn *c)
 {
 	const struct attempt *a = attempt_of(c);
-	const struct sched_task *next;
 
-	if (c->smtp == NULL)
-		return;
 	smtp_session_expect_more(c->smtp);
 	if (a != NULL)
 		fetch_ahead(a->task, sizeof(*a->task));
-	next = sched_guess(c->site->rq);
+	sched_expect(c->site->rq);
+	site_conn_expect_addr(c->sc);
+}
+
+static void look_3(const struct conn *c)
+{
+	const struct attempt *a = attempt_of(c);
+	const struct sched_task *next = sched_guess(c->site->rq);
+
+	if (next != NULL)
+		fetch_ahead(next, sizeof(*next));
+	if (a != NULL) {
+		fetch_ahead(a->task->queue, sizeof(*a->task->queue));
+		fetch_ahead(a->rcpts[0].address.p, 1);
+	}
+	site_conn_expect_health(c->sc);
+}
+
+static void look_2(const struct worker_state *s, const struct conn *c)
+{
+	const struct sched_task *next = sched_guess(c->site->rq);
+
 	if (next != NULL)
 		queue_message_expect(s->w->set.queue, next->place);
 }
 
-void ahead_look(struct worker_state *s, const struct io_done *next, int count)
+static void look(const struct worker_state *s, const struct io_done *done,
+		 int steps)
 {
-	const struct conn *c;
+	const struct conn *c = conn_of(s, done);
 
-	if (count >= 3 && (c = conn_of(s, &next[2])) != NULL)
+	if (c == NULL)
+		return;
+	if (steps == AHEAD_FIRST)
 		fetch_ahead(c, CONN_OCTETS + 64);
-	if (count >= 2 && (c = conn_of(s, &next[1])) != NULL)
-		look_2(c);
-	if (count >= 1 && (c = conn_of(s, &next[0])) != NULL)
-		look_1(s, c);
+	else if (c->smtp == NULL)
+		return;
+	else if (steps == 5)
+		look_5(c);
+	else if (steps == 4)
+		look_4(c);
+	else if (steps == 3)
+		look_3(c);
+	else
+		look_2(s, c);
+}
+
+void ahead_look(struct worker_state *s, const struct io_done *done, int at,
+		int count)
+{
+	int steps;
+
+	for (steps = AHEAD_FIRST; steps >= 2; steps--)
+		if (at + steps >= 0 && at + steps < count)
+			look(s, &done[at + steps], steps);
 }

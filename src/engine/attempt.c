@@ -29,32 +29,41 @@
 
 /* --- memory ---------------------------------------------------------------- */
 
-static void arrays_free(struct attempt *a)
+static void many_free(struct attempt *a)
 {
-	free(a->rcpts);
-	free(a->index);
-	free(a->outs);
-	a->rcpts = NULL;
-	a->index = NULL;
-	a->outs = NULL;
-	a->size = 0;
+	free(a->many);
+	a->many = NULL;
+	a->many_size = 0;
+}
+
+static int many_make(struct attempt *a, uint32_t count)
+{
+	uint32_t size = count < 8 ? 8 : count;
+
+	if (a->many_size >= count)
+		return 0;
+	many_free(a);
+	a->many = calloc(size, sizeof(*a->outs) + sizeof(*a->rcpts) +
+				       sizeof(*a->index));
+	if (a->many == NULL)
+		return -ENOMEM;
+	a->many_size = size;
+	return 0;
 }
 
 static int arrays_make(struct attempt *a, uint32_t count)
 {
-	uint32_t size = count < 8 ? 8 : count;
-
-	if (a->size >= count)
+	if (count <= 1) {
+		a->outs = &a->one.out;
+		a->rcpts = &a->one.rcpt;
+		a->index = &a->one.index;
 		return 0;
-	arrays_free(a);
-	a->rcpts = calloc(size, sizeof(*a->rcpts));
-	a->index = calloc(size, sizeof(*a->index));
-	a->outs = calloc(size, sizeof(*a->outs));
-	if (a->rcpts == NULL || a->index == NULL || a->outs == NULL) {
-		arrays_free(a);
-		return -ENOMEM;
 	}
-	a->size = size;
+	if (many_make(a, count) < 0)
+		return -ENOMEM;
+	a->outs = a->many; /* the most strictly aligned first */
+	a->rcpts = (struct smtp_rcpt *)(a->outs + a->many_size);
+	a->index = (uint16_t *)(a->rcpts + a->many_size);
 	return 0;
 }
 
@@ -85,8 +94,8 @@ static struct attempt *attempt_new(struct worker_state *s, uint32_t count)
 
 static void attempt_free(struct worker_state *s, struct attempt *a)
 {
-	if (a->size > KEEP_RCPTS) {
-		arrays_free(a);
+	if (a->many_size > KEEP_RCPTS) {
+		many_free(a);
 		buf_free(&a->notes);
 	}
 	list_del(&a->link);
@@ -100,7 +109,7 @@ void attempt_free_all(struct worker_state *s)
 	while ((l = list_pop(&s->attempts_free)) != NULL) {
 		struct attempt *a = CONTAINER_OF(l, struct attempt, link);
 
-		arrays_free(a);
+		many_free(a);
 		buf_free(&a->notes);
 		buf_free(&a->common);
 		free(a);

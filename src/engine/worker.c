@@ -448,9 +448,10 @@ static void turn_end(struct worker_state *s, int timeout_ms)
 	worker_read_clocks(s);
 	take_step(s);
 	conn_batch(s, done, n);
-	for (i = 0; i < n; i++) {
-		ahead_look(s, done + i + 1, n - i - 1);
-		conn_done(s, &done[i]);
+	for (i = -AHEAD_FIRST; i < n; i++) {
+		ahead_look(s, done, i, n);
+		if (i >= 0)
+			conn_done(s, &done[i]);
 	}
 	take_timers(s);
 	lane_flush(&s->w->set.log->lane);

@@ -101,7 +101,8 @@ struct attempt {          /* one mail in flight */
 	struct span domain; /* of its recipients; lies in view */
 	struct smtp_rcpt *rcpts;
 	uint16_t *index; /* of each in the message */
-	uint32_t count, size;
+	struct queue_out_rcpt *outs;
+	uint32_t count;
 	bool any_accepted, judged;
 	bool behind;    /* its connection has others in front */
 	bool utf8;      /* its recipients, or the sender, need SMTPUTF8 */
@@ -111,10 +112,18 @@ struct attempt {          /* one mail in flight */
 	struct wsite *wsite;
 	enum smtp_stage judged_stage;
 	struct reply_class class; /* of the verdict on the whole mail */
-	struct queue_out_rcpt *outs;
 	uint32_t out_count, out_sent;
 	struct buf notes;  /* outs[].note lie in here, by offset in .p */
 	struct buf common; /* while it is stuck */
+	/* Where rcpts, index and outs lie: here those of a single recipient,
+	 * one memory for those of many. */
+	struct attempt_one {
+		struct queue_out_rcpt out;
+		struct smtp_rcpt rcpt;
+		uint16_t index;
+	} one;
+	void *many;
+	uint32_t many_size;
 };
 
 struct source_addr { /* of ours */
@@ -302,7 +311,10 @@ void conn_abort(struct worker_state *s, struct conn *c);
 
 /* ahead.c */
 /* Have the processor fetch what the completions that come next will want. */
-void ahead_look(struct worker_state *s, const struct io_done *next, int count);
+#define AHEAD_FIRST 6
+/* done[at] of count is taken next; at begins at -AHEAD_FIRST, for the first. */
+void ahead_look(struct worker_state *s, const struct io_done *done, int at,
+		int count);
 
 /* ours.c */
 #define OURS_PAUSE_MS 1000 /* after descriptors or memory ran out */

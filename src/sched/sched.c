@@ -428,6 +428,11 @@ const struct sched_task *sched_guess(const struct sched_rq *rq)
 	return rq->guess;
 }
 
+void sched_expect(const struct sched_rq *rq)
+{
+	fetch_ahead(rq, sizeof(*rq));
+}
+
 void sched_rq_counts(const struct sched_rq *rq, struct sched_counts *counts_r)
 {
 	*counts_r = rq->counts;

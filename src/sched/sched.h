@@ -157,6 +157,8 @@ void sched_done(struct sched_task *task);
 /* The one that sched_next() gives, if nothing happens before: a guess, to have
  * its memory ready by then.  NULL: none. */
 const struct sched_task *sched_guess(const struct sched_rq *rq);
+/* It is asked soon, for a guess as well: have the processor fetch it. */
+void sched_expect(const struct sched_rq *rq);
 
 /* Any one that waits in this queue, and goes on waiting; NULL: none. */
 const struct sched_task *sched_first(const struct sched_queue *queue);

@@ -7,6 +7,8 @@
  */
 #include "site/site_private.h"
 
+#include "base/fetch.h"
+
 #include <stdlib.h>
 
 struct site_conn *site_conn_new(struct site *site, struct site_addr *addr,
@@ -111,6 +113,22 @@ uint32_t site_conn_left(const struct site_conn *conn)
 bool site_conn_carried(const struct site_conn *conn)
 {
 	return conn->carried > 0;
+}
+
+void site_conn_expect(const struct site_conn *conn)
+{
+	fetch_ahead(conn, sizeof(*conn));
+}
+
+void site_conn_expect_addr(const struct site_conn *conn)
+{
+	fetch_ahead(conn->addr, sizeof(*conn->addr));
+	fetch_ahead(conn->site, sizeof(*conn->site));
+}
+
+void site_conn_expect_health(const struct site_conn *conn)
+{
+	fetch_ahead(conn->addr->health, sizeof(*conn->addr->health));
 }
 
 /* More sessions than the windows allow, since they have shrunk. */

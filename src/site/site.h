@@ -293,6 +293,11 @@ enum site_next site_conn_next(struct site_conn *conn,
 uint32_t site_conn_left(const struct site_conn *conn);
 /* Has it carried a message (for plan_ask.session_carried)? */
 bool site_conn_carried(const struct site_conn *conn);
+/* It is used soon: have the processor fetch it; then what it leads to, each
+ * step reading what the one before has had fetched. */
+void site_conn_expect(const struct site_conn *conn);
+void site_conn_expect_addr(const struct site_conn *conn);
+void site_conn_expect_health(const struct site_conn *conn);
 
 /* Its host does not take such mail: what of it is too much, the rest 0. */
 void site_conn_refuses(struct site_conn *conn, const struct site_need *need,
