@@ -3,14 +3,15 @@
 
 /*
  * Events: one JSON line for each thing that happened to a recipient, made
- * from a log record alone.  Keys are stable; scripts rely on them:
+ * from a log record alone.  Keys are stable; scripts rely on them
+ * (docs/man/mtaq-events.5.scd):
  *
  *	type      accepted delivered deferred bounced expired cancelled
  *	          unsure held damaged; an operator's: released retried;
  *	          exported (to another node, `mtaq export`)
  *	lsn, n    the record and the place in it: rising, a consumer's cursor
  *	time      UTC, RFC 3339 with milliseconds
- *	id from to domain tenant campaign size
+ *	id rcpt from to domain tenant campaign size
  *	site host source session tls        where it was tried
  *	code enhanced reply class scope stage    what was said
  *	attempt queued_ms                   which try, how long it waited

@@ -2,7 +2,8 @@
 """The program, its man pages and its completions say the same.
 
 man_agrees.py MTAQ: the commands of `mtaq --help` each have a page, a line in
-mtaq(1) and completions; the options of `mtaq COMMAND --help` are those of the
+mtaq(1) and completions; mtaq-events(5) names the types, keys and words that
+the event log can hold; the options of `mtaq COMMAND --help` are those of the
 page, none more, with values of the same names, and its usage is the page's
 synopsis; mtaq.yaml.5.scd is what `mtaq check --man` prints, and has
 the options of `mtaq check --defaults`; each finding is a line.
@@ -121,6 +122,32 @@ def check_codes(said, text, name, findings):
         differ(wanted, found, f"EXIT STATUS of {name}", findings)
 
 
+def table_of(path, mark):
+    """The names in `[MARK_X] = "name"` or `[MARK_X] = { "name"`."""
+    return set(re.findall(rf'\[{mark}_\w+\] =\s*(?:\{{ )?"([\w-]+)"',
+                          (ROOT / path).read_text()))
+
+
+def check_events_page(findings):
+    page = MAN / "mtaq-events.5.scd"
+    text = page.read_text()
+    made = (ROOT / "src/report/event.c").read_text()
+    call = r"(?:json_member(?:_u64)?|json_key|add_text|add_id|add_hex)"
+    keys = set(re.findall(rf'\b{call}\(\s*out,\s*"(\w+)"', made))
+    types = table_of("src/report/event.c", "EVENT") | {"exported", "begin"}
+    for name, wanted in (("KEYS", keys), ("TYPES", types)):
+        found = {n for line in section(text, name).splitlines()
+                 if line.startswith("*")
+                 for n in re.findall(r"\*(\w+)\*", line)}
+        differ(wanted, found, f"{name} of {page.name}", findings)
+    for key, path, mark in (("class", "src/site/classify.c", "REPLY"),
+                            ("scope", "src/site/classify.c", "SCOPE"),
+                            ("stage", "src/smtp/words.c", "SMTP_STAGE")):
+        said = re.search(rf"^\*{key}\*\n(.*?)\n\n", text, re.M | re.S)
+        found = set(re.findall(r"_([a-z-]+)_", said.group(1)))
+        differ(table_of(path, mark), found, f"{key} in {page.name}", findings)
+
+
 def check_options_page(mtaq, findings):
     page = MAN / "mtaq.yaml.5.scd"
     if page.read_text() != make_completion.say(mtaq, "check", "--man"):
@@ -175,6 +202,7 @@ def main():
     for command in commands:
         if command.name not in WITHOUT_PAGE:
             check_page(mtaq, command, findings)
+    check_events_page(findings)
     check_options_page(mtaq, findings)
     check_completion(mtaq, findings)
     check_scdoc(findings)
