@@ -101,7 +101,8 @@ int operator_open(struct operator* o)
 	settings_free(&o->set);
 	if (err == -EACCES) {
 		fprintf(stderr,
-			"%s: you may not use %s: its owner and group may\n",
+			"%s: you may not use %s: its owner and group may; "
+			"join that group, or use sudo\n",
 			o->name, path);
 		return EX_NOPERM;
 	}

@@ -89,7 +89,7 @@ static int tell_none(const struct top *t)
 	if (denied) {
 		fprintf(stderr,
 			"mtaq top: you may not use %s: its owner and group "
-			"may\n",
+			"may; join that group, or use sudo\n",
 			t->socket);
 		return EX_NOPERM;
 	}

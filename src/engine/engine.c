@@ -248,8 +248,9 @@ static int open_exporter(struct engine *e, char *words, size_t size)
 	err = exporter_open(&x, &e->exporter);
 	if (err < 0)
 		snprintf(words, size,
-			 "cannot listen on %s (metrics.listen): %s", x.listen,
-			 strerrordesc_np(-err));
+			 "cannot listen on %s (metrics.listen): %s; name an "
+			 "address that is free, or none",
+			 x.listen, strerrordesc_np(-err));
 	return err;
 }
 
@@ -288,7 +289,10 @@ static int open_parts(struct engine *e, char *words, size_t size)
 	err = reporter_init(&e->reporter, e->queue, e->set->log.events,
 			    &e->report_bell);
 	if (err < 0)
-		snprintf(words, size, "cannot open the event log %s: %s",
+		snprintf(words, size,
+			 "cannot open the event log %s: %s; log.events must "
+			 "name a file in a folder that mtaq's user may write "
+			 "to, or nothing",
 			 e->set->log.events, strerrordesc_np(-err));
 	if (err == 0)
 		err = open_exporter(e, words, size);
@@ -377,26 +381,36 @@ static int start_all(struct engine *e, char *words, size_t size)
 	return err;
 }
 
+static int last_words(const struct engine *e, int err, const char *what,
+		      const char *remedy, char *words, size_t size)
+{
+	if (words[0] != '\0')
+		return err;
+	snprintf(words, size,
+		 "%s: %s; mtaq ends, and what it acknowledged stays in %s: "
+		 "%s, and start it again",
+		 what, strerrordesc_np(-err), e->set->spool, remedy);
+	return err;
+}
+
 int engine_failure(struct engine *e, char *words, size_t size)
 {
+	static const char disk[] = "see to the disk (dmesg, mtaq verify)";
 	unsigned i;
 	int err = atomic_load(&e->logger.failed);
 
-	if (err < 0) {
-		say(words, size, err, "the spool cannot be written");
-		return err;
-	}
+	if (err < 0)
+		return last_words(e, err, "the spool cannot be written", disk,
+				  words, size);
 	err = atomic_load(&e->storer.failed);
-	if (err < 0) {
-		say(words, size, err, "the index cannot be kept");
-		return err;
-	}
+	if (err < 0)
+		return last_words(e, err, "the index cannot be kept", disk,
+				  words, size);
 	for (i = 0; i < e->workers_started; i++) {
 		err = atomic_load(&e->workers[i].failed);
-		if (err < 0) {
-			say(words, size, err, "a worker's io failed");
-			return err;
-		}
+		if (err < 0)
+			return last_words(e, err, "a worker's io failed",
+					  "try io_backend: epoll", words, size);
 	}
 	return 0;
 }

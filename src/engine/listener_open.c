@@ -21,7 +21,10 @@
 static int fail(char *words, size_t size, int err, const char *what,
 		const char *path)
 {
-	snprintf(words, size, "%s %s: %s", what, path, strerrordesc_np(-err));
+	snprintf(words, size, "%s %s: %s%s", what, path, strerrordesc_np(-err),
+		 err == -EADDRINUSE ? "; stop it, or give this one a runtime "
+				      "folder of its own"
+				    : "");
 	return err;
 }
 

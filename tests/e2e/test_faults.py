@@ -48,7 +48,8 @@ def a_disk_that_fails_for_good_stops_the_daemon(mtaq):
         code = box.daemon.wait(60)
         box.daemon = None
         said = box.daemon_log.read_text()
-        must(code == 74 and "the spool cannot be written" in said
+        must(code == 74 and "the spool cannot be written" in said and
+             "start it again" in said
              and "Input/output error" in said, f"{code}: {said[-1000:]}")
         flag.unlink()
         box.run("verify", "-c", box.conf)
