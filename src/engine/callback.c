@@ -21,6 +21,7 @@
 #include <stdlib.h>
 
 struct recall {
+	uint64_t number; /* of the last one */
 	bool untold[STORER_WORKERS_MAX];
 	unsigned untold_count;
 	struct to_worker_recall *m; /* room for QUEUE_DECISION_IDS_MAX */
@@ -96,7 +97,7 @@ void callback_turn(struct storer_state *s)
 }
 
 bool storer_recall(struct storer *st, const struct queue_filter *words,
-		   const uint64_t *ids, uint32_t id_count)
+		   const uint64_t *ids, uint32_t id_count, uint64_t *number_r)
 {
 	struct recall *r = st->state->recall;
 	unsigned i;
@@ -104,7 +105,9 @@ bool storer_recall(struct storer *st, const struct queue_filter *words,
 	BUG_ON(id_count > QUEUE_DECISION_IDS_MAX);
 	if (r->untold_count > 0)
 		return false;
+	*number_r = ++r->number;
 	*r->m = (struct to_worker_recall){ .type = TO_WORKER_RECALL,
+					   .number = r->number,
 					   .id_count = id_count };
 	if (words->tenant.len > 0)
 		r->m->words.tenant = wire_word_hash(words->tenant);

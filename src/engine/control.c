@@ -34,7 +34,8 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-#define TRACE_TURN_MS 100 /* a trace's end is this late at most */
+#define RECALL_WAIT_MS 5000
+#define TRACE_TURN_MS  100 /* a trace's end is this late at most */
 
 static const struct {
 	const char *verb;
@@ -132,6 +133,33 @@ int control_take(struct control *c, struct lane *lane, void *to, size_t size)
 	BUG_ON(len != size);
 	memcpy(to, p, size);
 	lane_consume(lane);
+	return 0;
+}
+
+static bool all_obeyed(struct engine *e, uint64_t number)
+{
+	unsigned i;
+
+	for (i = 0; i < e->workers_started; i++)
+		if (atomic_load(&e->workers[i].recalls) < number)
+			return false;
+	return true;
+}
+
+int control_recalled(struct control *c, uint64_t number)
+{
+	uint64_t end = clock_now_ms() + RECALL_WAIT_MS;
+	int err;
+
+	for (;;) {
+		bell_doze(&c->e->bell);
+		if (all_obeyed(c->e, number) || clock_now_ms() >= end)
+			break;
+		err = wait_for_bell(c);
+		if (err < 0)
+			return err;
+	}
+	bell_awake(&c->e->bell);
 	return 0;
 }
 

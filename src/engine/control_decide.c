@@ -98,7 +98,7 @@ static const char *read_decision(struct control *c,
 
 struct entering { /* the store takes the decision in */
 	struct control *c;
-	uint64_t lsn;
+	uint64_t lsn, recall;
 	enum control_after after;
 	bool in_force, done;
 };
@@ -119,7 +119,8 @@ static void enter(struct queue *q, void *arg)
 		in->done = true;
 		break;
 	case CONTROL_RECALL:
-		in->done = storer_recall(st, &words, dec->ids, dec->id_count);
+		in->done = storer_recall(st, &words, dec->ids, dec->id_count,
+					 &in->recall);
 		break;
 	case CONTROL_SITES:
 		in->done = storer_site_rule(st, dec->site);
@@ -160,6 +161,8 @@ int control_make(struct control *c, enum control_after after, struct buf *out,
 	in = (struct entering){ .c = c, .lsn = made.lsn, .after = after };
 	while (err == 0 && !in.done)
 		err = control_job(c, enter, &in);
+	if (err == 0 && after == CONTROL_RECALL)
+		err = control_recalled(c, in.recall);
 	*lsn_r = made.lsn;
 	return err;
 }

@@ -63,6 +63,9 @@ struct control {
 /* Run fn in the store's thread; arg stays what it is until then. */
 int control_job(struct control *c, void (*fn)(struct queue *q, void *arg),
 		void *arg);
+/* Wait until the workers have obeyed the call back of this number, some
+ * seconds at most: one without memory obeys when it has some. */
+int control_recalled(struct control *c, uint64_t number);
 /* The next message of a lane, copied; it has exactly this size. */
 int control_take(struct control *c, struct lane *lane, void *to, size_t size);
 

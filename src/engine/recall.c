@@ -62,6 +62,9 @@ void recall_take(struct worker_state *s, const struct to_worker_recall *m)
 	for (i = 0; i < s->conns_max; i++)
 		mark(&s->conns[i].attempts, m);
 	mark(&s->stuck, m);
+	/* From here on none of it begins. */
+	atomic_store(&s->w->recalls, m->number);
+	bell_ring(s->w->set.to_control->to);
 }
 
 void recall_task(struct worker_state *s, struct sched_task *task)

@@ -74,9 +74,10 @@ struct storer {
 /*
  * For jobs: call back what waits outside of the queue and a decision covers.
  * ids rise; words "" are any.  False: the last call back is still under way.
+ * Each worker has obeyed it when its worker.recalls is at *number_r.
  */
 bool storer_recall(struct storer *st, const struct queue_filter *words,
-		   const uint64_t *ids, uint32_t id_count);
+		   const uint64_t *ids, uint32_t id_count, uint64_t *number_r);
 
 /* For jobs: an operator's rule for the site has come or gone; tell its worker.
  * False: a lane is full, the same again later. */

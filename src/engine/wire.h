@@ -97,6 +97,7 @@ struct word_hashes {
  * task too many costs its way back and forth, nothing else. */
 struct to_worker_recall {
 	uint32_t type, id_count; /* 0: any id */
+	uint64_t number;         /* rising: worker.recalls says it when done */
 	struct word_hashes words;
 	uint64_t ids[]; /* rising */
 };

@@ -57,7 +57,8 @@ struct worker {
 	struct worker_counts counts;
 	struct worker_state *state; /* the thread's own */
 	_Atomic int failed;
-	char why[160]; /* the io back end's words; "" */
+	_Atomic uint64_t recalls; /* call backs obeyed, by their numbers */
+	char why[160];            /* the io back end's words; "" */
 	const char *backend;
 	atomic_bool stop;
 	sem_t started, ended, release;

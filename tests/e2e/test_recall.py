@@ -8,6 +8,7 @@ then is not begun again before the decision has been looked at.  Hosts and
 names are those of test_connect.py: m1, and m2 behind it, which would take
 whatever m1 does not.
 """
+import os
 import pathlib
 import sys
 import threading
@@ -37,10 +38,8 @@ def at_m1(w, verb):
 
 
 def decide(w, *args):
-    """Made, and known to the workers: they look into the store's lane, which
-    told them, before they answer what they are asked."""
+    """Made, and known to the workers."""
     w.box.run(*args, "-c", w.box.conf)
-    w.row("site", "list")
 
 
 def at_home(w):
@@ -163,6 +162,45 @@ def mail_that_waits_for_another_host_is_cancelled(mtaq):
              str(w.mx.taken()))
 
 
+class SlowWorld(World):
+    """Its workers stand still while the file `slow` is there."""
+
+    def __enter__(self):
+        self.slow = self.box.dir / "slow"
+        self.box.start_daemon(env={
+            "LD_PRELOAD": os.environ["MTAQ_TEST_SLOW_WORKER"],
+            "ASAN_OPTIONS": "verify_asan_link_order=0",
+            "SLOW_WORKER": str(self.slow)})
+        return self
+
+    def begun(self):
+        """Transactions so far; no worker is asked."""
+        return self.row("status")[0]["transactions"]
+
+
+def nothing_begins_behind_a_decision(mtaq):
+    """The answer to the first mail lies with a worker that stands still, and
+    the second is next on its one connection: when the cancel has been made,
+    either it has begun or it never does."""
+    gate = Gate("250 2.0.0 taken")
+    with SlowWorld(mtaq, m1={"dot": gate}, io_backend="epoll",
+                   site__connections=1) as w:
+        w.submit("a@two.test")
+        at_m1(w, "DATA")
+        mine, = w.submit("b@two.test")
+        w.box.wait_for(lambda: sum(r["tasks"] for r in w.row("site", "list"))
+                       == 1, 30, "the second mail at the worker")
+        w.slow.touch()
+        gate.opened.set()
+        again = threading.Timer(1, w.slow.unlink)
+        again.start()
+        decide(w, "queue", "cancel", mine)
+        begun = w.begun()
+        again.join()
+        w.box.wait_final(2)
+        must(w.begun() == begun, f"{begun} had begun, then {w.begun()}")
+
+
 if __name__ == "__main__":
     main([a_cancelled_mail_is_not_begun_again,
           others_go_on,
@@ -170,4 +208,5 @@ if __name__ == "__main__":
           held_until_released,
           paused_until_resumed,
           the_rest_of_a_mail_is_cancelled,
-          mail_that_waits_for_another_host_is_cancelled])
+          mail_that_waits_for_another_host_is_cancelled,
+          nothing_begins_behind_a_decision])
