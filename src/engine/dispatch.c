@@ -30,6 +30,7 @@
 #define PARKED_MAX    1000  /* tasks of one domain that wait for its hosts */
 #define KEEP_IDLES    120   /* times session.idle (5 s): 10 minutes */
 #define SWEEP_PARTS   25    /* of all domains, five of them a second */
+#define SWEEP_SITES   10000 /* at most, as often */
 #define DESTS_KEEP_MS 15000 /* ... of too many; workers ask within 10 s */
 #define ASK_AGAIN_S   5
 
@@ -152,6 +153,12 @@ const char *storer_site_name(struct storer *st, struct span domain)
 	return d == NULL || d->target == NULL ? "" : d->target->name;
 }
 
+static void target_unused(struct storer_state *s, struct target *t)
+{
+	t->unused_ms = s->now_ms;
+	list_add_tail(&s->unused, &t->unused);
+}
+
 static struct target *target_get(struct storer_state *s,
 				 const struct mxset *set)
 {
@@ -166,6 +173,7 @@ static struct target *target_get(struct storer_state *s,
 	if (t == NULL)
 		return NULL;
 	t->hash = key.hash;
+	list_init(&t->unused);
 	snprintf(t->name, sizeof(t->name), "%s", site_key_name(&key, set));
 	t->number = s->targets_made++;
 	t->worker = (unsigned)(key.owner % s->st->set.workers);
@@ -173,16 +181,17 @@ static struct target *target_get(struct storer_state *s,
 		free(t);
 		return NULL;
 	}
+	target_unused(s, t);
 	return t;
 }
 
-static void set_target(struct dest *d, struct target *t)
+static void set_target(struct storer_state *s, struct dest *d, struct target *t)
 {
-	if (d->target != NULL)
-		d->target->users--;
+	if (d->target != NULL && --d->target->users == 0)
+		target_unused(s, d->target);
 	d->target = t;
-	if (t != NULL)
-		t->users++;
+	if (t != NULL && t->users++ == 0)
+		list_del(&t->unused);
 }
 
 static void dest_free(struct dest *d)
@@ -285,13 +294,12 @@ static bool to_worker(struct storer_state *s, struct dest *d,
 	struct lane *lane;
 
 	if (d->target == NULL)
-		set_target(d, target_get(s, d->set));
+		set_target(s, d, target_get(s, d->set));
 	/* Another domain of the site may have brought a newer set; the
 	 * worker gets whichever came last. */
 	if (d->target == NULL ||
 	    (d->target->told == NULL && !tell_site(s, d->target, d->set)))
 		return false;
-	d->target->used_ms = s->now_ms;
 	lane = &s->st->to_worker[d->target->worker];
 	m = lane_reserve_or_wait(lane, sizeof(*m) + words * 8);
 	if (m == NULL)
@@ -450,7 +458,7 @@ static bool unpark(struct storer_state *s, struct dest *d)
 }
 
 /* Take the answer's set over.  False: no memory, nothing has changed. */
-static bool take_set(struct dest *d, struct mxset *set)
+static bool take_set(struct storer_state *s, struct dest *d, struct mxset *set)
 {
 	struct mxset *mine = set;
 
@@ -462,7 +470,7 @@ static bool take_set(struct dest *d, struct mxset *set)
 	}
 	mxset_unref(&d->set);
 	d->set = mine;
-	set_target(d, NULL);
+	set_target(s, d, NULL);
 	d->asking = false;
 	return true;
 }
@@ -472,7 +480,7 @@ bool dispatch_answer(struct storer_state *s, uint32_t number, struct mxset *set)
 	struct dest *d = s->dests[number];
 
 	BUG_ON(number >= s->dest_count || !d->asking);
-	if (!take_set(d, set))
+	if (!take_set(s, d, set))
 		return false;
 	atomic_fetch_sub(&s->st->asking, 1);
 	if (list_empty(&d->answered))
@@ -484,7 +492,7 @@ bool dispatch_answer(struct storer_state *s, uint32_t number, struct mxset *set)
 static bool follow_answer(struct storer_state *s, struct dest *d)
 {
 	if (d->set->status == MX_OK) {
-		set_target(d, target_get(s, d->set));
+		set_target(s, d, target_get(s, d->set));
 		if (d->target == NULL || !tell_site(s, d->target, d->set))
 			return false;
 	}
@@ -582,11 +590,11 @@ bool dispatch_refresh(struct storer_state *s, unsigned worker,
 
 /* --- forgetting ------------------------------------------------------------ */
 
-/* A domain without mail for so long is forgotten; its site too, when no other
- * domain leads there. */
-static uint64_t keep_ms(const struct storer_state *s)
+/* A domain without mail for so long is forgotten; then its site, when for so
+ * long no domain has led there: its last was forgotten, or has moved. */
+static uint64_t keep_ms(const struct storer_state *s, const struct map *m)
 {
-	return s->dest_map.count > s->dests_max
+	return m->count > s->dests_max
 		       ? DESTS_KEEP_MS
 		       : s->st->set.set->session.idle_ms * KEEP_IDLES;
 }
@@ -594,49 +602,62 @@ static uint64_t keep_ms(const struct storer_state *s)
 static bool dest_unused(const struct storer_state *s, const struct dest *d)
 {
 	return d != NULL && !d->asking && d->parked_count == 0 &&
-	       list_empty(&d->answered) && d->used_ms + keep_ms(s) < s->now_ms;
+	       list_empty(&d->answered) &&
+	       d->used_ms + keep_ms(s, &s->dest_map) < s->now_ms;
 }
 
-/* The worker may go on using the site: it forgets only what is idle. */
-static void target_forget(struct storer_state *s, struct target *t)
+/* Its worker keeps it until it is idle there.  False: the lane is full. */
+static bool target_forget(struct storer_state *s, struct target *t)
 {
 	struct lane *lane = &s->st->to_worker[t->worker];
 	struct to_worker_forget *m;
 
-	if (t->users > 0 || t->used_ms + keep_ms(s) >= s->now_ms)
-		return;
 	if (t->told != NULL) {
 		m = lane_reserve(lane, sizeof(*m));
 		if (m == NULL)
-			return;
+			return false;
 		*m = (struct to_worker_forget){ .type = TO_WORKER_FORGET,
 						.site = t->number };
 		lane_publish(lane);
 	}
 	mxset_unref(&t->told);
+	list_del(&t->unused);
 	map_del(&s->target_map, t->hash, t);
 	free(t);
+	return true;
+}
+
+/* One whose lane is full has those behind it wait for the next sweep. */
+static void sweep_targets(struct storer_state *s)
+{
+	uint32_t n;
+
+	for (n = 0; n < SWEEP_SITES && !list_empty(&s->unused); n++) {
+		struct target *t =
+			CONTAINER_OF(s->unused.next, struct target, unused);
+
+		if (t->unused_ms + keep_ms(s, &s->target_map) >= s->now_ms ||
+		    !target_forget(s, t))
+			return;
+	}
 }
 
 void dispatch_sweep(struct storer_state *s)
 {
 	uint32_t n;
 
+	sweep_targets(s);
 	for (n = 0; n <= s->dest_count / SWEEP_PARTS && s->dest_count > 0;
 	     n++) {
 		struct dest *d;
-		struct target *t;
 
 		s->sweep_at = (s->sweep_at + 1) % s->dest_count;
 		d = s->dests[s->sweep_at];
 		if (!dest_unused(s, d))
 			continue;
-		t = d->target;
-		set_target(d, NULL);
+		set_target(s, d, NULL);
 		map_del(&s->dest_map, d->hash, d);
 		give_number(s, d->number);
 		dest_free(d);
-		if (t != NULL)
-			target_forget(s, t);
 	}
 }

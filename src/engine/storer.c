@@ -47,6 +47,7 @@ int storer_init(struct storer *st, const struct storer_settings *set)
 	st->state->st = st;
 	st->state->dests_max = DESTS_MAX;
 	list_init(&st->state->answered);
+	list_init(&st->state->unused);
 	map_init(&st->state->dest_map);
 	map_init(&st->state->target_map);
 	tune_backoff(set->set, &st->state->backoff);

@@ -17,8 +17,9 @@ struct target { /* a site, as the store sees it */
 	uint64_t hash;
 	struct mxset *told; /* the set that the worker knows, NULL: none */
 	uint32_t users;     /* domains that point here */
-	uint64_t used_ms;
-	char name[256]; /* the site's, for people */
+	uint64_t unused_ms; /* since when there are none */
+	struct list unused; /* in storer_state.unused then, or alone */
+	char name[256];     /* the site's, for people */
 };
 
 struct parked { /* a task that waits for its domain's hosts */
@@ -50,11 +51,12 @@ struct storer_state {
 	uint32_t now_s;
 	struct map dest_map, target_map;
 	struct list answered; /* domains whose tasks may leave */
+	struct list unused;   /* sites that no domain points to, oldest first */
 	struct dest **dests;  /* by number; NULL: forgotten, to be used again */
 	uint32_t dest_count, dest_size;
 	uint32_t *spare; /* numbers of forgotten domains */
 	uint32_t spare_count, spare_size, sweep_at;
-	uint32_t dests_max;    /* more are forgotten soon */
+	uint32_t dests_max;    /* more domains, or sites, are forgotten soon */
 	uint32_t targets_made; /* their numbers are never used again */
 	bool log_waits;        /* for memory or a descriptor to read it */
 	bool have_task;        /* task could not be placed: its lane is full */
