@@ -77,12 +77,14 @@ struct move_wire {
 enum to_worker_type {
 	TO_WORKER_SITE, /* a site, or what is new about it */
 	TO_WORKER_TASK,
-	TO_WORKER_FORGET, /* a site, if it has nothing to do */
+	TO_WORKER_FORGET, /* a site, as soon as it has nothing to do */
 	TO_WORKER_RECALL,
 	TO_WORKER_MOVED, /* a domain does not lead to the site any more */
 	TO_WORKER_PAUSED /* an operator paused or resumed a site */
 };
 
+/* The last SITE, TASK or PAUSED of this number went before; a domain that leads
+ * there again makes it a site with another number. */
 struct to_worker_forget {
 	uint32_t type, site;
 };

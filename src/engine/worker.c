@@ -60,6 +60,7 @@ static struct wsite *site_make(struct worker_state *s, uint32_t number,
 	list_init(&ws->kicked);
 	list_init(&ws->capped);
 	list_init(&ws->starved);
+	list_init(&ws->leaving);
 	list_init(&ws->queues);
 	list_init(&ws->hosts);
 	list_init(&ws->picky);
@@ -86,8 +87,10 @@ static bool take_site(struct worker_state *s, const struct to_worker_site *m)
 		ws = site_make(s, m->site, set);
 		if (ws == NULL)
 			return false; /* again when memory came back */
-	} else if (site_refresh(ws->site, set, s->now_ms) < 0) {
-		return false;
+	} else {
+		BUG_ON(!list_empty(&ws->leaving));
+		if (site_refresh(ws->site, set, s->now_ms) < 0)
+			return false;
 	}
 	mxset_unref(&set);
 	site_pause(ws->site, m->paused);
@@ -109,16 +112,16 @@ static struct wqueue *first_queue(struct wsite *ws)
 	return CONTAINER_OF(ws->queues.next, struct wqueue, link);
 }
 
-/* The store has no domain left that leads there. */
-static void forget_site(struct worker_state *s, uint32_t number)
+static bool has_work(const struct wsite *ws)
 {
-	struct wsite *ws = worker_site(s, number);
-
-	if (ws == NULL || ws->conns > 0)
-		return;
 	LIST_FOR_EACH (l, &ws->queues)
 		if (CONTAINER_OF(l, struct wqueue, link)->tasks > 0)
-			return;
+			return true;
+	return ws->conns > 0;
+}
+
+static void site_drop(struct worker_state *s, struct wsite *ws)
+{
 	while (!list_empty(&ws->queues)) {
 		s->empty_count--;
 		queue_drop(s, first_queue(ws));
@@ -127,11 +130,32 @@ static void forget_site(struct worker_state *s, uint32_t number)
 	list_del(&ws->kicked);
 	list_del(&ws->capped);
 	list_del(&ws->starved);
-	map_del(&s->site_map, hash_u64(number), ws);
+	list_del(&ws->leaving);
+	map_del(&s->site_map, hash_u64(ws->number), ws);
 	census_leave(s, ws);
 	sched_rq_free(&ws->rq);
 	site_put(&ws->site);
 	free(ws);
+}
+
+/* The store has no domain left that leads there, and never says the number
+ * again (wire.h).  What is there ends as it would have, then the site goes. */
+static void forget_site(struct worker_state *s, uint32_t number)
+{
+	struct wsite *ws = worker_site(s, number);
+
+	BUG_ON(ws == NULL);
+	list_add_tail(&s->leaving, &ws->leaving);
+}
+
+static void drop_leaving(struct worker_state *s)
+{
+	LIST_FOR_EACH_SAFE (at, next, &s->leaving) {
+		struct wsite *ws = CONTAINER_OF(at, struct wsite, leaving);
+
+		if (!has_work(ws))
+			site_drop(s, ws);
+	}
 }
 
 struct wqueue *worker_queue(struct worker_state *s, uint32_t site,
@@ -199,7 +223,7 @@ static bool take_task(struct worker_state *s, const struct to_worker_task *m)
 	struct sched_task *task;
 	struct wqueue *q;
 
-	BUG_ON(ws == NULL);
+	BUG_ON(ws == NULL || !list_empty(&ws->leaving));
 	q = queue_get(s, m, ws);
 	task = q == NULL ? NULL : sched_task_new(s->pool, m->span);
 	if (task == NULL) {
@@ -349,6 +373,7 @@ static void each_second(struct worker_state *s)
 
 	site_table_reap(s->sites, s->now_ms);
 	drop_empty(s);
+	drop_leaving(s);
 	ask_refresh(s);
 	census_take(s);
 	worker_uncap(s);

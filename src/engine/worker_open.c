@@ -112,6 +112,7 @@ static struct worker_state *state_new(struct worker *w)
 	list_init(&s->kicked);
 	list_init(&s->capped);
 	list_init(&s->starved);
+	list_init(&s->leaving);
 	list_init(&s->empty);
 	list_init(&s->conns_free);
 	list_init(&s->attempts_free);

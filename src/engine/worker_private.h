@@ -30,6 +30,7 @@ struct wsite {           /* a site, as this worker sees it */
 	struct list kicked;      /* in worker_state.kicked, or alone */
 	struct list capped;      /* in worker_state.capped, or alone */
 	struct list starved;     /* in worker_state.starved, or alone */
+	struct list leaving;     /* in worker_state.leaving, or alone */
 	struct wheel_node timer; /* ask site_want() again */
 	uint64_t timer_ms;
 	struct list queues;
@@ -159,6 +160,7 @@ struct worker_state {
 	size_t refresh_at; /* in queue_map */
 	struct list kicked, capped, empty;
 	struct list starved; /* sites that want a connection; none is free */
+	struct list leaving; /* sites that the store has forgotten */
 	uint32_t empty_count;
 	struct conn *conns;
 	uint32_t conns_max, conns_used;

@@ -18,3 +18,4 @@ set_tests_properties(listener PROPERTIES LABELS "unit;threads")
 target_link_options(test_listener PRIVATE -Wl,--wrap=bell_doze
 	-Wl,--wrap=epoll_wait)
 mtaq_unit(test_dispatch USES mtaq_qmodel mtaq_engine)
+mtaq_unit(test_leaving USES mtaq_engine)
