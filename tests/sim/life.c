@@ -9,7 +9,9 @@
  */
 #include "sim.h"
 
+#include "engine/storer_private.h"
 #include "engine/tune.h"
+#include "engine/worker_private.h"
 
 #include <malloc.h>
 #include <stdio.h>
@@ -19,6 +21,7 @@
 #define WALL_S     1800000000ull
 #define AGES_TURNS 20000u
 #define HEAP_MAX   (96u << 20)
+#define FORGET_US  (7200ull * 1000000) /* the longest idle, and late turns */
 
 enum {
 	T_LOG,
@@ -248,6 +251,7 @@ static void settings(const char *dir)
 	s->limits.tasks = p->tasks;
 	s->limits.queue_tasks = p->tasks / 4;
 	s->session.messages = p->messages;
+	s->session.idle_ms = p->idle_ms;
 	s->site.connections = p->site_conns;
 	s->max_unsynced_outcomes = p->cap;
 	s->min_free_bytes = 16ull * p->segment_bytes;
@@ -316,6 +320,7 @@ static void open_parts(void)
 	bell(&l->bell, thread(T_LOG, 0));
 	st.presets = site_presets_builtin(&st.preset_count);
 	BUG_ON(storer_init(&life.storer, &st) < 0);
+	life.storer.state->dests_max = world->plan.domains;
 	bell(&life.storer.bell, thread(T_STORE, 0));
 	life.ingress.fd = life.report.fd = life.resolver.bell.fd = -1;
 	bell(&life.ingress, thread(T_INGRESS, 0));
@@ -421,6 +426,33 @@ static void choose_end(void)
 		life.end_point = life.end_turn = life.end_head = UINT64_MAX;
 }
 
+static size_t worker_sites(void)
+{
+	size_t n = 0;
+	unsigned i;
+
+	for (i = 0; i < world->plan.workers; i++)
+		n += life.workers[i].state->site_map.count;
+	return n;
+}
+
+/* Nothing is queued any more: what was known of domains and sites goes. */
+static void forget(void)
+{
+	const struct storer_state *s = life.storer.state;
+	uint64_t until_us = world->now_us + FORGET_US;
+	size_t sites;
+
+	while (s->dest_map.count + s->target_map.count + worker_sites() > 0 &&
+	       step(until_us))
+		;
+	sites = worker_sites();
+	if (s->dest_map.count + s->target_map.count + sites > 0)
+		sim_fail("sites without mail are forgotten",
+			 "%zu domains, %zu sites of the store, %zu of workers",
+			 s->dest_map.count, s->target_map.count, sites);
+}
+
 static void live(void)
 {
 	uint64_t calm_us =
@@ -440,6 +472,8 @@ static void live(void)
 			life_end(1);
 		}
 	}
+	if (world->calm && world->open_msgs == 0)
+		forget();
 	stop();
 }
 

@@ -96,6 +96,8 @@ static void make_plan(struct plan *p)
 	p->retry_s = chance(250) ? 20000 : 60 + (uint32_t)some(1200);
 	p->checkpoint_s = 1 + (uint32_t)some(30);
 	p->uniform = chance(200);
+	p->idle_ms = chance(500) ? 5000 : (uint32_t)some(2000);
+	p->domains = (uint32_t)(chance(500) ? 2 * DOMAINS : some(DOMAINS));
 	make_pace(p);
 }
 

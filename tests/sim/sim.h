@@ -85,7 +85,8 @@ struct plan { /* what the seed says of this run */
 	uint32_t messages, tasks, age_s, open_max, sync_us, retry_s;
 	uint32_t checkpoint_s, points, fault, rate_us, burst;
 	uint32_t grain_us, turn_us, late_us, slots;
-	bool uniform; /* records of one kind have one length */
+	uint32_t idle_ms, domains; /* of more the store forgets some soon */
+	bool uniform;              /* records of one kind have one length */
 };
 
 struct counts {
