@@ -160,6 +160,26 @@ def check_sites(s, types):
          "ten sites have room for names")
 
 
+def sites_visited_once_are_forgotten(mtaq):
+    """Domains with hosts of their own, and sessions that last longer than the
+    store keeps a domain without mail (120 times session.idle)."""
+    with Box(mtaq) as box:
+        box.start_sink("--domains", 200, "--delay", 2000)
+        at = str(box.dir / "metrics.sock")
+        box.configure(metrics__listen=at, session__idle='"20ms"')
+        box.start_daemon()
+        box.load("--messages", 200, "--domains", 200)
+
+        def known():
+            return Scrape(at)("mtaq_sites", state="known")
+        box.wait_for(lambda: known() == 200, 60, "all sites")
+        box.wait_final(200)
+        box.wait_for(lambda: known() == 0, 60, "the end of all sites")
+        listed = box.run("site", "list", "--json", "-c", box.conf)
+        must(listed.stdout == "", listed.stdout[:500])
+        box.stop_daemon()
+
+
 def names_of_sites_are_bounded(mtaq):
     with Box(mtaq) as box:
         at = f"127.0.0.1:{free_port()}"
@@ -261,6 +281,7 @@ def a_taken_address_is_told(mtaq):
 
 
 TESTS = [outcomes_are_those_of_the_event_log, names_of_sites_are_bounded,
+         sites_visited_once_are_forgotten,
          what_is_named_elsewhere_exists, openmetrics_for_who_asks, refusals_by_reason,
          only_this_machine_is_answered, a_taken_address_is_told]
 
