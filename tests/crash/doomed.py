@@ -42,7 +42,9 @@ class Doomed:
             "LD_PRELOAD": preload,
             "ASAN_OPTIONS": "verify_asan_link_order=0",
             **{k.upper(): str(v) for k, v in env.items()}})
-        box.wait_for(lambda: self.is_dead() or box.said("mtaq: ready"), 60,
+        # Not said(): between two looks it may die, as it is meant to.
+        box.wait_for(lambda: self.is_dead() or "mtaq: ready" in
+                     box.daemon_log.read_text()[box.log_from:], 60,
                      "'ready'")
 
     def is_dead(self):

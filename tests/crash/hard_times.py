@@ -149,11 +149,11 @@ def stop_in_the_middle(mtaq):
     """SIGTERM waits for what is under way: nothing becomes unsure."""
     with Box(mtaq) as box:
         box.start_sink("--domains", 10, "--delay", 50)
-        box.configure(**QUICK).start_daemon()
+        box.configure(**{**QUICK, "stop_grace": "30s"}).start_daemon()
         for i in range(5):
             box.load("--messages", 500, "--domains", 10, "--start", i * 500)
             time.sleep(0.2)                     # into the middle of it
-            box.stop_daemon(timeout=20)
+            box.stop_daemon()
             box.start_daemon()
         box.wait_final(2500)
         box.stop_daemon()

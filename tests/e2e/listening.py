@@ -11,7 +11,7 @@ import threading
 class Listening:
     def __init__(self, at="127.0.0.1", port=0):
         self.sessions, self.threads = [], []
-        self.open = set()
+        self.open, self.ended = set(), False
         self.lock = threading.Lock()
         self.listener = socket.create_server((at, port))
         self.address = "%s:%d" % self.listener.getsockname()[:2]
@@ -24,8 +24,9 @@ class Listening:
         self.listener.shutdown(socket.SHUT_RDWR)    # wakes accept()
         self.listener.close()
         with self.lock:
+            self.ended = True
             for conn in self.open:
-                conn.shutdown(socket.SHUT_RDWR)
+                hang_up(conn)
         for t in self.threads:
             t.join(30)
 
@@ -44,6 +45,8 @@ class Listening:
                 session = self.meet(conn)
                 self.sessions.append(session)
                 self.open.add(conn)
+                if self.ended:
+                    hang_up(conn)
             self.start(self.serve, conn, session)
 
     def serve(self, conn, session):
@@ -55,6 +58,15 @@ class Listening:
         finally:
             with self.lock:
                 self.open.discard(conn)
+
+
+def hang_up(conn):
+    """The client may have done so already, or the session's thread closed it
+    and wait for the lock to say so."""
+    try:
+        conn.shutdown(socket.SHUT_RDWR)
+    except OSError:
+        pass
 
 
 def offer(*words):

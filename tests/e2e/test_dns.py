@@ -239,8 +239,8 @@ def rule_07_a_bad_answer_is_temporary(mtaq):
     domains = {mood: mood.replace(" ", "-") + ".test" for mood in BAD}
     names = {name: mood for mood, name in domains.items()}
     with Dns(names) as dns, MxFarm(["127.0.77.66"]) as mx, \
-            box(mtaq, dns.at, mx.port, dns__timeout="100ms",
-                age_limit="3s") as b:
+            box(mtaq, dns.at, mx.port, dns__timeout="1s",
+                age_limit="12s") as b:
         b.start_daemon()
         for name in domains.values():
             submit(b, f"x@{name}")

@@ -465,7 +465,7 @@ def rule_24_utf8_only_where_an_address_needs_it(mtaq):
                letter=letter)
         box.wait_final(4)
         asked = {}
-        for line in server.sessions[0].lines:
+        for line in (x for s in server.sessions for x in s.lines):
             if line.startswith("MAIL"):
                 mail = line
             elif line.startswith("RCPT"):

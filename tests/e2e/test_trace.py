@@ -174,7 +174,7 @@ def a_message_of_a_group_is_seen_to_its_answer(mtaq):
 def two_traces_and_the_fifth(mtaq):
     with Box(mtaq) as box:
         box.start_sink("--domains", 2, "--mx", 1)
-        box.configure(session__idle="200ms", site__connections=1)
+        box.configure(session__idle="2s", site__connections=1)
         box.start_daemon()
         all_of = [Trace(box, "--site", "mx0.d0.test", "--for", "60s")
                   for _ in range(2)]
