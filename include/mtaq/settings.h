@@ -105,7 +105,8 @@ struct settings {
 		uint16_t port;
 		struct settings_words sources; /* IP literals; empty: any */
 		enum settings_auto chunking;   /* SMTP.md 20 */
-		struct {                       /* SMTP.md 10 */
+		uint32_t chunks_ahead;
+		struct { /* SMTP.md 10 */
 			uint64_t connect_ms, greeting_ms, ehlo_ms;
 			uint64_t mail_ms, rcpt_ms, data_ms, block_ms, dot_ms;
 			uint64_t rset_ms, quit_ms, session_ms;

@@ -41,6 +41,7 @@ void tune_site(const struct settings *set, struct site_settings *s)
 	s->messages = set->session.messages;
 	s->grouping = grouping[set->session.grouping];
 	s->chunking = chunking[set->smtp.chunking];
+	s->chunks_ahead = set->smtp.chunks_ahead;
 	s->bad_first_ms = (uint32_t)set->host.bad_first_ms;
 	s->bad_max_ms = (uint32_t)set->host.bad_max_ms;
 }

@@ -66,9 +66,13 @@ const struct option_row option_table[] = {
 { "smtp.chunking", OPTION_CHOICE, AT(smtp.chunking), 0, 0, "off", auto_names,
   "Send content by BDAT (RFC 3030) to hosts that offer CHUNKING; messages of "
   "one recipient then leave in one flight with their envelope, where a session "
-  "has shown that it takes off what it refuses, and follow each other without "
-  "waiting, up to 20 where that many came out well: on to all, auto after one "
+  "has shown that it takes off what it refuses: on to all, auto after one "
   "session has tried it, off never." },
+{ "smtp.chunks_ahead", OPTION_NUMBER, AT(smtp.chunks_ahead), 1, 20, "1", NULL,
+  "Messages that may be on their way at once in a session of chunks. More than "
+  "1 begin without waiting for the answers to those before them, where as many "
+  "came out well: a far host then takes many a round trip. Where such a "
+  "connection breaks, each of them may arrive twice." },
 { "smtp.timeout", OPTION_SECTION, 0, 0, 0, NULL, NULL,
   "How long to wait for a server. RFC 5321 section 4.5.3.2 asks for no less "
   "than the defaults; a short dot makes duplicates." },

@@ -125,13 +125,14 @@ uint32_t site_conn_ahead(const struct site_conn *conn, uint64_t now_ms)
 void site_conn_flew(struct site_conn *conn, uint32_t flights)
 {
 	struct site_health *h = conn->addr->health;
+	uint32_t most = h->table->set.chunks_ahead;
 
 	BUG_ON(flights < conn->flights);
 	h->flown += flights - conn->flights;
 	conn->flights = flights;
-	while (h->flown > h->deeper && h->deeper + 1 < SITE_AHEAD_MAX)
+	while (h->flown > h->deeper && h->deeper + 1 < most)
 		h->flown -= ++h->deeper;
-	if (h->deeper + 1 == SITE_AHEAD_MAX)
+	if (h->deeper + 1 == most)
 		h->flown = 0;
 }
 

@@ -48,6 +48,7 @@ void site_settings_default(struct site_settings *set)
 		.learned_ms = 86400000,
 		.grouping = SITE_GROUPING_AUTO,
 		.chunking = SITE_CHUNKING_OFF,
+		.chunks_ahead = 1,
 	};
 }
 

@@ -87,6 +87,7 @@ struct site_settings {
 				* taught them, are remembered */
 	enum site_grouping grouping; /* [AUTO] */
 	enum site_chunking chunking; /* [OFF] */
+	uint32_t chunks_ahead;       /* [1] at most SITE_AHEAD_MAX */
 };
 /* Fill in the defaults in brackets. */
 void site_settings_default(struct site_settings *set);
@@ -343,7 +344,7 @@ void site_conn_chunked(struct site_conn *conn, uint32_t chunks);
 /*
  * Rule 20: how many messages may be on their way at once in a session with this
  * host: 1, and one more for each time that as many came out whole, over all
- * its sessions; SITE_AHEAD_MAX at most.  Nonsense begins anew.
+ * its sessions; chunks_ahead at most.  Nonsense begins anew.
  */
 uint32_t site_conn_ahead(const struct site_conn *conn, uint64_t now_ms);
 /* So many of this session came out whole by now (smtp_info.flights). */

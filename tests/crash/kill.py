@@ -34,6 +34,7 @@ def run(args):
     plan.messages = args.messages or plan.messages
     if args.chunks:
         plan.changes["smtp__chunking"] = "on"
+        plan.changes["smtp__chunks_ahead"] = 20
     figures = cycles.Figures()
     for first in range(0, args.cycles, cycles.SPOOL_CUTS):
         cuts = min(cycles.SPOOL_CUTS, args.cycles - first)

@@ -314,6 +314,7 @@ def a_killed_daemon_doubles_no_more_than_its_bound(mtaq):
 
 
 CHUNKS = "PIPELINING ENHANCEDSTATUSCODES CHUNKING"
+STREAMS = {"smtp__chunking": "on", "smtp__chunks_ahead": "20"}
 
 
 def chunked(host, state):
@@ -395,8 +396,9 @@ def a_killed_daemon_doubles_one_flight_a_session(mtaq):
 
 def rule_20_messages_follow_each_other(mtaq):
     """More at once the more came out whole, each taken once."""
-    with Server(CHUNKS) as server, \
-            box_of(mtaq, server, sessions=2, smtp__chunking="auto") as box:
+    with Server(CHUNKS) as server, box_of(
+            mtaq, server, sessions=2, smtp__chunking="auto",
+            smtp__chunks_ahead="20") as box:
         types, host = deliver(box, 500)
         all_came_once(server, 500)
         must(not {"unsure", "deferred"} & types.keys(), types)
@@ -405,11 +407,28 @@ def rule_20_messages_follow_each_other(mtaq):
         return f"{server.streams} of 500, {host['chunks_ahead']} ahead"
 
 
+def rule_20_no_more_follow_than_are_allowed(mtaq):
+    """smtp.chunks_ahead, and by default none: a broken connection then leaves
+    as many copies as with DATA, one."""
+    words = []
+    for changes, most in (({}, 1), ({"smtp__chunks_ahead": "3"}, 3)):
+        with Server(CHUNKS) as server, \
+                box_of(mtaq, server, smtp__chunking="on", **changes) as box:
+            _, host = deliver(box, 200)
+            all_came_once(server, 200)
+            must(server.flights >= 100 and host["chunks_ahead"] == most and
+                 (server.streams > 0) == (most > 1),
+                 f"{server.flights} flights, {server.streams} followed at "
+                 f"once, {host}")
+            words.append(f"{server.streams} of {server.flights}")
+    return ", ".join(words) + " followed at once"
+
+
 def rule_20_a_goodbye_in_a_stream_costs_nobody(mtaq):
     """421 to MAIL: what flew behind it goes at once over another session, and
     the limit is learned (rule 5)."""
     with Server(CHUNKS, mails=30) as server, \
-            box_of(mtaq, server, smtp__chunking="on") as box:
+            box_of(mtaq, server, **STREAMS) as box:
         types, host = deliver(box, 300)
         all_came_once(server, 300)
         must(not {"unsure", "deferred"} & types.keys(), types)
@@ -428,7 +447,7 @@ def rule_20_a_broken_stream_is_unsure_and_the_last(mtaq):
             return [None]
         return ["250 2.0.0 ok"]
     with Server(CHUNKS, bdat=bdat) as server, \
-            box_of(mtaq, server, sessions=2, smtp__chunking="on") as box:
+            box_of(mtaq, server, sessions=2, **STREAMS) as box:
         types, host = deliver(box, 300)
         unsure = types.get("unsure", 0)
         all_came_once(server, 300, doubled=unsure)
@@ -443,8 +462,7 @@ def rule_20_a_broken_stream_is_unsure_and_the_last(mtaq):
 def a_killed_daemon_doubles_streams_within_its_bound(mtaq):
     """Those ahead are counted: sessions and max_unsynced_outcomes as ever."""
     with Server(CHUNKS) as server:
-        words = doubled_by_a_kill(mtaq, server, 64, 1500, 700,
-                                  smtp__chunking="on")
+        words = doubled_by_a_kill(mtaq, server, 64, 1500, 700, **STREAMS)
         must(server.streams > 100, f"{server.streams} streamed")
         return words
 
@@ -461,7 +479,7 @@ def streams_leave_half_of_the_places_to_others(mtaq):
         return ["250 2.0.0 ok"]
     go_on.set()
     with Server(CHUNKS, bdat=bdat) as slow, Server() as other, box_of(
-            mtaq, slow, workers="1", smtp__chunking="on",
+            mtaq, slow, workers="1", **STREAMS,
             max_unsynced_outcomes=str(cap),
             routes=f'{{ "x.test": "{other.address}", '
                    f'"*": "{slow.address}" }}') as box:
@@ -489,6 +507,7 @@ def streams_leave_half_of_the_places_to_others(mtaq):
 PLAIN = {"session__grouping": "off"}
 GROUPED = {"session__grouping": "on"}
 CHUNKED = {"session__grouping": "on", "smtp__chunking": "on"}
+STREAMED = {**CHUNKED, **STREAMS}
 
 
 SINK_MESSAGES = 150
@@ -519,7 +538,7 @@ def the_same_verdicts_in_every_mode(mtaq):
     faults = ("--fail", "rcpt=5:0.08,rcpt=4:0.05,"
               "eod=5:0.06")
     plain, *others = [through_the_sink(mtaq, how, *faults)
-                      for how in (PLAIN, GROUPED, CHUNKED)]
+                      for how in (PLAIN, GROUPED, CHUNKED, STREAMED)]
     must(len(plain[0]) == SINK_MESSAGES and
          len({v for v in plain[0].values()}) >= 3, plain[2])
     for verdicts, r, types in (plain, *others):
@@ -535,7 +554,7 @@ def no_mail_is_lost_to_a_server_that_cannot_count(mtaq):
     faults = ("--dup", "rcpt=0.01,mail=0.01", "--stray", "mail=0.01,rcpt=0.01",
               "--drop", "rcpt=0.01,eod=0.02")
     words = []
-    for how in (GROUPED, CHUNKED):
+    for how in (GROUPED, CHUNKED, STREAMED):
         verdicts, r, types = through_the_sink(mtaq, how, *faults)
         must(len(verdicts) == SINK_MESSAGES and r["lost"] == 0, f"{r} {types}")
         must(r["extra"] <= types.get("unsure", 0), f"{r} {types}")
@@ -565,6 +584,7 @@ if __name__ == "__main__":
           rule_20_a_refused_recipient_ends_no_session,
           a_killed_daemon_doubles_one_flight_a_session,
           rule_20_messages_follow_each_other,
+          rule_20_no_more_follow_than_are_allowed,
           rule_20_a_goodbye_in_a_stream_costs_nobody,
           rule_20_a_broken_stream_is_unsure_and_the_last,
           a_killed_daemon_doubles_streams_within_its_bound,

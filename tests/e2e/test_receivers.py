@@ -301,11 +301,13 @@ def a_killed_receiver_gets_everything(_):
 
 
 def a_killed_receiver_gets_every_chunk(_):
-    """The same by BDAT: of a stream all that flies may be doubled (rule 20),
-    and no more flies than a session may carry."""
+    """The same by BDAT: no more are doubled. Of a stream all that flies may be
+    (rule 20), and no more flies than smtp.chunks_ahead."""
     if not the_receiver().chunks:
         return "(it has no CHUNKING)"
-    return kill_a_receiver(ahead=MESSAGES, smtp__chunking="on")
+    return "; ".join(kill_a_receiver(ahead=ahead, smtp__chunking="on",
+                                     smtp__chunks_ahead=str(ahead))
+                     for ahead in (1, MESSAGES))
 
 
 def kill_a_receiver(ahead=1, **changes):

@@ -304,6 +304,7 @@ START_TEST(rule_20_one_more_ahead_for_each_window)
 	site_settings_default(&set);
 	set.connects_burst = set.connects_per_second = 1000;
 	set.chunking = SITE_CHUNKING_ON;
+	set.chunks_ahead = SITE_AHEAD_MAX;
 	rig_start(&rig, &set, mx);
 	mxset_unref(&mx);
 	a = session(1);
@@ -335,6 +336,28 @@ START_TEST(rule_20_one_more_ahead_for_each_window)
 }
 END_TEST
 
+START_TEST(rule_20_never_more_ahead_than_allowed)
+{
+	struct mxset *mx = rig_set(hosts, 1);
+	struct site_settings set;
+	struct site_conn *a;
+
+	site_settings_default(&set);
+	ck_assert_uint_eq(set.chunks_ahead, 1);
+	set.chunking = SITE_CHUNKING_ON;
+	set.chunks_ahead = (uint32_t)_i;
+	rig_start(&rig, &set, mx);
+	mxset_unref(&mx);
+	a = session(1);
+	site_conn_flew(a, 1000);
+	ck_assert_uint_eq(site_conn_ahead(a, rig.now), (uint32_t)_i);
+	site_conn_flew(a, 2000);
+	ck_assert_uint_eq(site_conn_ahead(a, rig.now), (uint32_t)_i);
+	peace(a);
+	stop();
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("earn");
@@ -351,6 +374,7 @@ int main(void)
 	tcase_add_test(t, rule_05_a_limit_is_learned_where_groups_are_known);
 	tcase_add_test(t, rule_20_chunks_are_earned_likewise);
 	tcase_add_test(t, rule_20_one_more_ahead_for_each_window);
+	tcase_add_loop_test(t, rule_20_never_more_ahead_than_allowed, 1, 4);
 	suite_add_tcase(suite, t);
 	srunner_run_all(runner, CK_NORMAL);
 	failed = srunner_ntests_failed(runner);
