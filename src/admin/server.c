@@ -33,7 +33,7 @@ struct peer {
 	enum peer_state state;
 	int fd;
 	bool bad;  /* it sent no line: close after the answer */
-	bool gone; /* of a stream, which its owner has still to end */
+	bool gone; /* hung up, but in hand, or a stream that is to be ended */
 	uint64_t seen_ms;
 	struct ucred who;
 	struct buf in, out;
@@ -46,8 +46,8 @@ struct admin_server {
 	struct list peers; /* who asked longest ago first */
 	uint32_t count;
 	uint64_t now_ms;
-	struct peer *in_hand;
-	struct admin_request request;
+	struct peer *in_hand, *aside;
+	struct admin_request request, aside_request;
 };
 
 /* --- opening --------------------------------------------------------------- */
@@ -104,6 +104,8 @@ static void drop(struct admin_server *s, struct peer *p)
 {
 	if (s->in_hand == p)
 		s->in_hand = NULL;
+	if (s->aside == p)
+		s->aside = NULL;
 	list_del(&p->link);
 	s->count--;
 	close(p->fd);
@@ -264,12 +266,17 @@ static bool stream_turn(struct admin_server *s, struct peer *p, uint32_t events)
 	return true;
 }
 
-/* It stays for its owner, without a descriptor to watch. */
-static void lose_stream(struct admin_server *s, struct peer *p)
+static void unwatch(struct admin_server *s, struct peer *p)
 {
 	if (!p->gone)
 		(void)epoll_ctl(s->epoll, EPOLL_CTL_DEL, p->fd, NULL);
 	p->gone = true;
+}
+
+/* It stays for its owner, without a descriptor to watch. */
+static void lose_stream(struct admin_server *s, struct peer *p)
+{
+	unwatch(s, p);
 	buf_clear(&p->out);
 	p->written = 0;
 }
@@ -301,6 +308,8 @@ static bool peer_turn(struct admin_server *s, struct peer *p, uint32_t events)
 	case PEER_ASKED:
 		/* Hanging up while its request is under way: the answer
 		 * finds out.  Once in hand it must stay. */
+		if (p == s->in_hand)
+			unwatch(s, p);
 		return p == s->in_hand;
 	case PEER_READING:
 		return read_some(s, p);
@@ -344,6 +353,25 @@ static struct peer *who_asked(const struct admin_server *s)
 	return NULL;
 }
 
+/* False: that is no request. */
+static bool take_request(struct admin_server *s, struct peer *p,
+			 struct admin_request *req)
+{
+	list_del(&p->link); /* its turn is over */
+	list_add_tail(&s->peers, &p->link);
+	req->uid = p->who.uid;
+	req->pid = p->who.pid;
+	req->out = &p->out;
+	return !p->bad && admin_parse(p->in.p, p->line, &req->rec) == 0;
+}
+
+static void answer_bad(struct admin_server *s, struct peer *p)
+{
+	p->bad = true;
+	admin_error(&p->out, EX_USAGE, "this is no request");
+	admin_server_answered(s, s->now_ms);
+}
+
 struct admin_request *admin_server_next(struct admin_server *s)
 {
 	struct admin_request *req = &s->request;
@@ -352,27 +380,66 @@ struct admin_request *admin_server_next(struct admin_server *s)
 	BUG_ON(s->in_hand != NULL);
 	while ((p = who_asked(s)) != NULL) {
 		s->in_hand = p;
-		list_del(&p->link); /* its turn is over */
-		list_add_tail(&s->peers, &p->link);
-		req->uid = p->who.uid;
-		req->pid = p->who.pid;
-		req->out = &p->out;
-		if (!p->bad && admin_parse(p->in.p, p->line, &req->rec) == 0)
+		if (take_request(s, p, req))
 			return req;
-		p->bad = true;
-		admin_error(&p->out, EX_USAGE, "this is no request");
-		admin_server_answered(s, s->now_ms);
+		answer_bad(s, p);
+	}
+	return NULL;
+}
+
+static bool asks_for(const struct peer *p, struct span verb)
+{
+	struct span line = span_of(p->in.p, p->line);
+	ptrdiff_t tab = span_find(line, '\t');
+
+	if (tab >= 0)
+		line.len = (size_t)tab;
+	return !p->bad && span_eq(line, verb);
+}
+
+static struct peer *who_asked_for(const struct admin_server *s,
+				  struct span verb)
+{
+	LIST_FOR_EACH (at, &s->peers) {
+		struct peer *p = CONTAINER_OF(at, struct peer, link);
+
+		if (p->state == PEER_ASKED && p != s->in_hand &&
+		    asks_for(p, verb))
+			return p;
+	}
+	return NULL;
+}
+
+struct admin_request *admin_server_aside(struct admin_server *s,
+					 struct span verb)
+{
+	struct admin_request *req = &s->aside_request;
+	struct peer *p;
+
+	BUG_ON(s->in_hand == NULL || s->aside != NULL);
+	while ((p = who_asked_for(s, verb)) != NULL) {
+		s->aside = p;
+		if (take_request(s, p, req))
+			return req;
+		answer_bad(s, p);
 	}
 	return NULL;
 }
 
 void admin_server_answered(struct admin_server *s, uint64_t now_ms)
 {
-	struct peer *p = s->in_hand;
+	struct peer *p = s->aside != NULL ? s->aside : s->in_hand;
 
 	BUG_ON(p == NULL);
 	s->now_ms = now_ms;
-	s->in_hand = NULL;
+	if (p == s->aside)
+		s->aside = NULL;
+	else
+		s->in_hand = NULL;
+	if (p->gone) {
+		drop(s, p);
+		return;
+	}
 	if (p->out.failed < 0)
 		admin_error(&p->out, EX_OSERR, "the answer is too large");
 	if (p->bad)
@@ -400,8 +467,9 @@ struct admin_stream *admin_server_stream(struct admin_server *s,
 	s->now_ms = now_ms;
 	s->in_hand = NULL;
 	buf_shift(&p->in, p->line + 1);
-	p->gone = false;
-	set_state(s, p, PEER_STREAM);
+	p->state = PEER_STREAM;
+	if (!p->gone)
+		set_state(s, p, PEER_STREAM);
 	return (struct admin_stream *)(void *)p;
 }
 

@@ -45,8 +45,17 @@ struct admin_request { /* borrowed until admin_server_answered() */
  * It must be answered before the next one is asked for.
  */
 struct admin_request *admin_server_next(struct admin_server *server);
-/* The answer stands in request->out, from admin_ok() or admin_error(). */
+/* The answer stands in request->out, from admin_ok() or admin_error(): of the
+ * one aside, if there is one. */
 void admin_server_answered(struct admin_server *server, uint64_t now_ms);
+
+/*
+ * While a request is under way for long: the next one of these words, from
+ * somebody else, or NULL.  It must be answered before the next one is asked
+ * for; then the request that is under way is in hand again.
+ */
+struct admin_request *admin_server_aside(struct admin_server *server,
+					 struct span verb);
 
 /*
  * An answer that goes on: rows leave as they come, and other peers' requests

@@ -87,18 +87,15 @@ int operator_options(struct operator* o, const struct args_command *command,
 
 /* --- the way to the daemon ------------------------------------------------- */
 
-int operator_open(struct operator* o)
+static int open_client(struct operator* o)
 {
 	char path[256];
-	int err = command_settings(o->config, &o->set);
+	int err;
 
-	if (err != EX_OK)
-		return err;
 	snprintf(path, sizeof(path), "%s/control.sock", o->set.runtime);
 	err = admin_client_open(&o->client, path);
 	if (err == 0)
 		return EX_OK;
-	settings_free(&o->set);
 	if (err == -EACCES) {
 		fprintf(stderr,
 			"%s: you may not use %s: its owner and group may; "
@@ -111,6 +108,24 @@ int operator_open(struct operator* o)
 		"or name its configuration with -c; nothing was changed.\n",
 		o->name, path, strerrordesc_np(-err));
 	return EX_UNAVAILABLE;
+}
+
+int operator_open(struct operator* o)
+{
+	int code = command_settings(o->config, &o->set);
+
+	if (code != EX_OK)
+		return code;
+	code = open_client(o);
+	if (code != EX_OK)
+		settings_free(&o->set);
+	return code;
+}
+
+int operator_again(struct operator* o)
+{
+	admin_client_close(&o->client);
+	return open_client(o);
 }
 
 void operator_close(struct operator* o)
@@ -152,6 +167,8 @@ int operator_ask(struct operator* o)
 
 	admin_end(&o->client.out);
 	o->code = EX_OK;
+	if (o->wait_ms > 0)
+		o->client.wait_ms = o->wait_ms;
 	err = admin_client_ask(&o->client);
 	if (err < 0)
 		tell_broken(o, err);
@@ -175,6 +192,8 @@ bool operator_next(struct operator* o)
 		if (o->code == EX_OK)
 			o->code = EX_PROTOCOL;
 		fprintf(stderr, "%s: %.*s\n", o->name, (int)words.len, words.p);
+	} else if (rc == -ETIMEDOUT && o->wait_ms > 0) {
+		o->code = EX_TEMPFAIL;
 	} else if (rc < 0 && rc != -EINTR) {
 		tell_broken(o, rc);
 	}

@@ -59,6 +59,9 @@ struct operator
 	bool in_table;
 	struct buf line; /* for output */
 	int code;        /* of the last answer, when it was no "ok" */
+	/* For the next octets of an answer; then operator_next() says nothing
+	 * and code is EX_TEMPFAIL.  0: the client's own, and that is told. */
+	int wait_ms;
 	/* Takes the command's own options: EX_OK, or EX_USAGE, told. */
 	int (*own)(struct operator*, int id, const char *value);
 	void *arg; /* for own() */
@@ -69,6 +72,8 @@ int operator_options(struct operator* o, const struct args_command *command,
 		     int argc, char **argv);
 /* EX_OK, or what was wrong (69: no daemon answers), told. */
 int operator_open(struct operator* o);
+/* The connection anew, since an answer did not come: as operator_open(). */
+int operator_again(struct operator* o);
 void operator_close(struct operator* o);
 
 /* Begin a request in o->client.out. */

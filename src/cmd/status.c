@@ -9,6 +9,8 @@
 #include <stdio.h>
 #include <sysexits.h>
 
+#define REST_WAIT_MS (STATUS_STANDS_MS + 2000)
+
 static const struct args_option options[] = {
 	OPTION_CONFIG,
 	OPTION_JSON("one JSON object"),
@@ -28,14 +30,14 @@ static const struct args_command command = {
 
 uint64_t status_number(const struct status *s, const char *key)
 {
+	static const char *const verbs[] = { "status", "pulse" };
+	const struct admin_record *rec;
 	const struct admin_field *f;
 	size_t i;
 
-	for (i = 0; i < s->rows.count; i++) {
-		if (!span_eq(s->rows.rows[i].verb, SPAN("status")) &&
-		    !span_eq(s->rows.rows[i].verb, SPAN("pulse")))
-			continue;
-		f = admin_find(&s->rows.rows[i], key);
+	for (i = 0; i < 2; i++) {
+		rec = kept_find(&s->rows, verbs[i]);
+		f = rec == NULL ? NULL : admin_find(rec, key);
 		if (f != NULL)
 			return f->is_number ? f->number : 0;
 	}
@@ -46,7 +48,15 @@ struct span status_text(const struct status *s, const char *key)
 {
 	const struct admin_record *rec = kept_find(&s->rows, "status");
 
+	if (rec == NULL)
+		rec = kept_find(&s->rows, "pulse");
 	return rec == NULL ? SPAN("") : admin_text_of(rec, key);
+}
+
+bool status_stands(const struct status *s)
+{
+	return status_number(s, "store_waits_ms") >= STATUS_STANDS_MS ||
+	       status_number(s, "control_waits_ms") >= STATUS_STANDS_MS;
 }
 
 /* Keep all rows of an answer. */
@@ -63,14 +73,21 @@ static int ask(struct status *s, struct kept *to)
 	return o->code;
 }
 
-static int look(struct status *s)
+static int look_at_pulse(struct status *s)
 {
-	static const char *const requests[] = { "status", "pulse", "pauses" };
+	operator_request(s->o, "pulse");
+	return ask(s, &s->rows);
+}
+
+/* What threads know that the disk may hold up. */
+static int look_at_rest(struct status *s)
+{
+	static const char *const requests[] = { "status", "pauses" };
 	struct buf *out;
 	int code = EX_OK;
 	size_t i;
 
-	for (i = 0; i < 3 && code == EX_OK; i++) {
+	for (i = 0; i < 2 && code == EX_OK; i++) {
 		operator_request(s->o, requests[i]);
 		code = ask(s, &s->rows);
 	}
@@ -80,6 +97,24 @@ static int look(struct status *s)
 	admin_text(out, "verb", SPAN("list"));
 	admin_text(out, "which", SPAN("trouble"));
 	return ask(s, &s->trouble);
+}
+
+/* The pulse always comes.  Where the rest does not, it says why. */
+static int look(struct status *s)
+{
+	int code = look_at_pulse(s);
+
+	if (code != EX_OK || status_stands(s))
+		return code;
+	s->o->wait_ms = REST_WAIT_MS;
+	code = look_at_rest(s);
+	s->o->wait_ms = 0;
+	if (code != EX_TEMPFAIL)
+		return code;
+	kept_clear(&s->rows);
+	kept_clear(&s->trouble);
+	code = operator_again(s->o);
+	return code == EX_OK ? look_at_pulse(s) : code;
 }
 
 int status_main(int argc, char **argv)

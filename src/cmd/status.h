@@ -9,6 +9,7 @@
 #include "cmd/operator.h"
 
 #define STATUS_PROBLEMS_MAX 40u
+#define STATUS_STANDS_MS    5000 /* the disk does not answer */
 
 enum severity {           /* names are in the JSON */
 	SEVERITY_NOTE,    /* somebody wanted it so */
@@ -34,6 +35,10 @@ struct status {
 /* A figure of the daemon, by its key; 0 when it is not told. */
 uint64_t status_number(const struct status *s, const char *key);
 struct span status_text(const struct status *s, const char *key);
+
+/* The store, or whom another command asked, stands still: what is not in the
+ * pulse is not there. */
+bool status_stands(const struct status *s);
 
 /* Fills in the problems, the worst first. */
 void status_examine(struct status *s);

@@ -73,6 +73,35 @@ static void check_disk(struct status *s)
 	}
 }
 
+/* Neither thread has anything to wait for but the disk (or a processor). */
+static void check_answers(struct status *s)
+{
+	uint64_t sync = status_number(s, "sync_waits_ms");
+	uint64_t store = status_number(s, "store_waits_ms");
+	uint64_t control = status_number(s, "control_waits_ms");
+	static const char todo[] =
+		"look at the disk (dmesg, iostat -x 1); nothing is lost, and "
+		"mtaq goes on by itself when it answers";
+
+	if (sync >= STATUS_STANDS_MS)
+		SAY(add(s, SEVERITY_ALARM, todo),
+		    "the disk does not answer: an fdatasync of the log has "
+		    "taken %s so far; new mail and outcomes wait for it",
+		    human_time(sync / 1000).text);
+	if (store >= STATUS_STANDS_MS)
+		SAY(add(s, SEVERITY_ALARM, todo),
+		    "the store has been at one step for %s: the disk does not "
+		    "answer, or the processors are taken; nothing new is "
+		    "handed to the workers",
+		    human_time(store / 1000).text);
+	if (control >= STATUS_STANDS_MS)
+		SAY(add(s, SEVERITY_WARNING,
+			"it is answered, or carried out, when that is over"),
+		    "another command has waited for %s; until it is over only "
+		    "this can be told",
+		    human_time(control / 1000).text);
+}
+
 static void check_own(struct status *s)
 {
 	struct span own = status_text(s, "own_trouble");
@@ -329,6 +358,7 @@ void status_examine(struct status *s)
 	if (s->trouble.count > 0)
 		qsort(s->trouble.rows, s->trouble.count,
 		      sizeof(s->trouble.rows[0]), by_tasks);
+	check_answers(s);
 	check_disk(s);
 	check_log(s);
 	check_clock(s);

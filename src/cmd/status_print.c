@@ -50,13 +50,15 @@ static void print_daemon(const struct status *s)
 	struct span io = status_text(s, "io");
 
 	label(s, "mtaq");
-	printf("%.*s, up %s, pid %llu, version %.*s, %llu workers over "
-	       "%.*s\n",
-	       (int)host.len, host.p,
+	printf("%.*s, up %s, pid %llu, version %.*s", (int)host.len, host.p,
 	       human_time(status_number(s, "uptime_s")).text,
 	       (unsigned long long)status_number(s, "pid"), (int)version.len,
-	       version.p, (unsigned long long)status_number(s, "workers"),
-	       (int)io.len, io.p);
+	       version.p);
+	if (io.len > 0)
+		printf(", %llu workers over %.*s",
+		       (unsigned long long)status_number(s, "workers"),
+		       (int)io.len, io.p);
+	putchar('\n');
 }
 
 static void print_health(const struct status *s)
@@ -164,6 +166,8 @@ static void print_disk(const struct status *s)
 	       human_bytes(status_number(s, "spool_bytes")).text,
 	       human_us(status_number(s, "sync_p50_us")).text,
 	       human_us(status_number(s, "sync_p99_us")).text);
+	if (kept_find(&s->rows, "status") == NULL)
+		return;
 	printf(LABEL "log %s since the last checkpoint, %llu of %llu segments "
 		     "free; event log %.*s; memory %s\n",
 	       "", human_bytes(status_number(s, "log_bytes")).text,

@@ -6,7 +6,9 @@
  *	the control socket  ─► a request ─► other threads are asked ─► answer
  *
  * One request at a time.  While another thread is asked, signals and failures
- * are still minded: then the request is given up, and the daemon ends.
+ * are still minded: then the request is given up, and the daemon ends.  Who
+ * asks for the pulse, which needs no other thread, has it meanwhile: a disk
+ * that does not answer can be told of.
  *
  *	request	  fields
  *	status	  (none)
@@ -96,21 +98,38 @@ static void obey(struct control *c)
 
 /* --- asking other threads -------------------------------------------------- */
 
+/* Others, while a request waits for another thread. */
+static void serve_aside(struct control *c)
+{
+	struct admin_request *req;
+
+	admin_server_turn(c->server, clock_now_ms());
+	while ((req = admin_server_aside(c->server, SPAN("pulse"))) != NULL) {
+		(void)control_pulse(c, req);
+		admin_server_answered(c->server, clock_now_ms());
+	}
+}
+
 /* Between bell_doze() and here all was looked at: wait. */
 static int wait_for_bell(struct control *c)
 {
-	struct pollfd p[2] = { { .fd = c->signals, .events = POLLIN },
-			       { .fd = c->e->bell.fd, .events = POLLIN } };
+	struct pollfd p[3] = {
+		{ .fd = c->signals, .events = POLLIN },
+		{ .fd = c->e->bell.fd, .events = POLLIN },
+		{ .fd = admin_server_fd(c->server), .events = POLLIN },
+	};
 	char words[256] = "";
 
 	if (engine_failure(c->e, words, sizeof(words)) < 0) {
 		c->ending = true;
 		return -ECANCELED;
 	}
-	poll(p, 2, 1000);
+	poll(p, 3, 1000);
 	bell_wait(&c->e->bell, 0);
 	obey(c);
 	pulse_beat(&c->pulse, c->e, clock_now_ms());
+	if (!c->ending)
+		serve_aside(c);
 	return c->ending ? -ECANCELED : 0;
 }
 
@@ -120,6 +139,7 @@ int control_take(struct control *c, struct lane *lane, void *to, size_t size)
 	size_t len;
 	int err;
 
+	c->asked_ms = clock_now_ms();
 	for (;;) {
 		bell_doze(&c->e->bell);
 		p = lane_peek(lane, &len);
@@ -130,6 +150,7 @@ int control_take(struct control *c, struct lane *lane, void *to, size_t size)
 			return err;
 	}
 	bell_awake(&c->e->bell);
+	c->asked_ms = 0;
 	BUG_ON(len != size);
 	memcpy(to, p, size);
 	lane_consume(lane);

@@ -40,6 +40,7 @@ struct control {
 	int signals;
 	bool ending; /* a signal or a failure came while an answer was due */
 	uint64_t started_ms;
+	uint64_t asked_ms; /* another thread, that has not answered; or 0 */
 	/* The decision that is out. */
 	struct queue_decision decision;
 	uint64_t ids[QUEUE_DECISION_IDS_MAX];

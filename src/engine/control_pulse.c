@@ -29,6 +29,8 @@ static void add_now(struct buf *out, const struct figures *f)
 	admin_number(out, "dns_failures", f->dns.failures);
 	admin_number(out, "dns_timeouts", f->dns.timeouts);
 	admin_number(out, "log_bytes", f->log_bytes);
+	admin_number(out, "sync_waits_ms", f->sync_waits_ms);
+	admin_number(out, "store_waits_ms", f->store_waits_ms);
 }
 
 static void add_total(struct buf *out, const struct figures *f)
@@ -99,6 +101,8 @@ int control_pulse(struct control *c, const struct admin_request *req)
 	add_total(out, &f);
 	add_minute(out, &minute);
 	add_disk(out, c->e);
+	admin_number(out, "control_waits_ms",
+		     c->asked_ms > 0 ? now_ms - c->asked_ms : 0);
 	admin_end(out);
 	for (i = REPLY_ACCEPTED + 1; i < REPLY_KIND_COUNT; i++) {
 		if (f.reasons[i] == 0)

@@ -81,6 +81,13 @@ static void add_resolver(struct figures *f, const struct resolver *r)
 	histo_read(dns_query_ms(r->dns), &f->dns_ms);
 }
 
+static uint64_t ms_since(const _Atomic uint64_t *since_us)
+{
+	uint64_t since = atomic_load(since_us), now = meter_now_us();
+
+	return since != 0 && now > since ? (now - since) / 1000 : 0;
+}
+
 void figures_read(struct engine *e, struct figures *f_r)
 {
 	unsigned i;
@@ -96,6 +103,8 @@ void figures_read(struct engine *e, struct figures *f_r)
 	histo_read(&e->logger.sync_us, &f_r->sync_us);
 	histo_read(&e->logger.group_records, &f_r->group_records);
 	histo_read(&e->logger.group_bytes, &f_r->group_bytes);
+	f_r->sync_waits_ms = ms_since(&e->logger.sync_since_us);
+	f_r->store_waits_ms = ms_since(&e->storer.turn_since_us);
 	listener_count(e->listener, &f_r->in);
 	for (i = 0; i < SCHED_CLASS_COUNT; i++)
 		f_r->outcomes[i][EVENT_ACCEPTED] = f_r->in.rcpts[i];

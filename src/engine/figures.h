@@ -27,6 +27,9 @@ struct figures {
 	uint64_t sites, sites_active, sites_parked, sites_paused;
 	uint64_t waiting, held, loaded, queues, domains, asking;
 	uint64_t changes, log_bytes, segments_used, segments_free;
+	/* How long the log's fdatasync under way and the store's present turn
+	 * take so far, ms: seconds, where the disk does not answer. */
+	uint64_t sync_waits_ms, store_waits_ms;
 	/* By compaction, since the start. */
 	uint64_t moved, moved_bytes, compacted;
 

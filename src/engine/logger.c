@@ -533,7 +533,7 @@ static void *logger_main(void *arg)
 	bool stop = false;
 	int wait = 0;
 
-	disk_time_here(&l->sync_us);
+	disk_time_here(&l->sync_us, &l->sync_since_us);
 	while (atomic_load(&l->failed) == 0) {
 		/* Asked first: what the senders left came before it. */
 		stop = atomic_load(&l->stop);

@@ -46,6 +46,7 @@ struct logger {
 	struct logger_group *group;
 	/* Of each group that was committed: its fdatasync, and its size. */
 	struct histo sync_us, group_records, group_bytes;
+	_Atomic uint64_t sync_since_us; /* the fdatasync under way; or 0 */
 };
 
 #define LOGGER_PROMISE_MS   2           /* about a sync or two */

@@ -194,6 +194,15 @@ static void add_log(struct metric_out *out, const struct figures *f)
 	metric_family(out, "mtaq_log_sync_seconds", METRIC_HISTOGRAM,
 		      "fdatasync of the log.");
 	metric_histogram(out, "mtaq_log_sync_seconds", &f->sync_us, 1000000);
+	metric_family(
+		out, "mtaq_disk_waits_seconds", METRIC_GAUGE,
+		"So long, in whole seconds, the log's fdatasync under way "
+		"and the store's present turn have taken: of a disk that "
+		"answers, 0.");
+	number(out, "mtaq_disk_waits_seconds", "thread", "log",
+	       f->sync_waits_ms / 1000);
+	number(out, "mtaq_disk_waits_seconds", "thread", "store",
+	       f->store_waits_ms / 1000);
 	metric_family(out, "mtaq_log_group_records", METRIC_HISTOGRAM,
 		      "Records that one fdatasync made durable.");
 	metric_histogram(out, "mtaq_log_group_records", &f->group_records, 1);

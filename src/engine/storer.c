@@ -14,6 +14,7 @@
 
 #include "base/bug.h"
 #include "engine/logger.h"
+#include "engine/meter.h"
 #include "engine/resolver.h"
 #include "engine/tune.h"
 #include "engine/thread.h"
@@ -478,7 +479,9 @@ static void *storer_main(void *arg)
 	int wait = 0;
 
 	while (!atomic_load(&st->stop) && wait >= 0) {
+		atomic_store(&st->turn_since_us, meter_now_us());
 		wait = storer_turn(st);
+		atomic_store(&st->turn_since_us, 0);
 		if (wait > 0)
 			bell_wait(&st->bell, wait);
 	}

@@ -69,6 +69,7 @@ struct storer {
 	_Atomic uint64_t moved, moved_bytes, compacted;
 	struct outcome_counts outcomes; /* by rules of our own, decisions */
 	struct histo checkpoint_us;
+	_Atomic uint64_t turn_since_us; /* its turn under way began; or 0 */
 };
 
 /*

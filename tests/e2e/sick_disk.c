@@ -3,9 +3,8 @@
  *
  * Preloaded: while the file that SICK_DISK names is there, what is written to
  * or synced of a segment fails with EIO.  While the one that SLOW_DISK names is
- * there, a sync by the thread that writes the log does not end.  (A sync of the
- * thread "store" that does not end would stop what was accepted on its way to
- * the workers.)
+ * there, a sync by the thread that writes the log does not end; while that of
+ * SLOW_STORE is, none by the thread that keeps the index.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -53,17 +52,18 @@ ssize_t pwritev64(int fd, const struct iovec *iov, int count, off_t offset)
 	return pwritev(fd, iov, count, offset);
 }
 
-static int is_log_thread(void)
+static int is_thread(const char *wanted)
 {
 	char name[16] = "";
 
 	prctl(PR_GET_NAME, name);
-	return strcmp(name, "log") == 0;
+	return strcmp(name, wanted) == 0;
 }
 
 int fdatasync(int fd)
 {
-	while (is_log_thread() && is_there("SLOW_DISK"))
+	while ((is_thread("log") && is_there("SLOW_DISK")) ||
+	       (is_thread("store") && is_there("SLOW_STORE")))
 		usleep(20000);
 	return is_sick(fd) ? -1 : (int)syscall(SYS_fdatasync, fd);
 }

@@ -9,6 +9,7 @@ import resource
 import signal
 import socket
 import struct
+import subprocess
 import threading
 import time
 
@@ -95,6 +96,56 @@ def outcomes_that_find_no_room_wait(mtaq):
         lacks = [e for e in said if e["type"] == "delivered" and not
                  (e.get("host") and e.get("session") and e.get("from"))]
         must(not lacks, f"{len(lacks)} lack words: {lacks[:1]}")
+        box.stop_daemon()
+
+
+def status_of(box):
+    return json.loads(box.run("status", "--json", "-c", box.conf).stdout)
+
+
+def alarms(box):
+    return [p["what"] for p in status_of(box)["problems"]
+            if p["severity"] == "alarm"]
+
+
+def a_disk_that_does_not_answer_is_told(mtaq):
+    """The log's sync, then the index's, does not come back: who asks for the
+    state has it, also behind a command that waits, and all goes on when the
+    disk does."""
+    with Box(mtaq) as box:
+        log, store = box.dir / "slow-log", box.dir / "slow-store"
+        env = {"LD_PRELOAD": os.environ["MTAQ_TEST_SICK_DISK"],
+               "SLOW_DISK": str(log), "SLOW_STORE": str(store),
+               "ASAN_OPTIONS": "verify_asan_link_order=0"}
+        box.start_sink()
+        box.configure(checkpoint={"interval": "1s", "age": "0s"})
+        box.start_daemon(env=env)
+        submit(box, "one@d1.test")
+        box.wait_final(1)
+        must(not alarms(box), str(alarms(box)))
+        log.touch()
+        holder = subprocess.Popen(
+            [box.mtaq, "queue", "hold", "--domain", "d1.test", "-c", box.conf],
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        box.wait_for(lambda: any("fdatasync of the log" in w
+                                 for w in alarms(box)), 60, "the alarm")
+        box.wait_for(lambda: "another command has waited" in
+                     str(status_of(box)["problems"]), 60, "what waits")
+        text = box.run("status", "-c", box.conf).stdout
+        must("not all is well" in text and "the disk does not answer" in text
+             and "recipients wait" in text, text)
+        must(holder.poll() is None, "the decision was answered")
+        log.unlink()
+        _, err = holder.communicate(timeout=60)
+        must(holder.returncode == 0, str(err))
+        box.run("queue", "release", "--domain", "d1.test", "-c", box.conf)
+        store.touch()
+        submit(box, "two@d1.test")
+        box.wait_for(lambda: any("the store has been at one step" in w
+                                 for w in alarms(box)), 60, "the alarm")
+        store.unlink()
+        box.wait_for(lambda: not alarms(box), 60, "the end of it")
+        box.wait_final(2)
         box.stop_daemon()
 
 
@@ -308,6 +359,7 @@ def who_is_sent_away_for_now_comes_again(mtaq):
 
 TESTS = [a_disk_that_fails_for_good_stops_the_daemon,
          outcomes_that_find_no_room_wait,
+         a_disk_that_does_not_answer_is_told,
          an_event_log_that_cannot_be_opened_is_tried_again,
          no_descriptor_left_loses_nothing,
          a_stop_ends_whose_send_hangs_and_who_drips,

@@ -8,6 +8,7 @@
 
 #include <check.h>
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -342,6 +343,91 @@ START_TEST(a_peer_that_hangs_up_costs_nothing)
 }
 END_TEST
 
+static void must_say(int fd, const char *words)
+{
+	char in[100] = "";
+
+	ck_assert_int_eq(recv(fd, in, sizeof(in) - 1, 0),
+			 (ssize_t)strlen(words));
+	ck_assert_str_eq(in, words);
+}
+
+static void answer_aside(const char *verb, const char *key)
+{
+	struct admin_request *req = admin_server_aside(server, span_str(verb));
+
+	ck_assert_ptr_nonnull(req);
+	ck_assert(span_eq(req->rec.verb, span_str(verb)));
+	ck_assert(span_eq(admin_text_of(&req->rec, "a"), span_str(key)));
+	admin_ok(req->out);
+	admin_server_answered(server, now_ms);
+}
+
+START_TEST(a_request_aside_leaves_the_one_in_hand)
+{
+	struct admin_request *req;
+	int fd = raw_open(), other = raw_open(), third = raw_open();
+
+	ck_assert_int_eq(send(fd, "slow\ta=%25\n", 11, 0), 11);
+	req = next_request();
+	ck_assert_ptr_nonnull(req);
+	ck_assert_int_eq(send(other, "slow\n", 5, 0), 5);
+	ck_assert_int_eq(send(third, "now\ta=%2541\n", 12, 0), 12);
+	admin_server_turn(server, now_ms);
+	ck_assert_ptr_null(admin_server_aside(server, SPAN("no")));
+	answer_aside("now", "%41");
+	must_say(third, "ok\n");
+	ck_assert_ptr_null(admin_server_aside(server, SPAN("now")));
+	/* no request, though it begins like one */
+	ck_assert_int_eq(send(third, "now\tb\n", 6, 0), 6);
+	admin_server_turn(server, now_ms);
+	ck_assert_ptr_null(admin_server_aside(server, SPAN("now")));
+	must_say(third, "error\tcode:64\twords=this is no request\n");
+	/* The first is what it was. */
+	ck_assert(span_eq(req->rec.verb, SPAN("slow")));
+	ck_assert(span_eq(admin_text_of(&req->rec, "a"), SPAN("%")));
+	admin_ok(req->out);
+	admin_server_answered(server, now_ms);
+	must_say(fd, "ok\n");
+	req = next_request();
+	ck_assert_ptr_nonnull(req);
+	admin_ok(req->out);
+	admin_server_answered(server, now_ms);
+	must_say(other, "ok\n");
+	close(fd);
+	close(other);
+	close(third);
+}
+END_TEST
+
+START_TEST(who_hangs_up_in_hand_wakes_nobody)
+{
+	struct admin_request *req;
+	struct pollfd p = { .events = POLLIN };
+	int fd = raw_open();
+
+	ck_assert_int_eq(send(fd, "a\n", 2, 0), 2);
+	req = next_request();
+	ck_assert_ptr_nonnull(req);
+	close(fd);
+	p.fd = admin_server_fd(server);
+	ck_assert_int_eq(poll(&p, 1, 0), 1);
+	admin_server_turn(server, now_ms);
+	ck_assert_int_eq(poll(&p, 1, 0), 0);
+	if (_i == 0) {
+		admin_ok(req->out);
+		admin_server_answered(server, now_ms);
+	} else {
+		struct admin_stream *s = admin_server_stream(server, now_ms);
+
+		ck_assert(admin_stream_gone(s));
+		admin_stream_end(server, &s, now_ms);
+		ck_assert_ptr_null(s);
+	}
+	ck_assert_ptr_null(next_request());
+}
+END_TEST
+
 START_TEST(a_large_answer_goes_in_pieces)
 {
 	struct admin_request *req;
@@ -390,6 +476,8 @@ int main(void)
 	tcase_add_test(t, who_is_silent_goes);
 	tcase_add_test(t, no_more_peers_than_allowed);
 	tcase_add_test(t, a_peer_that_hangs_up_costs_nothing);
+	tcase_add_test(t, a_request_aside_leaves_the_one_in_hand);
+	tcase_add_loop_test(t, who_hangs_up_in_hand_wakes_nobody, 0, 2);
 	tcase_add_test(t, a_large_answer_goes_in_pieces);
 	suite_add_tcase(s, l);
 	suite_add_tcase(s, t);
