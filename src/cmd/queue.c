@@ -56,8 +56,9 @@ static const struct args_command command = {
 		"is queued now; the others cover all that was accepted until "
 		"now.\n\n"
 		"Exit codes: 0 done (and durable), 64 wrong usage, 65 no such "
-		"message, 69 no daemon answers, 77 no permission, 78 the "
-		"configuration is wrong.",
+		"message, 69 no daemon answers, 74 the decision or the output "
+		"could not be written, 77 no permission, 78 the configuration "
+		"is wrong.",
 };
 
 #define ROWS 1000 /* unless --all */

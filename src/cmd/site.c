@@ -40,8 +40,8 @@ static const struct args_command command = {
 	.verbs = verbs,
 	.options = options,
 	.more = "Exit codes: 0 done, 64 wrong usage, 65 no such site, 69 no "
-		"daemon answers, 77 no permission, 78 the configuration is "
-		"wrong.",
+		"daemon answers, 74 the decision or the output could not be "
+		"written, 77 no permission, 78 the configuration is wrong.",
 };
 
 static const struct table_column columns[] = {

@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <sysexits.h>
 
-#define REST_WAIT_MS (STATUS_STANDS_MS + 2000)
+#define REST_WAIT_MS (ADMIN_STANDS_MS + 2000)
 
 static const struct args_option options[] = {
 	OPTION_CONFIG,
@@ -25,7 +25,8 @@ static const struct args_command command = {
 		 "and why mail is put off.",
 	.options = options,
 	.more = "Exit codes: 0 it answered, 64 wrong usage, 69 no daemon "
-		"answers, 77 no permission, 78 the configuration is wrong.",
+		"answers, 74 the output cannot be written, 77 no permission, "
+		"78 the configuration is wrong.",
 };
 
 uint64_t status_number(const struct status *s, const char *key)
@@ -55,8 +56,8 @@ struct span status_text(const struct status *s, const char *key)
 
 bool status_stands(const struct status *s)
 {
-	return status_number(s, "store_waits_ms") >= STATUS_STANDS_MS ||
-	       status_number(s, "control_waits_ms") >= STATUS_STANDS_MS;
+	return status_number(s, "store_waits_ms") >= ADMIN_STANDS_MS ||
+	       status_number(s, "control_waits_ms") >= ADMIN_STANDS_MS;
 }
 
 /* Keep all rows of an answer. */

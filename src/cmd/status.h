@@ -9,7 +9,6 @@
 #include "cmd/operator.h"
 
 #define STATUS_PROBLEMS_MAX 40u
-#define STATUS_STANDS_MS    5000 /* the disk does not answer */
 
 enum severity {           /* names are in the JSON */
 	SEVERITY_NOTE,    /* somebody wanted it so */

@@ -350,6 +350,23 @@ static int look_campaigns(struct top *t)
 	return rc;
 }
 
+/* The rest would not come, and not say why. */
+static bool look_stands(struct top *t)
+{
+	uint64_t ms = top_number(t, "store_waits_ms");
+
+	if (top_number(t, "control_waits_ms") > ms)
+		ms = top_number(t, "control_waits_ms");
+	if (ms < ADMIN_STANDS_MS)
+		return false;
+	snprintf(t->message, sizeof(t->message),
+		 "sites and campaigns are those of %s ago, the daemon waits: "
+		 "mtaq status says for what",
+		 human_time(ms / 1000).text);
+	t->message_ms = top_now_ms();
+	return true;
+}
+
 void top_look(struct top *t)
 {
 	uint64_t now_ms = top_now_ms(), ms = now_ms - t->looked_ms;
@@ -357,6 +374,10 @@ void top_look(struct top *t)
 
 	if (rc == 0)
 		rc = look_pulse(t);
+	if (rc == 0 && look_stands(t)) {
+		t->seen = true;
+		return;
+	}
 	if (rc == 0 && (t->view == TOP_SITES || t->json || t->once))
 		rc = look_sites(t, t->looked_ms == 0 ? 0 : ms);
 	if (rc == 0 && (t->view == TOP_CAMPAIGNS || t->json))

@@ -72,6 +72,8 @@ int top_print(struct top *t)
 	printf("sync p99 %s  memory %s\n\n",
 	       human_us(top_number(t, "sync_p99_us")).text,
 	       human_bytes(top_number(t, "memory")).text);
+	if (t->message[0] != '\0')
+		printf("%s\n\n", t->message);
 	print_sites(t, &screen);
 	return 0;
 }

@@ -134,6 +134,8 @@ def a_disk_that_does_not_answer_is_told(mtaq):
         text = box.run("status", "-c", box.conf).stdout
         must("not all is well" in text and "the disk does not answer" in text
              and "recipients wait" in text, text)
+        text = box.run("top", "--once", "-c", box.conf).stdout
+        must("the daemon waits" in text and "sync p99" in text, text)
         must(holder.poll() is None, "the decision was answered")
         log.unlink()
         _, err = holder.communicate(timeout=60)
