@@ -47,7 +47,9 @@ def pair(text):
 
 
 def parser():
-    p = argparse.ArgumentParser(prog="bench/run.sh")
+    p = argparse.ArgumentParser(
+        prog="bench/run.sh", epilog="compare: mtaq beside its peers, as root; "
+        "it is bench/compare.sh, with options of its own (--rounds)")
     sub = p.add_subparsers(dest="name", required=True, metavar="NAME")
     for name in BENCHES:
         bench = importlib.import_module(name)

@@ -416,7 +416,7 @@ struct admin_request *admin_server_aside(struct admin_server *s,
 	struct admin_request *req = &s->aside_request;
 	struct peer *p;
 
-	BUG_ON(s->in_hand == NULL || s->aside != NULL);
+	BUG_ON(s->aside != NULL);
 	while ((p = who_asked_for(s, verb)) != NULL) {
 		s->aside = p;
 		if (take_request(s, p, req))

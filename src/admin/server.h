@@ -50,9 +50,9 @@ struct admin_request *admin_server_next(struct admin_server *server);
 void admin_server_answered(struct admin_server *server, uint64_t now_ms);
 
 /*
- * While a request is under way for long: the next one of these words, from
- * somebody else, or NULL.  It must be answered before the next one is asked
- * for; then the request that is under way is in hand again.
+ * While a request is under way for long, or a stream waits for something: the
+ * next one of these words, from somebody else, or NULL.  It must be answered
+ * before the next one is asked for; what is in hand stays so.
  */
 struct admin_request *admin_server_aside(struct admin_server *server,
 					 struct span verb);

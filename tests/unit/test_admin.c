@@ -383,6 +383,9 @@ START_TEST(a_request_aside_leaves_the_one_in_hand)
 	admin_server_turn(server, now_ms);
 	ck_assert_ptr_null(admin_server_aside(server, SPAN("now")));
 	must_say(third, "error\tcode:64\twords=this is no request\n");
+	ck_assert_int_eq(send(other, "now\n", 4, 0), 4); /* behind "slow" */
+	admin_server_turn(server, now_ms);
+	ck_assert_ptr_null(admin_server_aside(server, SPAN("now")));
 	/* The first is what it was. */
 	ck_assert(span_eq(req->rec.verb, SPAN("slow")));
 	ck_assert(span_eq(admin_text_of(&req->rec, "a"), SPAN("%")));
@@ -394,6 +397,10 @@ START_TEST(a_request_aside_leaves_the_one_in_hand)
 	admin_ok(req->out);
 	admin_server_answered(server, now_ms);
 	must_say(other, "ok\n");
+	admin_server_turn(server, now_ms);
+	answer_aside("now", ""); /* also while none is in hand */
+	must_say(other, "ok\n");
+	ck_assert_ptr_null(next_request());
 	close(fd);
 	close(other);
 	close(third);
