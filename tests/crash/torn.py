@@ -13,7 +13,8 @@ damaged is still so after one more kill.
 
 Kinds: see KINDS.  At the log's end nobody can tell what tore from what never
 was written; there, all of the last group behind the damage is gone, and there
-is nothing to be named.
+is nothing to be named.  Where a checkpoint had covered that group already, its
+records may be named once the next segment tells that they belong to the log.
 """
 import collections
 import json
@@ -44,7 +45,8 @@ class Harm:
         self.log, self.rnd = log, rnd
         self.touched = []           # records
         self.places = set()         # (file, from, to, content alone?)
-        self.tail = False           # no damage, says whoever looks
+        self.tail = None            # no damage, says who looks: (file,
+                                    # from, to)
 
     def change(self, seg, at, octets):
         """Write, and see whom that touches; only what is really changed."""
@@ -66,6 +68,10 @@ class Harm:
                 self.places.discard(run)
             run = (seg.path.name, run[1] if run else r.at, r.end, False)
             self.places.add(run)
+
+    def is_of_tail(self, place):
+        name, begin, end = self.tail
+        return place[0] == name and begin <= place[1] <= place[2] <= end
 
     def can_be_read(self, r):
         """Its content alone is wrong: it is held, not lost."""
@@ -139,7 +145,6 @@ def cut_place(harm):
     r = harm.rnd.choice(group)
     at = r.at if harm.rnd.random() < 0.5 else \
         harm.rnd.randrange(r.at, r.at + r.length)
-    harm.tail = True
     return r.segment, at
 
 
@@ -151,6 +156,8 @@ def end_with(harm, seg, at, octets):
     changed = [r for r in group if now[r.at:r.at + r.length] !=
                seg.octets[r.at:r.at + r.length]]
     harm.touched = [r for r in group if changed and r.at >= changed[0].at]
+    harm.tail = (seg.path.name, changed[0].at if changed else group[-1].end,
+                 group[-1].end)
 
 
 def cut(harm):
@@ -182,13 +189,17 @@ KINDS = {"flip": flip, "zero": zero, "cut": cut, "sector": sector,
 
 # --- what must come of it -----------------------------------------------------------
 
+def named_in(words):
+    return {(f"seg-{m[1]}", int(m[2]), int(m[3]), "content" in m[5])
+            for m in PLACE.finditer(words)}
+
+
 def verify(box, harm, records):
     """It names what was touched, and nothing else."""
     code = 65 if harm.places else 0
     out = box.run("verify", "-c", box.conf, "--json", ok=(code,)).stdout
     said = json.loads(out)
-    named = {(f"seg-{m[1]}", int(m[2]), int(m[3]), "content" in m[5])
-             for m in PLACE.finditer(said["words"])}
+    named = named_in(said["words"])
     must(named == harm.places, f"damaged: {sorted(harm.places)}, named: "
          f"{sorted(named)}: {said['words']}")
     gone = sum(not harm.can_be_read(r) for r in harm.touched)
@@ -308,7 +319,9 @@ def one_cycle(args, kind, rnd):
         box.stop_daemon()
         still = json.loads(box.run("verify", "-c", box.conf, "--json",
                                    ok=(0, 65)).stdout)
-        must(still["damaged"] + still["content_damaged"] <=
+        named = named_in(still["words"])
+        must(all(map(harm.is_of_tail, named)) if harm.tail else
+             still["damaged"] + still["content_damaged"] <=
              len(harm.places), f"more is damaged: {still['words']}")
         extra = rest.judge()
         must(extra <= 2 * plan.extra_max(), f"{extra} second copies")
