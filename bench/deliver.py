@@ -81,8 +81,8 @@ class Profile:
 
 
 def drain(box, a):
-    lines, rss = Lines(box.ledger_file), [0.0]
-    pid = box.daemon.pid
+    lines, pid = Lines(box.ledger_file), box.daemon.pid
+    rss = [memory_mib(pid)["RssAnon"]]
     sink0, daemon0 = cpu_s(box.sink.pid), cpu_s(pid)
     user0, system0 = threads_cpu_s(pid, "worker")
 

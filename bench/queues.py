@@ -72,7 +72,8 @@ def look(box, a, when):
 
 def deliver(box, a):
     """As Spool.first_delivered(), and look in the midst of it."""
-    lines, rss, looked = Lines(box.ledger_file), 0.0, {}
+    lines, looked = Lines(box.ledger_file), {}
+    rss = memory_mib(box.daemon.pid)["RssAnon"]
     cpu, begin = cpu_s(box.daemon.pid), time.monotonic()
     box.campaign("resume")
     while lines.read() < a.first:
@@ -81,6 +82,7 @@ def deliver(box, a):
         if not looked and lines.count > 0:
             looked = look(box, a, "busy")
         time.sleep(0.05)    # a file has no event to wait for
+    looked = looked or look(box, a, "busy")     # a short one is over by now
     cpu = cpu_s(box.daemon.pid) - cpu
     at = sorted(int(line.split(b"\t", 1)[0]) / 1000
                 for line in box.ledger_file.read_bytes().splitlines())

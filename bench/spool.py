@@ -112,7 +112,9 @@ class Spool(Rig):
     def first_delivered(self, count, begin, timeout=900):
         """Seconds from begin until the sink had so many, seconds until it had
         one, MiB of memory at most, seconds of the daemon's CPU."""
-        lines, rss = Lines(self.ledger_file), [0.0]
+        lines = Lines(self.ledger_file)
+        # Of a short one too, that is over at the first look.
+        rss = [memory_mib(self.daemon.pid)["RssAnon"]]
         cpu = cpu_s(self.daemon.pid)
         end = time.monotonic() + timeout
         while lines.read() < count:
