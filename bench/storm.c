@@ -151,7 +151,8 @@ int main(int argc, char **argv)
 	struct queue_report report = { .records = 0 };
 	int err;
 
-	if (argc < 2 || !yard_options(known, argc - 2, argv + 2)) {
+	if (argc < 2 || argv[1][0] == '-' ||
+	    !yard_options(known, argc - 2, argv + 2)) {
 		fputs("usage: bench_storm SPOOL [--outcomes N] [--group N] "
 		      "[--segment-bytes N]\n",
 		      stderr);

@@ -109,7 +109,8 @@ int main(int argc, char **argv)
 	};
 	int err;
 
-	if (argc < 2 || !yard_options(known, argc - 2, argv + 2) ||
+	if (argc < 2 || argv[1][0] == '-' ||
+	    !yard_options(known, argc - 2, argv + 2) ||
 	    r.group * r.size > FILE_BYTES) {
 		fputs("usage: bench_wal FILE [--messages N] [--size OCTETS]\n"
 		      "       [--group N] [--rate GROUPS-A-SECOND]\n",

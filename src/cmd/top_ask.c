@@ -360,8 +360,8 @@ static bool look_stands(struct top *t)
 	if (ms < ADMIN_STANDS_MS)
 		return false;
 	snprintf(t->message, sizeof(t->message),
-		 "sites and campaigns are those of %s ago, the daemon waits: "
-		 "mtaq status says for what",
+		 "the daemon waits, for %s by now: sites and campaigns are as "
+		 "they were; mtaq status says for what",
 		 human_time(ms / 1000).text);
 	t->message_ms = top_now_ms();
 	return true;

@@ -23,6 +23,7 @@ struct site_table *site_table_new(const struct site_settings *set,
 
 	BUG_ON(set->connections == 0 || set->messages == 0);
 	BUG_ON(set->backlog == 0);
+	BUG_ON(set->chunks_ahead == 0 || set->chunks_ahead > SITE_AHEAD_MAX);
 	if (table == NULL)
 		return NULL;
 	table->set = *set;
