@@ -15,9 +15,6 @@
 #include <signal.h>
 
 #define ADMIN_ANSWER_WAIT_MS 120000
-/* A pulse's store_waits_ms or control_waits_ms from which on only a pulse is
- * worth asking for: the rest would not come. */
-#define ADMIN_STANDS_MS 5000
 
 struct admin_client {
 	int fd;

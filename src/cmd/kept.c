@@ -79,3 +79,16 @@ const struct admin_record *kept_find(const struct kept *k, const char *verb)
 			return &k->rows[i];
 	return NULL;
 }
+
+uint64_t kept_stands_ms(const struct kept *k)
+{
+	const struct admin_record *pulse = kept_find(k, "pulse");
+	uint64_t store, control, ms;
+
+	if (pulse == NULL)
+		return 0;
+	store = admin_number_of(pulse, "store_waits_ms");
+	control = admin_number_of(pulse, "control_waits_ms");
+	ms = store > control ? store : control;
+	return ms >= KEPT_STANDS_MS ? ms : 0;
+}

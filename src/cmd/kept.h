@@ -17,4 +17,9 @@ void kept_clear(struct kept *k);
 /* The first row of this verb; NULL. */
 const struct admin_record *kept_find(const struct kept *k, const char *verb);
 
+/* Among rows with a pulse: so long, in ms, have the daemon's store or a command
+ * waited that what is not in a pulse would not come; else 0. */
+#define KEPT_STANDS_MS 5000
+uint64_t kept_stands_ms(const struct kept *k);
+
 #endif

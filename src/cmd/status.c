@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <sysexits.h>
 
-#define REST_WAIT_MS (ADMIN_STANDS_MS + 2000)
+#define REST_WAIT_MS (KEPT_STANDS_MS + 2000)
 
 static const struct args_option options[] = {
 	OPTION_CONFIG,
@@ -52,12 +52,6 @@ struct span status_text(const struct status *s, const char *key)
 	if (rec == NULL)
 		rec = kept_find(&s->rows, "pulse");
 	return rec == NULL ? SPAN("") : admin_text_of(rec, key);
-}
-
-bool status_stands(const struct status *s)
-{
-	return status_number(s, "store_waits_ms") >= ADMIN_STANDS_MS ||
-	       status_number(s, "control_waits_ms") >= ADMIN_STANDS_MS;
 }
 
 /* Keep all rows of an answer. */
@@ -105,7 +99,7 @@ static int look(struct status *s)
 {
 	int code = look_at_pulse(s);
 
-	if (code != EX_OK || status_stands(s))
+	if (code != EX_OK || kept_stands_ms(&s->rows) > 0)
 		return code;
 	s->o->wait_ms = REST_WAIT_MS;
 	code = look_at_rest(s);

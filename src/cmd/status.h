@@ -35,10 +35,6 @@ struct status {
 uint64_t status_number(const struct status *s, const char *key);
 struct span status_text(const struct status *s, const char *key);
 
-/* The store, or whom another command asked, stands still: what is not in the
- * pulse is not there. */
-bool status_stands(const struct status *s);
-
 /* Fills in the problems, the worst first. */
 void status_examine(struct status *s);
 

@@ -83,18 +83,18 @@ static void check_answers(struct status *s)
 		"look at the disk (dmesg, iostat -x 1); nothing is lost, and "
 		"mtaq goes on by itself when it answers";
 
-	if (sync >= ADMIN_STANDS_MS)
+	if (sync >= KEPT_STANDS_MS)
 		SAY(add(s, SEVERITY_ALARM, todo),
 		    "the disk does not answer: an fdatasync of the log has "
 		    "taken %s so far; new mail and outcomes wait for it",
 		    human_time(sync / 1000).text);
-	if (store >= ADMIN_STANDS_MS)
+	if (store >= KEPT_STANDS_MS)
 		SAY(add(s, SEVERITY_ALARM, todo),
 		    "the store has been at one step for %s: the disk does not "
 		    "answer, or the processors are taken; nothing new is "
 		    "handed to the workers",
 		    human_time(store / 1000).text);
-	if (control >= ADMIN_STANDS_MS)
+	if (control >= KEPT_STANDS_MS)
 		SAY(add(s, SEVERITY_WARNING,
 			"it is answered, or carried out, when that is over"),
 		    "another command has waited for %s; until it is over only "

@@ -353,11 +353,9 @@ static int look_campaigns(struct top *t)
 /* The rest would not come, and not say why. */
 static bool look_stands(struct top *t)
 {
-	uint64_t ms = top_number(t, "store_waits_ms");
+	uint64_t ms = kept_stands_ms(&t->pulse);
 
-	if (top_number(t, "control_waits_ms") > ms)
-		ms = top_number(t, "control_waits_ms");
-	if (ms < ADMIN_STANDS_MS)
+	if (ms == 0)
 		return false;
 	snprintf(t->message, sizeof(t->message),
 		 "the daemon waits, for %s by now: sites and campaigns are as "
