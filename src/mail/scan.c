@@ -1,14 +1,16 @@
 /*
  * mail/scan.c - one look at all octets of a message
  *
- * What is canonical already is told by two memchr() a line and two passes over
- * blocks that are in the cache then; all else may be slower, but every octet
+ * The fastest way, where the CPU has wide registers, is in scan_blocks.c.  Here
+ * what is canonical already is told by two memchr() a line and two passes over
+ * blocks that are in the cache then.  All else may be slower, but every octet
  * is looked at a bounded number of times.
  */
-#include "mail/scan.h"
-
 #include "mail/canon.h"
 #include "mail/header.h"
+#include "mail/scan_ways.h"
+
+#include <stdatomic.h>
 
 #define BLOCK ((size_t)1 << 15)
 
@@ -69,7 +71,7 @@ static const char *see_block(const char *p, const char *end,
 	return p + len;
 }
 
-void scan_message(struct span message, struct scan_seen *seen_r)
+void scan_lines(struct span message, struct scan_seen *seen_r)
 {
 	const char *p = message.p, *end = p + message.len, *block = p;
 	struct scan_seen seen = { .nul = NULL };
@@ -90,6 +92,57 @@ void scan_message(struct span message, struct scan_seen *seen_r)
 	while (block < end)
 		block = see_block(block, end, &seen);
 	*seen_r = seen;
+}
+
+/* --- which way --------------------------------------------------------------- */
+
+static bool here_always(void)
+{
+	return true;
+}
+
+#if defined(__x86_64__)
+static bool here_avx2(void)
+{
+	return __builtin_cpu_supports("avx2");
+}
+
+static bool here_avx512(void)
+{
+	return here_avx2() && __builtin_cpu_supports("avx512f") &&
+	       __builtin_cpu_supports("avx512bw");
+}
+#endif
+
+const struct scan_way scan_ways[] = {
+#if defined(__x86_64__)
+	{ "avx512", here_avx512, scan_avx512 },
+	{ "avx2", here_avx2, scan_avx2 },
+#endif
+	{ "lines", here_always, scan_lines },
+};
+const size_t scan_way_count = sizeof(scan_ways) / sizeof(scan_ways[0]);
+
+typedef void scan_fn(struct span message, struct scan_seen *seen_r);
+
+static scan_fn first_use;
+
+/* Whoever comes first chooses; two at once choose the same. */
+static scan_fn *_Atomic chosen = first_use;
+
+static void first_use(struct span message, struct scan_seen *seen_r)
+{
+	const struct scan_way *way = scan_ways;
+
+	while (!way->here())
+		way++;
+	atomic_store_explicit(&chosen, way->scan, memory_order_relaxed);
+	way->scan(message, seen_r);
+}
+
+void scan_message(struct span message, struct scan_seen *seen_r)
+{
+	atomic_load_explicit(&chosen, memory_order_relaxed)(message, seen_r);
 }
 
 uint64_t scan_line_number(struct span message, const char *p)

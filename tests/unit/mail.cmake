@@ -6,6 +6,7 @@ add_test(NAME canonical_agrees COMMAND ${CMAKE_COMMAND} -E env
 	$<TARGET_FILE:canon_tool> ${CMAKE_CURRENT_SOURCE_DIR}/mail)
 set_tests_properties(canonical_agrees PROPERTIES LABELS unit TIMEOUT 300)
 mtaq_unit(test_header USES mtaq_mail)
+mtaq_unit(test_scan USES mtaq_mail)
 mtaq_unit(test_canon USES mtaq_mail
 	ARGS ${CMAKE_CURRENT_SOURCE_DIR}/mail)
 mtaq_unit(test_smuggling USES mtaq_mail mtaq_smtp)
