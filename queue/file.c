@@ -98,6 +98,15 @@ static int64_t sys_pread(void *arg, int fd, void *p, size_t len,
 	return n < 0 ? -errno : n;
 }
 
+/* It does not say that anything is durable, nor does it take an error away from
+ * the fdatasync that follows. */
+static void sys_begin_sync(void *arg, int fd, uint64_t offset, uint64_t len)
+{
+	(void)arg;
+	(void)sync_file_range(fd, (off_t)offset, (off_t)len,
+			      SYNC_FILE_RANGE_WRITE);
+}
+
 static int sys_sync_data(void *arg, int fd)
 {
 	(void)arg;
@@ -199,6 +208,7 @@ const struct queue_file_ops queue_file_system = {
 	.list = sys_list,
 	.pwritev = sys_pwritev,
 	.pread = sys_pread,
+	.begin_sync = sys_begin_sync,
 	.sync_data = sys_sync_data,
 	.sync_file = sys_sync_file,
 	.size = sys_size,

@@ -33,6 +33,10 @@ struct queue_file_ops {
 			   int count, uint64_t offset);
 	int64_t (*pread)(void *arg, int fd, void *p, size_t len,
 			 uint64_t offset);
+	/* A hint: what was written there is going to be synced soon, and may be
+	 * sent to the disk already.  What fails is told by the sync.  May be
+	 * NULL. */
+	void (*begin_sync)(void *arg, int fd, uint64_t offset, uint64_t len);
 	int (*sync_data)(void *arg, int fd); /* fdatasync */
 	int (*sync_file)(void *arg, int fd); /* fsync */
 	int (*size)(void *arg, int fd, uint64_t *bytes_r);

@@ -492,8 +492,13 @@ void queue_write_early(struct queue *q)
 	log->early = queue_file_write(file, log->fd, log->spent,
 				      cut_pieces(log, from, to),
 				      from % log->set->bytes);
-	if (log->early == 0)
-		log->written = to;
+	if (log->early < 0)
+		return;
+	log->written = to;
+	/* The disk works while the rest of the group is being made. */
+	if (file->begin_sync != NULL)
+		file->begin_sync(file->arg, log->fd, from % log->set->bytes,
+				 to - from);
 }
 
 /*

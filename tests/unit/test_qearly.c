@@ -153,6 +153,79 @@ START_TEST(what_was_written_early_moves_too)
 }
 END_TEST
 
+static struct {
+	unsigned calls;
+	uint64_t from, to; /* all of it, in its segment */
+} begun;
+
+static void note_begin(void *arg, int fd, uint64_t offset, uint64_t len)
+{
+	(void)arg;
+	ck_assert_int_ge(fd, 0);
+	ck_assert_uint_gt(len, 0);
+	if (begun.calls++ == 0)
+		begun.from = offset;
+	else
+		ck_assert_uint_eq(offset, begun.to);
+	begun.to = offset + len;
+}
+
+/* More of 3000 octets, into the group; *n_r of them are the caller's. */
+static void stage_more(struct qhelp_message *m[70], size_t *n_r, size_t count)
+{
+	uint64_t id;
+
+	for (; count > 0; count--) {
+		m[*n_r] = qhelp_message(*n_r, 3000);
+		ck_assert_int_eq(queue_put_message(q, &m[*n_r]->msg, &id), 0);
+		(*n_r)++;
+	}
+}
+
+/* What was written early is on its way to the disk, all of it once: the
+ * commit waits for less.  The next group begins anew. */
+START_TEST(the_disk_begins_before_the_commit)
+{
+	struct queue_file_ops ops = *qfile_ops(disk);
+	struct qhelp_message *m[70];
+	struct queue_committed done;
+	size_t n = 0;
+	uint64_t end;
+
+	queue_close(&q);
+	ops.begin_sync = note_begin;
+	ck_assert_int_eq(qhelp_open(dir, &ops, 256u << 10, &q, &report), 0);
+	queue_write_early(q); /* there is nothing */
+	ck_assert_uint_eq(begun.calls, 0);
+	stage_more(m, &n, 23);
+	queue_write_early(q);
+	ck_assert_uint_eq(begun.calls, 1);
+	stage_more(m, &n, 10);
+	queue_write_early(q); /* too little since then */
+	ck_assert_uint_eq(begun.calls, 1);
+	stage_more(m, &n, 13);
+	queue_write_early(q);
+	ck_assert_uint_eq(begun.calls, 2);
+	ck_assert_uint_gt(begun.to - begun.from, 45 * 3000);
+	ck_assert_uint_eq(begun.to % 4096, 0);
+	ck_assert_int_eq(queue_commit(q, &done), 0);
+	end = begun.to;
+	begun.calls = 0;
+	stage_more(m, &n, 23);
+	queue_write_early(q);
+	ck_assert_uint_eq(begun.calls, 1);
+	ck_assert_uint_ge(begun.from, end);
+	ck_assert_int_eq(queue_commit(q, &done), 0);
+	ck_assert_uint_eq(done.moved_by, 0);
+	/* The table ends with this function. */
+	queue_close(&q);
+	open_queue();
+	ck_assert_uint_eq(report.messages, n);
+	while (n > 0)
+		free(m[--n]);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("qearly");
@@ -165,6 +238,7 @@ int main(void)
 	tcase_add_loop_test(t, a_group_may_be_written_before_it_is_whole, 0, 2);
 	tcase_add_loop_test(t, a_failed_early_write_moves_the_group, 0, 2);
 	tcase_add_test(t, what_was_written_early_moves_too);
+	tcase_add_test(t, the_disk_begins_before_the_commit);
 	suite_add_tcase(s, t);
 	srunner_run_all(r, CK_NORMAL);
 	failed = srunner_ntests_failed(r);
