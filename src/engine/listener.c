@@ -27,7 +27,8 @@
 #include <unistd.h>
 
 #define READS_PER_TURN 4
-#define RING_EACH      32 /* messages of a frame: the log stages as many */
+#define RING_BYTES     (128u << 10) /* the log stages and writes as much */
+#define QUIET_MS       1 /* what was lent without a ring waits no longer */
 #define EVENTS_MAX     256
 #define SCAN_MS        10000
 #define TICK_MS        10000
@@ -152,6 +153,7 @@ static void lend(struct listener *in, struct put_request *req,
 	s->lent++;
 	in->lent++;
 	in->lent_bytes += item->msg.size;
+	in->quiet += item->msg.size + 1; /* never none */
 }
 
 /* Items of one source must become durable in their order: while the store is
@@ -179,8 +181,8 @@ static struct ingress_item *next_item(struct listener *in, struct source *s)
 
 	if (s->asking)
 		return NULL;
-	if (item == NULL && ingress_next(s->conn, clock_mail_s(in->set.clock),
-					 clock_wall_ms() / 1000, &item) != 1)
+	if (item == NULL &&
+	    ingress_next(s->conn, in->mail_s, in->wall_s, &item) != 1)
 		return NULL;
 	item->user = s;
 	s->held = item;
@@ -188,6 +190,24 @@ static struct ingress_item *next_item(struct listener *in, struct source *s)
 		return item;
 	ask_store(in, s, item);
 	return NULL;
+}
+
+/* --- the log's bell --------------------------------------------------------- */
+
+static void ring(struct listener *in)
+{
+	in->quiet = in->quiet_until_ms = 0;
+	bell_ring(in->set.logger->from_ingress.to);
+}
+
+/* Each ring costs the log a turn, and this thread its core where both share
+ * one: for little while more is promised it is put off. */
+static void ring_for(struct listener *in, const struct source *s)
+{
+	if (in->quiet >= RING_BYTES || (in->quiet > 0 && s->promise == 0))
+		ring(in);
+	else if (in->quiet > 0 && in->quiet_until_ms == 0)
+		in->quiet_until_ms = clock_now_ms() + QUIET_MS;
 }
 
 /* --- what a client says will follow at once ------------------------------- */
@@ -216,7 +236,7 @@ static void promise_over(struct listener *in, struct source *s)
 	if (in->promising > 0)
 		return;
 	atomic_store(&in->set.logger->promised_until_ms, 0);
-	bell_ring(in->set.logger->from_ingress.to);
+	ring(in);
 }
 
 /* Lend what is ready to the log.  It begins while a frame of many messages is
@@ -241,15 +261,15 @@ static bool lend_items(struct listener *in, struct source *s)
 			atomic_store(coming, true);
 		lend(in, req, item);
 		s->held = NULL;
-		if (++n % RING_EACH == 0)
-			bell_ring(lane->to);
+		n++;
+		if (in->quiet >= RING_BYTES)
+			ring(in);
 	}
-	if (ingress_more(s->conn) == 0)
-		promise_over(in, s);
 	if (n > 1)
 		atomic_store(coming, false);
-	if (n > 0)
-		bell_ring(lane->to);
+	if (ingress_more(s->conn) == 0)
+		promise_over(in, s);
+	ring_for(in, s);
 	return n > 0;
 }
 
@@ -422,6 +442,10 @@ static void wait_events(struct listener *in)
 		in->next_scan_ms > now ? (int)(in->next_scan_ms - now) : 0;
 	int i, n;
 
+	if (in->quiet > 0 && now >= in->quiet_until_ms)
+		ring(in);
+	if (in->quiet > 0 && timeout > QUIET_MS)
+		timeout = QUIET_MS;
 	bell_doze(in->bell);
 	lane_settle(&in->set.logger->to_ingress);
 	lane_settle(&in->set.storer->answers);
@@ -483,6 +507,8 @@ static void *listener_main(void *arg)
 	       (in->asking > 0 && !store_ended(in))) {
 		wait_events(in);
 		in->stopping = atomic_load(&in->stop);
+		in->mail_s = clock_mail_s(in->set.clock);
+		in->wall_s = clock_wall_ms() / 1000;
 		take_answers(in);
 		if (clock_now_ms() >= in->next_scan_ms && !in->stopping) {
 			tick(in);

@@ -43,8 +43,12 @@ struct listener {
 	size_t asking;              /* items the store is asked about */
 	size_t lent;                /* items with the log */
 	uint64_t lent_bytes;
-	size_t promising; /* sources with a promise */
+	uint64_t quiet; /* octets lent since the log was rung for, about */
+	uint64_t quiet_until_ms; /* 0: nothing waits for a ring */
+	size_t promising;        /* sources with a promise */
 	uint64_t next_scan_ms, next_tick_ms;
+	uint32_t mail_s; /* of this turn */
+	uint64_t wall_s;
 	bool drop_more; /* the last scan left files for later */
 	bool stopping;
 	bool listening;    /* the socket is watched */
