@@ -51,6 +51,21 @@ void bell_ring(struct bell *b)
 	(void)n;
 }
 
+/* Who sent and saw that it rests is seen by its next look: that comes behind
+ * the end of the rest. */
+void bell_remind(struct bell *b)
+{
+	atomic_thread_fence(memory_order_seq_cst);
+	if (!atomic_load(&b->rests))
+		bell_ring(b);
+}
+
+void bell_rest(struct bell *b, bool rests)
+{
+	atomic_store(&b->rests, rests);
+	atomic_thread_fence(memory_order_seq_cst);
+}
+
 void bell_doze(struct bell *b)
 {
 	atomic_store(&b->dozing, true);

@@ -23,14 +23,21 @@ struct io;
 
 struct bell {
 	atomic_bool dozing;
-	int fd;        /* eventfd; -1 when io is used */
-	struct io *io; /* rung by io_wake(); NULL when fd is used */
+	atomic_bool rests; /* its thread looks again by itself, soon */
+	int fd;            /* eventfd; -1 when io is used */
+	struct io *io;     /* rung by io_wake(); NULL when fd is used */
 };
 
 int bell_init(struct bell *b);
 void bell_init_io(struct bell *b, struct io *io);
 void bell_free(struct bell *b);
 void bell_ring(struct bell *b);
+/* The same, unless its thread rests: for what can wait until it looks again.
+ * Each ring takes a thread from its work, and a core from another. */
+void bell_remind(struct bell *b);
+/* This thread will look at its lanes soon, whoever rings.  Said before
+ * bell_doze(), taken back before it looks again. */
+void bell_rest(struct bell *b, bool rests);
 /* Say that this thread is about to wait.  Look at the lanes after it. */
 void bell_doze(struct bell *b);
 void bell_awake(struct bell *b);

@@ -444,8 +444,8 @@ static bool turn(struct logger *l)
 	if (err < 0)
 		return false;
 	tell_sources(l);
-	bell_ring(l->followers[0]);
-	bell_ring(l->followers[1]);
+	bell_remind(l->followers[0]);
+	bell_remind(l->followers[1]);
 	return true;
 }
 

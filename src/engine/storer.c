@@ -25,6 +25,7 @@
 #include <stdlib.h>
 
 #define TASKS_PER_TURN 4096
+#define REST_MS        1
 #define LANE_BYTES     (1u << 20)
 #define DESTS_MAX      100000 /* domains of millions; each is half a KiB */
 /* New mail waits while there are so many times checkpoint.deltas changes, or
@@ -353,6 +354,8 @@ static void tell_behind(struct storer_state *s, bool unread)
 	uint64_t lag;
 
 	queue_store_counts(s->st->set.queue, &c);
+	s->log_came = s->log_came || c.durable_lsn != s->seen_lsn;
+	s->seen_lsn = c.durable_lsn;
 	lag = c.durable_lsn - c.checkpoint_lsn - c.log_bytes;
 	is = unread && lag > (was ? BEHIND_LAG / 2 : BEHIND_LAG);
 	/* What is coming must come, or no checkpoint ever gets on. */
@@ -456,20 +459,31 @@ static int wait_ms(struct storer_state *s)
 	return wake - s->now_s > 1 ? 1000 : 250;
 }
 
+/*
+ * While mail comes, a group follows the other within less than a millisecond,
+ * and a wake for each would take from those who make them: behind what the log
+ * brought this thread rests, and the log does not ring.  All others do.
+ */
 int storer_turn(struct storer *st)
 {
 	struct storer_state *s = st->state;
-	bool more = false;
-	int err = turn(s, &more);
+	bool more = false, rests;
+	int err;
 
+	bell_rest(&st->bell, false);
+	err = turn(s, &more);
 	if (more || err < 0)
 		return err < 0 ? err : 0;
+	rests = s->log_came;
+	s->log_came = false;
+	bell_rest(&st->bell, rests);
 	bell_doze(&st->bell);
 	settle(s);
 	err = turn(s, &more);
 	if (err >= 0 && !more)
-		return wait_ms(s);
+		return rests ? REST_MS : wait_ms(s);
 	bell_awake(&st->bell);
+	bell_rest(&st->bell, false);
 	return err < 0 ? err : 0;
 }
 

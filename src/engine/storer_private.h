@@ -48,6 +48,8 @@ struct recall;
 struct storer_state {
 	struct storer *st;
 	uint64_t now_ms;
+	uint64_t seen_lsn; /* durable at the last look */
+	bool log_came;     /* it has become more since the last rest */
 	uint32_t now_s;
 	struct map dest_map, target_map;
 	struct list answered; /* domains whose tasks may leave */

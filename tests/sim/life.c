@@ -144,6 +144,9 @@ static void thread_turn(struct sim_thread *t)
 			sim_fail("the disk was well",
 				 "the store has failed: %s",
 				 strerrordesc_np(-wait));
+		if (wait > 1 && atomic_load(&life.storer.bell.rests))
+			sim_fail("who waits for long hears the log",
+				 "the store rests for %d ms", wait);
 		sleep_ms(t, wait);
 		break;
 	case T_INGRESS:

@@ -10,7 +10,9 @@
 #include "engine/wire.h"
 
 #include <check.h>
+#include <poll.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdlib.h>
 
 #define MESSAGES 100000u
@@ -84,6 +86,84 @@ START_TEST(no_wake_up_is_lost)
 }
 END_TEST
 
+static void *remind_all(void *arg)
+{
+	struct pair *p = arg;
+	uint32_t i, *m;
+
+	for (i = 0; i < MESSAGES; i++) {
+		while ((m = lane_reserve(&p->lane, sizeof(*m))) == NULL)
+			sched_yield();
+		*m = i;
+		mring_publish(p->lane.ring);
+		bell_remind(&p->receiver);
+	}
+	return NULL;
+}
+
+/* Every other time that there is nothing it rests, and then nobody need ring;
+ * else it waits without a limit. */
+START_TEST(who_rests_misses_nothing)
+{
+	struct pair p;
+	pthread_t sender;
+	const uint32_t *m;
+	bool rests = false;
+	uint32_t i = 0;
+	size_t len;
+
+	ck_assert_int_eq(bell_init(&p.receiver), 0);
+	ck_assert_int_eq(lane_init(&p.lane, 256, NULL, &p.receiver), 0);
+	ck_assert_int_eq(pthread_create(&sender, NULL, remind_all, &p), 0);
+	while (i < MESSAGES) {
+		m = lane_peek(&p.lane, &len);
+		if (m != NULL) {
+			ck_assert_uint_eq(*m, i++);
+			lane_consume(&p.lane);
+			continue;
+		}
+		rests = !rests;
+		bell_rest(&p.receiver, rests);
+		bell_doze(&p.receiver);
+		if (lane_peek(&p.lane, &len) != NULL)
+			bell_awake(&p.receiver);
+		else
+			bell_wait(&p.receiver, rests ? 1 : -1);
+		bell_rest(&p.receiver, false);
+	}
+	pthread_join(sender, NULL);
+	lane_free(&p.lane);
+	bell_free(&p.receiver);
+}
+END_TEST
+
+static bool rung(struct bell *b)
+{
+	struct pollfd p = { .fd = b->fd, .events = POLLIN };
+
+	return poll(&p, 1, 0) == 1;
+}
+
+START_TEST(who_rests_is_not_reminded)
+{
+	struct bell b;
+
+	ck_assert_int_eq(bell_init(&b), 0);
+	bell_rest(&b, true);
+	bell_doze(&b);
+	bell_remind(&b);
+	ck_assert(!rung(&b));
+	bell_ring(&b);
+	ck_assert(rung(&b));
+	bell_wait(&b, 0);
+	bell_rest(&b, false);
+	bell_doze(&b);
+	bell_remind(&b);
+	ck_assert(rung(&b));
+	bell_free(&b);
+}
+END_TEST
+
 START_TEST(an_outcome_comes_out_as_it_went_in)
 {
 	struct queue_out_rcpt in[3], got[3];
@@ -138,6 +218,8 @@ int main(void)
 
 	tcase_set_timeout(tc, 120);
 	tcase_add_loop_test(tc, no_wake_up_is_lost, 0, 3);
+	tcase_add_test(tc, who_rests_misses_nothing);
+	tcase_add_test(tc, who_rests_is_not_reminded);
 	tcase_add_test(tc, an_outcome_comes_out_as_it_went_in);
 	suite_add_tcase(suite, tc);
 	srunner_run_all(runner, CK_NORMAL);
