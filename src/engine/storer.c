@@ -346,28 +346,32 @@ static void tell_counts(struct storer_state *s)
  * the index does not have costs memory, and time at the next start.  unread:
  * there is more of the log (what is unread at its end may be a gap).
  */
-static void tell_behind(struct storer_state *s, bool unread)
+static void tell_behind(struct storer_state *s, const struct queue_counts *c,
+			bool unread)
 {
 	const struct settings *set = s->st->set.set;
 	bool was = atomic_load(&s->st->behind), is;
-	struct queue_counts c;
 	uint64_t lag;
 
-	queue_store_counts(s->st->set.queue, &c);
-	s->log_came = s->log_came || c.durable_lsn != s->seen_lsn;
-	s->seen_lsn = c.durable_lsn;
-	lag = c.durable_lsn - c.checkpoint_lsn - c.log_bytes;
+	lag = c->durable_lsn - c->checkpoint_lsn - c->log_bytes;
 	is = unread && lag > (was ? BEHIND_LAG / 2 : BEHIND_LAG);
 	/* What is coming must come, or no checkpoint ever gets on. */
-	if (!c.coming)
-		is = is || c.log_bytes > 2 * set->checkpoint.log_bytes ||
-		     c.deltas > (was ? BEHIND_CLEAR : BEHIND_SET) *
-					set->checkpoint.deltas;
+	if (!c->coming)
+		is = is || c->log_bytes > 2 * set->checkpoint.log_bytes ||
+		     c->deltas > (was ? BEHIND_CLEAR : BEHIND_SET) *
+					 set->checkpoint.deltas;
 	if (is == was)
 		return;
 	atomic_store(&s->st->behind, is);
 	if (!is && s->st->ingress != NULL)
 		bell_ring(s->st->ingress);
+}
+
+/* For the rest behind it: storer_turn(). */
+static void note_log(struct storer_state *s, uint64_t durable)
+{
+	s->log_came = s->log_came || durable != s->seen_lsn;
+	s->seen_lsn = durable;
 }
 
 /* Take in the log.  1: there is more of it. */
@@ -410,6 +414,7 @@ static bool waits_out(struct storer_state *s, int err)
 static int turn(struct storer_state *s, bool *more_r)
 {
 	bool more = false, behind;
+	struct queue_counts c;
 	int err, left;
 
 	s->now_ms = clock_now_ms();
@@ -433,7 +438,9 @@ static int turn(struct storer_state *s, bool *more_r)
 	left = work(s);
 	if (!index_waits_out(s, left))
 		return left;
-	tell_behind(s, behind);
+	queue_store_counts(s->st->set.queue, &c);
+	note_log(s, c.durable_lsn);
+	tell_behind(s, &c, behind);
 	tell_counts(s);
 	*more_r = more || behind || left == 1;
 	return 0;
@@ -483,7 +490,6 @@ int storer_turn(struct storer *st)
 	if (err >= 0 && !more)
 		return rests ? REST_MS : wait_ms(s);
 	bell_awake(&st->bell);
-	bell_rest(&st->bell, false);
 	return err < 0 ? err : 0;
 }
 
