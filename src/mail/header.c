@@ -70,38 +70,44 @@ struct span header_line_name(struct span line)
 	return span_of(line.p, n);
 }
 
+/* The line at s->at, looked at once. */
+static void look(struct header_scan *s)
+{
+	struct span rest = span_of(s->at, (size_t)(s->end - s->at)), line;
+
+	s->text = span_of(s->at, 0);
+	s->name = s->text;
+	s->behind = s->at;
+	if (!header_line_next(&rest, &line, &s->text))
+		return;
+	s->behind = rest.p;
+	s->name = header_line_name(s->text);
+}
+
 void header_scan_init(struct header_scan *s, struct span message)
 {
-	struct span rest, line, text;
-
 	if (message.len == 0)
 		message.p = ""; /* not NULL: there will be sums */
-	rest = message;
 	*s = (struct header_scan){ .start = message.p,
 				   .at = message.p,
 				   .end = message.p + message.len,
 				   .body = message };
-	if (!header_line_next(&rest, &line, &text) ||
-	    header_line_name(text).len > 0)
+	look(s);
+	if (s->behind == s->at || s->name.len > 0)
 		return;
 	s->section_end = s->start;
+	if (s->text.len == 0)
+		s->body = span_of(s->behind, (size_t)(s->end - s->behind));
 	s->end = s->start;
-	if (text.len == 0)
-		s->body = rest;
 }
 
-/* The lines that belong to the field whose first line went before; *rest is
- * left at the line that does not. */
-static const char *field_end(struct span *rest)
+/* To the line behind those of the field whose first line is at s->at. */
+static void pass_field(struct header_scan *s)
 {
-	struct span next = *rest, line, text;
-
-	while (header_line_next(&next, &line, &text)) {
-		if (text.len == 0 || header_line_name(text).len > 0)
-			break;
-		*rest = next;
-	}
-	return rest->p;
+	do {
+		s->at = s->behind;
+		look(s);
+	} while (s->text.len > 0 && s->name.len == 0);
 }
 
 static struct span without_line_end(struct span s)
@@ -115,28 +121,24 @@ static struct span without_line_end(struct span s)
 
 bool header_scan_next(struct header_scan *s, struct header_field *field_r)
 {
-	struct span rest, line, text, name;
-	const char *end;
+	const char *p = s->at;
 	ptrdiff_t colon;
 
 	if (s->section_end != NULL)
 		return false;
-	rest = span_of(s->at, (size_t)(s->end - s->at));
-	if (!header_line_next(&rest, &line, &text) || text.len == 0) {
-		s->section_end = s->at;
-		s->body = rest;
+	if (s->text.len == 0) {
+		s->section_end = p;
+		s->body = span_of(s->behind, (size_t)(s->end - s->behind));
 		return false;
 	}
-	name = header_line_name(text);
-	BUG_ON(name.len == 0);
-	end = field_end(&rest);
-	field_r->name = name;
-	field_r->whole = span_of(s->at, (size_t)(end - s->at));
+	BUG_ON(s->name.len == 0);
+	field_r->name = s->name;
+	pass_field(s);
+	field_r->whole = span_of(p, (size_t)(s->at - p));
 	colon = span_find(field_r->whole, ':');
 	BUG_ON(colon < 0);
 	field_r->value = without_line_end(
-		span_of(s->at + colon + 1, (size_t)(end - s->at - colon - 1)));
-	s->at = end;
+		span_of(p + colon + 1, (size_t)(s->at - p - colon - 1)));
 	return true;
 }
 

@@ -29,6 +29,9 @@ struct header_field {
 struct header_scan {
 	const char *start, *at, *end;
 	const char *section_end; /* NULL while fields come */
+	/* The line at `at`: without its end, its name; where the next begins. */
+	struct span text, name;
+	const char *behind;
 	struct span body;
 };
 
