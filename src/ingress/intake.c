@@ -279,17 +279,18 @@ static int check_rcpts(const struct frame_message *m, struct arena *arena,
 	return 0;
 }
 
+static const char hex[] = "0123456789abcdef";
+
 /* v in hex without zeros in front; the place behind it. */
 static char *put_hex(char *p, uint32_t v)
 {
-	static const char digits[] = "0123456789abcdef";
 	unsigned shift = 0;
 
 	while (shift < 28 && v >> (shift + 4) != 0)
 		shift += 4;
 	for (; shift > 0; shift -= 4)
-		*p++ = digits[v >> shift & 15];
-	*p++ = digits[v & 15];
+		*p++ = hex[v >> shift & 15];
+	*p++ = hex[v & 15];
 	return p;
 }
 
@@ -302,8 +303,8 @@ static struct span unique_of(const struct intake_place *at, char p[UNIQUE_MAX])
 	size_t i;
 
 	for (i = 0; i < SUBMIT_ID_SIZE; i++) {
-		end = put_hex(end, at->submission[i] >> 4);
-		end = put_hex(end, at->submission[i] & 15u);
+		*end++ = hex[at->submission[i] >> 4];
+		*end++ = hex[at->submission[i] & 15u];
 	}
 	*end++ = '.';
 	end = put_hex(end, at->frame);
