@@ -166,8 +166,10 @@ static int take_answer(struct submit *s, const struct frame_head *h,
 	if (f->b.size > 2 * SUBMIT_FRAME_BYTES)
 		buf_free(&f->b); /* a large message's: not to be kept */
 	buf_clear(&f->b);
-	s->first = (s->first + 1) % SUBMIT_FRAMES_OPEN;
 	s->open--;
+	/* Who waits for each batch uses the same few places again: what was
+	 * written there last is still in the processor's cache. */
+	s->first = s->open == 0 ? 0 : (s->first + 1) % SUBMIT_FRAMES_OPEN;
 	s->unanswered -= h->count;
 	s->reconnects = 0;
 	return 0;
