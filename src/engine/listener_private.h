@@ -9,7 +9,9 @@
 #include "engine/meter.h"
 #include "engine/wire.h"
 
-#define LISTENER_SPILL (64u << 10) /* read at once beyond a frame's end */
+/* Read at once beyond a frame's end: a single message whole, and of a batch's
+ * next frame little, since that is copied. */
+#define LISTENER_SPILL (8u << 10)
 
 struct source {
 	struct list link; /* in listener.busy, or alone */
