@@ -10,8 +10,9 @@
 #include <time.h>
 #include <unistd.h>
 
-#define RX_MAX  (17u << 20) /* the longest answer and its head */
-#define RX_STEP (64u << 10)
+#define RX_MAX      (17u << 20) /* the longest answer and its head */
+#define RX_STEP     (64u << 10)
+#define SOCKET_ROOM (512 << 10) /* twice that for octets and their heads */
 
 void link_init(struct link *l)
 {
@@ -22,6 +23,16 @@ void link_init(struct link *l)
 void link_free(struct link *l)
 {
 	buf_free(&l->rx);
+}
+
+/* A batch of 100 messages goes out in one go: with what sockets have by default
+ * its end waits until the daemon has read the front, and the client is woken
+ * for it.  The kernel may give less. */
+static void set_room(int fd)
+{
+	int octets = SOCKET_ROOM;
+
+	(void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &octets, sizeof(octets));
 }
 
 int link_open(struct link *l, const char *path)
@@ -36,6 +47,7 @@ int link_open(struct link *l, const char *path)
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return -errno;
+	set_room(fd);
 	if (connect(fd, (struct sockaddr *)&to, sizeof(to)) < 0) {
 		r = -errno;
 		close(fd);
