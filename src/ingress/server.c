@@ -76,6 +76,8 @@ void ingress_conn_may_repeat(struct ingress_conn *c)
 static void job_free(struct job *j)
 {
 	BUG_ON(j->out > 0);
+	if (j->conn->at == j)
+		j->conn->at = NULL;
 	j->conn->bytes -= j->bytes;
 	large_place_leave(j->conn->large, &j->place);
 	arena_free(&j->arena);
@@ -551,13 +553,16 @@ void ingress_slot_accept(struct slot *s, uint32_t share, uint64_t id)
 	frame_put64(s->ids + 8 * (size_t)share, id);
 }
 
-/* The first job that has something to give, or NULL. */
+/* The first job that has something to give, or NULL.  Those before c->at have
+ * given all. */
 static struct job *job_to_do(struct ingress_conn *c)
 {
+	struct list *l = c->at != NULL ? &c->at->link : c->jobs.next;
 	struct job *j;
 
-	LIST_FOR_EACH (l, &c->jobs) {
+	for (; l != &c->jobs; l = l->next) {
 		j = CONTAINER_OF(l, struct job, link);
+		c->at = j;
 		if (j->parsed < j->head.count || j->next < j->shares)
 			return j;
 	}

@@ -68,6 +68,7 @@ struct ingress_conn {
 	struct frame_head head;
 	bool greeted, held, may_repeat, ended;
 	struct list jobs;
+	struct job *at;      /* looked at last, or NULL */
 	struct job *filling; /* its payload or its parts are coming */
 	char *part;          /* of a message that is too large: dropped */
 	uint32_t last_number;
